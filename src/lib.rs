@@ -1,1 +1,6 @@
-//! Mulot.
+//! Mulot: one binary that turns a commune's folder into a static site and takes residents' requests.
+//!
+//! The map is `ARCHITECTURE.md`. There is no API promise: the library exists for the binary, the tests and the benchmarks.
+
+pub mod diagnostic;
+pub mod model;

@@ -1,0 +1,276 @@
+//! Says what is wrong with content, as data.
+//!
+//! A mistake in content is never an `Err`: it is collected, so that the secretary sees all of them at once, each with its
+//! place and its remedy. Drawing them for people is the duty of `cli::report`.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// How bad a [`Diagnostic`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The site cannot be written.
+    #[serde(rename = "erreur")]
+    Error,
+    /// The site is written, something is wrong or incomplete.
+    #[serde(rename = "avertissement")]
+    Warning,
+    /// Something only the mairie knows is left blank.
+    #[serde(rename = "a_completer")]
+    Blank,
+}
+
+impl Severity {
+    /// The French word printed before the message.
+    pub fn label(self) -> &'static str {
+        match self {
+            Severity::Error => "erreur",
+            Severity::Warning => "avertissement",
+            Severity::Blank => "à compléter",
+        }
+    }
+}
+
+/// Where in the author's files something stands.
+///
+/// Shape: `file` is relative to the layer's folder with `/` separators; `line` and `column` count from 1 and are 0 when the
+/// whole file is meant; `length` is in characters (0: unknown).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+pub struct Place {
+    /// File, relative to its layer.
+    #[serde(rename = "fichier")]
+    pub file: String,
+    /// Line, from 1; 0 when unknown.
+    #[serde(rename = "ligne")]
+    pub line: u32,
+    /// Column in characters, from 1; 0 when unknown.
+    #[serde(rename = "colonne")]
+    pub column: u32,
+    /// Length in characters of what is meant; 0 when unknown.
+    #[serde(rename = "longueur")]
+    pub length: u32,
+}
+
+impl Place {
+    /// A whole file.
+    pub fn file(file: impl Into<String>) -> Self {
+        Place { file: file.into(), ..Place::default() }
+    }
+
+    /// A line of a file.
+    pub fn line(file: impl Into<String>, line: u32) -> Self {
+        Place { file: file.into(), line, ..Place::default() }
+    }
+
+    /// The place of a byte range of `source`, a text that starts at line `first_line` of `file`.
+    pub fn span(file: impl Into<String>, source: &str, span: std::ops::Range<usize>, first_line: u32) -> Self {
+        let start = floor_boundary(source, span.start);
+        let end = floor_boundary(source, span.end.max(start));
+        let before = &source[..start];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let newlines = before.bytes().filter(|byte| *byte == b'\n').count();
+        let meant = source[start..end].lines().next().unwrap_or("");
+        Place {
+            file: file.into(),
+            line: first_line + newlines as u32,
+            column: before[line_start..].chars().count() as u32 + 1,
+            length: meant.chars().count() as u32,
+        }
+    }
+}
+
+fn floor_boundary(source: &str, at: usize) -> usize {
+    let mut at = at.min(source.len());
+    while !source.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(formatter, ":{}", self.line)?;
+            if self.column > 0 {
+                write!(formatter, ":{}", self.column)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal),+ $(,)?) => {
+        /// Stable number of a kind of mistake, `M` and four digits.
+        ///
+        /// `M01` reading, `M02` keys and values, `M03` addresses and links, `M04` images and documents, `M05` theme, `M06`
+        /// forms, `M07` what the law asks, `M08` accessibility, `M09` freshness.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code { $($(#[$doc])* $name),+ }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &'static [Code] = &[$(Code::$name),+];
+
+            /// The printed form, `M0301`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$name => $text),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The folder has no `commune.toml`.
+    NoCommune = "M0101",
+    /// A file is not UTF-8.
+    NotUtf8 = "M0102",
+    /// A file or folder cannot be read.
+    Unreadable = "M0103",
+    /// A content has no `+++` front matter.
+    NoFrontMatter = "M0104",
+    /// A file stands where no type of content lives.
+    Misplaced = "M0105",
+    /// A symbolic link leads back to a folder above it.
+    LinkLoop = "M0106",
+    /// TOML that cannot be parsed.
+    BadToml = "M0201",
+    /// An unknown key.
+    UnknownKey = "M0202",
+    /// A required key is missing or empty.
+    MissingKey = "M0203",
+    /// A value of the wrong type or outside its range.
+    BadValue = "M0204",
+    /// A date or hour that does not exist.
+    BadDate = "M0205",
+    /// Two contents claim one address.
+    AddressCollision = "M0301",
+    /// A link to a file that does not exist.
+    DeadLink = "M0302",
+    /// A link to a draft, or to a content not published on that day.
+    HiddenTarget = "M0303",
+    /// A link to a heading that does not exist.
+    DeadAnchor = "M0304",
+    /// An absolute or foreign link that cannot work.
+    BadLink = "M0305",
+    /// A document named by a content does not exist.
+    MissingFile = "M0401",
+    /// An image that cannot be decoded.
+    BrokenImage = "M0402",
+    /// An image too large to be decoded safely.
+    HugeImage = "M0403",
+    /// A document in a format the public should not be given.
+    BadDocument = "M0404",
+    /// A template that does not compile or fails.
+    Template = "M0501",
+    /// A colour that had to be adjusted, or a pair of tokens without enough contrast.
+    Contrast = "M0502",
+    /// A theme file that cannot be read as a theme.
+    BadTheme = "M0503",
+    /// Two questions with one id.
+    DuplicateField = "M0601",
+    /// A condition that points nowhere.
+    BadCondition = "M0602",
+    /// The fiche's service does not exist or lacks what the receipt must say (CRPA, art. R112-11-1).
+    IncompleteService = "M0603",
+    /// A form without its data-protection notice (RGPD, art. 13).
+    NoDataNotice = "M0604",
+    /// A form without recipient.
+    NoRecipient = "M0605",
+    /// Any other mistake in a form's definition.
+    BadForm = "M0606",
+    /// A legal mention is missing.
+    LegalMention = "M0701",
+    /// A page without title, or with two.
+    Title = "M0801",
+    /// An image without alternative.
+    Alternative = "M0802",
+    /// Headings that skip a level.
+    Headings = "M0803",
+    /// A link without text that says where it goes.
+    LinkText = "M0804",
+    /// A content to be read again.
+    Stale = "M0901",
+}
+
+impl Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// One thing to say about the content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// How bad.
+    #[serde(rename = "gravite")]
+    pub severity: Severity,
+    /// Which rule.
+    pub code: Code,
+    /// Where.
+    #[serde(flatten)]
+    pub place: Place,
+    /// One French sentence without final stop.
+    pub message: String,
+    /// What to do about it, in French.
+    #[serde(rename = "remede", skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error: the site will not be written.
+    pub fn error(code: Code, place: Place, message: impl Into<String>) -> Self {
+        Diagnostic { severity: Severity::Error, code, place, message: message.into(), hint: None }
+    }
+
+    /// A warning: the site is written all the same.
+    pub fn warning(code: Code, place: Place, message: impl Into<String>) -> Self {
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(code, place, message) }
+    }
+
+    /// A blank that only the mairie can fill.
+    pub fn blank(code: Code, place: Place, message: impl Into<String>) -> Self {
+        Diagnostic { severity: Severity::Blank, ..Diagnostic::error(code, place, message) }
+    }
+
+    /// The same, with what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Whether the list holds an error, so that nothing may be written.
+pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
+    diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+}
+
+/// Sorts for reading: file, line, then code; the same list always gives the same order.
+pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.sort_by(|a, b| (&a.place, a.code, &a.message).cmp(&(&b.place, b.code, &b.message)));
+    diagnostics.dedup();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_told_in_lines_and_characters() {
+        let source = "titre = \"é\"\ndate = 2026-02-31\n";
+        let at = source.find("2026").unwrap_or(0);
+        let place = Place::span("a.md", source, at..at + 10, 2);
+        assert_eq!(place.to_string(), "a.md:3:8");
+        assert_eq!(place.length, 10);
+    }
+
+    #[test]
+    fn codes_are_unique_and_sorted() {
+        let texts: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert!(texts.windows(2).all(|pair| pair[0] < pair[1]));
+    }
+}

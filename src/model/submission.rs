@@ -1,0 +1,111 @@
+//! What a resident sent, once it is valid; it describes itself, so that a mail composed next week does not depend on a form
+//! edited meanwhile.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What came with a request, before any judgement: input name → values, in the order they came.
+///
+/// Shape: text inputs only; files are handed over apart, once they are on disk. An address `adresse` comes as
+/// `adresse.voie`, `adresse.code_postal` and `adresse.commune`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RawAnswers {
+    /// Input name → values.
+    pub values: BTreeMap<String, Vec<String>>,
+    /// Field id → files already received for it.
+    pub files: BTreeMap<String, Vec<StoredFile>>,
+}
+
+impl RawAnswers {
+    /// The first value of an input, or the empty string.
+    pub fn first(&self, name: &str) -> &str {
+        self.values.get(name).and_then(|values| values.first()).map_or("", String::as_str)
+    }
+}
+
+/// A file received with a submission, already on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredFile {
+    /// Random name in the file store: 32 lower-case hexadecimal digits.
+    pub id: String,
+    /// Safe display name, at most 100 characters.
+    pub name: String,
+    /// Media type found in the content.
+    pub media_type: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// BLAKE3 of the bytes, hexadecimal.
+    pub hash: String,
+}
+
+/// A valid answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "valeur", rename_all = "snake_case")]
+pub enum AnswerValue {
+    /// Text; several lines are kept as they are.
+    #[serde(rename = "texte")]
+    Text(String),
+    /// Chosen labels, in the form's order.
+    #[serde(rename = "choix")]
+    Choices(Vec<String>),
+    /// Lines of a postal address.
+    #[serde(rename = "adresse")]
+    Address(Vec<String>),
+    /// Files.
+    #[serde(rename = "fichiers")]
+    Files(Vec<StoredFile>),
+}
+
+/// One question with its answer; unanswered questions are left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Id of the field.
+    #[serde(rename = "champ")]
+    pub field: String,
+    /// The group it stood in.
+    #[serde(rename = "etape", skip_serializing_if = "Option::is_none", default)]
+    pub step: Option<String>,
+    /// The question as it was read.
+    pub question: String,
+    /// The answer.
+    #[serde(flatten)]
+    pub value: AnswerValue,
+}
+
+/// Who sent it, as far as known.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Sender {
+    /// Name as it is written to: « Jeanne Martin », or the organisation's.
+    pub name: String,
+    /// Where the receipt goes; `None` when none was given.
+    pub email: Option<String>,
+}
+
+/// Valid answers of a form, not yet accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValidAnswers {
+    /// In the form's order.
+    pub answers: Vec<Answer>,
+    /// Who sent them.
+    pub sender: Sender,
+}
+
+impl ValidAnswers {
+    /// All files of all answers.
+    pub fn files(&self) -> impl Iterator<Item = &StoredFile> {
+        self.answers.iter().flat_map(|answer| match &answer.value {
+            AnswerValue::Files(files) => files.as_slice(),
+            _ => &[],
+        })
+    }
+}
+
+/// Why an answer was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// Id of the field; for an address, of its part (`adresse.code_postal`).
+    pub input: String,
+    /// French sentence that says what to do: « Indiquez votre nom de famille ».
+    pub message: String,
+}

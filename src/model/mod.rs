@@ -1,4 +1,9 @@
 //! What a commune's site, a form and a submission ARE. Pure data: no file, clock, network or randomness.
 
+pub mod commune;
+pub mod content;
 pub mod form;
+pub mod names;
+pub mod output;
+pub mod site;
 pub mod submission;

@@ -4,7 +4,8 @@ use super::hours::opening_hours;
 use super::toml_reader::{Reader, Source, parse};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::commune::{
-    Accessibilite, CatalogueChoice, Commune, Dpo, GuichetSettings, Hebergeur, Identite, Mairie, Person, Tribunal, Urgence,
+    Accessibilite, CatalogueChoice, Commune, Dpo, GuichetSettings, Hebergeur, Identite, Mairie, Person, Tribunal,
+    Urgence,
 };
 use crate::model::names::NameForms;
 use crate::text::numbers;
@@ -81,12 +82,17 @@ pub(super) fn commune(text: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<C
 
 fn code_insee(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> String {
     let code = reader.text("code_insee", diagnostics).unwrap_or_default();
-    let department = code.get(..2).is_some_and(|start| start.bytes().all(|b| b.is_ascii_digit()) || matches!(start, "2A" | "2B"));
+    let department =
+        code.get(..2).is_some_and(|start| start.bytes().all(|b| b.is_ascii_digit()) || matches!(start, "2A" | "2B"));
     let valid = code.len() == 5 && department && code[2..].bytes().all(|b| b.is_ascii_digit());
     if !code.is_empty() && !valid {
         diagnostics.push(
-            Diagnostic::error(Code::BadValue, reader.place("code_insee"), format!("« {code} » n'est pas un code INSEE"))
-                .hint("cinq caractères entre guillemets, par exemple \"01299\" ou \"2A004\" ; ce n'est pas le code postal"),
+            Diagnostic::error(
+                Code::BadValue,
+                reader.place("code_insee"),
+                format!("« {code} » n'est pas un code INSEE"),
+            )
+            .hint("cinq caractères entre guillemets, par exemple \"01299\" ou \"2A004\" ; ce n'est pas le code postal"),
         );
     }
     code
@@ -94,7 +100,7 @@ fn code_insee(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) ->
 
 fn siret(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> String {
     let siret: String = reader.text("siret", diagnostics).unwrap_or_default().replace([' ', '\u{a0}', '\u{202f}'], "");
-    if !siret.is_empty() && !numbers::is_siret(&siret) {
+    if !siret.is_empty() && numbers::siret(&siret).is_none() {
         diagnostics.push(
             Diagnostic::error(Code::BadValue, reader.place("siret"), format!("« {siret} » n'est pas un numéro SIRET"))
                 .hint("quatorze chiffres entre guillemets ; le dernier est une clé de contrôle"),
@@ -139,7 +145,9 @@ pub(super) fn email(reader: &mut Reader<'_, '_>, key: &'static str, diagnostics:
 
 pub(super) fn check_email(address: &str, place: Place, diagnostics: &mut Vec<Diagnostic>) {
     let valid = address.split_once('@').is_some_and(|(local, domain)| {
-        let clean = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control() || "@<>(),;\"".contains(c));
+        let clean = |part: &str| {
+            !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c.is_control() || "@<>(),;\"".contains(c))
+        };
         clean(local) && clean(domain) && domain.contains('.') && !domain.starts_with('.') && !domain.ends_with('.')
     });
     if !address.is_empty() && !valid {
@@ -191,7 +199,8 @@ fn mairie(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Mai
 fn identite(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Identite {
     let Some(mut table) = reader.table("identite", diagnostics) else { return Identite::default() };
     let mut couleur = table.text("couleur", diagnostics).unwrap_or_default().to_lowercase();
-    let valid = couleur.strip_prefix('#').is_some_and(|hex| hex.len() == 6 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
+    let valid =
+        couleur.strip_prefix('#').is_some_and(|hex| hex.len() == 6 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
     if !couleur.is_empty() && !valid {
         diagnostics.push(
             Diagnostic::error(Code::BadValue, table.place("couleur"), format!("« {couleur} » n'est pas une couleur"))
@@ -236,17 +245,23 @@ fn accessibilite(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>)
     const NONE: &str = "non conforme";
     let mut state = Accessibilite { etat: NONE.into(), taux: None, audit_le: None, audit_par: None };
     let Some(mut table) = reader.table("accessibilite", diagnostics) else { return state };
-    let words = [(NONE, NONE), ("partiellement conforme", "partiellement conforme"), ("totalement conforme", "totalement conforme")];
+    let words = [
+        (NONE, NONE),
+        ("partiellement conforme", "partiellement conforme"),
+        ("totalement conforme", "totalement conforme"),
+    ];
     let claimed = table.word("etat", &words, diagnostics).unwrap_or(NONE);
     state.taux = table.integer("taux", 0..=100, diagnostics).map(|rate| rate as u8);
     state.audit_le = table.date("audit_le", diagnostics);
     state.audit_par = table.text("audit_par", diagnostics);
     // RGAA 4.1, obligations: without a valid audit the state is « non conforme »; « partiellement » from 50 %, « totalement » at 100 %.
-    let proven = state.audit_le.is_some() && state.audit_par.is_some() && match claimed {
-        "totalement conforme" => state.taux == Some(100),
-        "partiellement conforme" => state.taux.is_some_and(|rate| rate >= 50),
-        _ => true,
-    };
+    let proven = state.audit_le.is_some()
+        && state.audit_par.is_some()
+        && match claimed {
+            "totalement conforme" => state.taux == Some(100),
+            "partiellement conforme" => state.taux.is_some_and(|rate| rate >= 50),
+            _ => true,
+        };
     if claimed != NONE && !proven {
         diagnostics.push(
             Diagnostic::error(Code::LegalMention, table.place("etat"), format!("l'état « {claimed} » n'est pas prouvé"))

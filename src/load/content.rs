@@ -8,8 +8,8 @@ use super::hours::opening_hours;
 use super::toml_reader::{Item, Reader, Source, parse};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::content::{
-    Alert, AlertLevel, Association, Body, Commerce, ContactDetails, Content, Demarche, DocumentRef, Elu, Equipement, Event,
-    Handler, Home, ImageRef, Kind, Layer, News, Price, Publication, Service, Tile,
+    Alert, AlertLevel, Association, Body, Commerce, ContactDetails, Content, Demarche, DocumentRef, Elu, Equipement,
+    Event, Handler, Home, ImageRef, Kind, Layer, News, Price, Publication, Service, Tile,
 };
 use crate::text::slug::slug;
 use crate::text::typography::french;
@@ -112,8 +112,12 @@ pub(super) fn home(path: &str, text: &str, diagnostics: &mut Vec<Diagnostic>) ->
     }
     if tiles.len() > 6 {
         diagnostics.push(
-            Diagnostic::error(Code::BadValue, reader.place("tuile"), format!("{} tuiles : six au plus tiennent sur l'accueil", tiles.len()))
-                .hint("gardez les six démarches les plus demandées"),
+            Diagnostic::error(
+                Code::BadValue,
+                reader.place("tuile"),
+                format!("{} tuiles : six au plus tiennent sur l'accueil", tiles.len()),
+            )
+            .hint("gardez les six démarches les plus demandées"),
         );
     }
     reader.finish(diagnostics);
@@ -122,8 +126,26 @@ pub(super) fn home(path: &str, text: &str, diagnostics: &mut Vec<Diagnostic>) ->
 
 /// Icons a tile may show.
 const ICONS: [&str; 20] = [
-    "courrier", "telephone", "calendrier", "maison", "ecole", "poubelle", "salle", "alerte", "carte", "document", "personnes",
-    "commerce", "sante", "arbre", "eau", "signaler", "livre", "sport", "bus", "etat-civil",
+    "courrier",
+    "telephone",
+    "calendrier",
+    "maison",
+    "ecole",
+    "poubelle",
+    "salle",
+    "alerte",
+    "carte",
+    "document",
+    "personnes",
+    "commerce",
+    "sante",
+    "arbre",
+    "eau",
+    "signaler",
+    "livre",
+    "sport",
+    "bus",
+    "etat-civil",
 ];
 
 fn nice(text: String) -> String {
@@ -134,7 +156,13 @@ fn nice(text: String) -> String {
 }
 
 /// Reads a content.
-pub(super) fn content(path: &str, layer: Layer, kind: Type, text: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Content> {
+pub(super) fn content(
+    path: &str,
+    layer: Layer,
+    kind: Type,
+    text: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Content> {
     let Split { front, body } = split(path, text, diagnostics)?;
     let source = Source { file: path, text: front, first_line: 2 };
     let table = parse(source, diagnostics);
@@ -200,7 +228,8 @@ pub(super) fn content(path: &str, layer: Layer, kind: Type, text: &str, diagnost
         place,
     };
     if matches!(content.kind, Kind::News(_)) && content.summary.is_none() {
-        diagnostics.push(reader.missing("resume").hint("ajoutez resume = \"…\" : une phrase pour la liste et l'accueil"));
+        diagnostics
+            .push(reader.missing("resume").hint("ajoutez resume = \"…\" : une phrase pour la liste et l'accueil"));
     }
     reader.finish(diagnostics);
     Some(content)
@@ -213,7 +242,13 @@ fn date_of_name(stem: &str) -> Option<Date> {
     (rest.is_empty() || rest.starts_with(['-', '_', ' '])).then(|| date.parse().ok())?
 }
 
-fn kind_of(reader: &mut Reader<'_, '_>, kind: Type, stem: &str, title: &mut Option<String>, diagnostics: &mut Vec<Diagnostic>) -> Option<Kind> {
+fn kind_of(
+    reader: &mut Reader<'_, '_>,
+    kind: Type,
+    stem: &str,
+    title: &mut Option<String>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Kind> {
     Some(match kind {
         Type::News => Kind::News(news(reader, stem, diagnostics)?),
         Type::Alert => Kind::Alert(alert(reader, diagnostics)?),
@@ -239,12 +274,15 @@ fn kind_of(reader: &mut Reader<'_, '_>, kind: Type, stem: &str, title: &mut Opti
 fn news(reader: &mut Reader<'_, '_>, stem: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<News> {
     let before = diagnostics.len();
     let date = reader.date("date", diagnostics).or_else(|| date_of_name(stem));
-    let words = ["vie-municipale", "travaux", "evenement", "ecole", "environnement", "vie-locale"].map(|word| (word, word));
+    let words =
+        ["vie-municipale", "travaux", "evenement", "ecole", "environnement", "vie-locale"].map(|word| (word, word));
     let category = reader.word("categorie", &words, diagnostics).map(str::to_owned);
     let featured = reader.flag("a_la_une", diagnostics).unwrap_or(false);
     if date.is_none() && diagnostics.len() == before {
         diagnostics.push(
-            reader.missing("date").hint("commencez le nom du fichier par la date (2026-12-05-titre.md), ou ajoutez date = 2026-12-05"),
+            reader
+                .missing("date")
+                .hint("commencez le nom du fichier par la date (2026-12-05-titre.md), ou ajoutez date = 2026-12-05"),
         );
     }
     Some(News { date: date?, category, featured })
@@ -255,8 +293,12 @@ fn alert(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Opti
     let length = message.as_deref().map_or(0, |text| text.chars().count());
     if length > 150 {
         diagnostics.push(
-            Diagnostic::error(Code::BadValue, reader.place("message"), format!("le message de l'alerte fait {length} signes"))
-                .hint("150 signes au plus, pour tenir sur un téléphone ; mettez le détail dans le texte"),
+            Diagnostic::error(
+                Code::BadValue,
+                reader.place("message"),
+                format!("le message de l'alerte fait {length} signes"),
+            )
+            .hint("150 signes au plus, pour tenir sur un téléphone ; mettez le détail dans le texte"),
         );
     }
     let levels = [("info", AlertLevel::Info), ("attention", AlertLevel::Attention), ("danger", AlertLevel::Danger)];
@@ -283,11 +325,14 @@ fn ends_before_start(reader: &Reader<'_, '_>) -> Diagnostic {
 
 fn event(reader: &mut Reader<'_, '_>, stem: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Event> {
     let before = diagnostics.len();
-    let start = reader.moment("debut", diagnostics).or_else(|| date_of_name(stem).map(crate::model::content::Moment::Day));
+    let start =
+        reader.moment("debut", diagnostics).or_else(|| date_of_name(stem).map(crate::model::content::Moment::Day));
     let end = reader.moment("fin", diagnostics);
     if start.is_none() && diagnostics.len() == before {
         diagnostics.push(
-            reader.missing("debut").hint("commencez le nom du fichier par la date, ou ajoutez debut = 2026-12-05T14:30:00"),
+            reader
+                .missing("debut")
+                .hint("commencez le nom du fichier par la date, ou ajoutez debut = 2026-12-05T14:30:00"),
         );
     }
     if let (Some(start), Some(end)) = (start, end)
@@ -295,7 +340,8 @@ fn event(reader: &mut Reader<'_, '_>, stem: &str, diagnostics: &mut Vec<Diagnost
     {
         diagnostics.push(ends_before_start(reader));
     }
-    let words = ["fete", "conseil", "sport", "culture", "marche", "ecole", "reunion", "nature"].map(|word| (word, word));
+    let words =
+        ["fete", "conseil", "sport", "culture", "marche", "ecole", "reunion", "nature"].map(|word| (word, word));
     let event = Event {
         start: start.unwrap_or(crate::model::content::Moment::Day(Date::ZERO)),
         end,
@@ -334,7 +380,11 @@ fn texts(reader: &mut Reader<'_, '_>, key: &'static str, diagnostics: &mut Vec<D
     reader.texts(key, diagnostics).into_iter().map(nice).collect()
 }
 
-fn contact(reader: &mut Reader<'_, '_>, address_key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> ContactDetails {
+fn contact(
+    reader: &mut Reader<'_, '_>,
+    address_key: &'static str,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> ContactDetails {
     ContactDetails {
         address: texts(reader, address_key, diagnostics),
         telephone: reader.text("telephone", diagnostics).unwrap_or_default(),
@@ -351,7 +401,9 @@ fn website(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Op
 
 /// Whether a text is an `https://` or `http://` address; tells it when not.
 fn check_web_link(link: &str, place: Place, diagnostics: &mut Vec<Diagnostic>) -> bool {
-    let valid = (link.starts_with("https://") || link.starts_with("http://")) && link.len() > 10 && !link.contains([' ', '"', '<', '>']);
+    let valid = (link.starts_with("https://") || link.starts_with("http://"))
+        && link.len() > 10
+        && !link.contains([' ', '"', '<', '>']);
     if !valid {
         diagnostics.push(
             Diagnostic::error(Code::BadLink, place, format!("« {link} » n'est pas une adresse de site"))
@@ -402,7 +454,9 @@ fn equipement(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) ->
     let latitude = reader.decimal("latitude", diagnostics);
     let longitude = reader.decimal("longitude", diagnostics);
     let position = latitude.zip(longitude);
-    if position.is_some_and(|(latitude, longitude)| !(-90.0..=90.0).contains(&latitude) || !(-180.0..=180.0).contains(&longitude)) {
+    if position.is_some_and(|(latitude, longitude)| {
+        !(-90.0..=90.0).contains(&latitude) || !(-180.0..=180.0).contains(&longitude)
+    }) {
         diagnostics.push(
             Diagnostic::error(Code::BadValue, reader.place("latitude"), "cette position n'existe pas")
                 .hint("latitude entre -90 et 90, longitude entre -180 et 180, en degrés"),
@@ -413,7 +467,8 @@ fn equipement(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) ->
 }
 
 fn demarche(reader: &mut Reader<'_, '_>, title: &str, diagnostics: &mut Vec<Diagnostic>) -> Demarche {
-    let topics = ["papiers", "vie-quotidienne", "urbanisme", "famille", "vie-associative", "citoyennete", "autre"].map(|word| (word, word));
+    let topics = ["papiers", "vie-quotidienne", "urbanisme", "famille", "vie-associative", "citoyennete", "autre"]
+        .map(|word| (word, word));
     let handlers = [
         ("commune", Handler::Commune),
         ("epci", Handler::Epci),
@@ -482,8 +537,12 @@ fn old_addresses(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>)
             addresses.push(address);
         } else {
             diagnostics.push(
-                Diagnostic::error(Code::BadValue, reader.place("anciennes_adresses"), format!("« {address} » n'est pas une adresse de ce site"))
-                    .hint("écrivez un chemin qui commence par /, par exemple \"/vieille-page/\""),
+                Diagnostic::error(
+                    Code::BadValue,
+                    reader.place("anciennes_adresses"),
+                    format!("« {address} » n'est pas une adresse de ce site"),
+                )
+                .hint("écrivez un chemin qui commence par /, par exemple \"/vieille-page/\""),
             );
         }
     }
@@ -523,7 +582,10 @@ mod tests {
 
     #[test]
     fn date_and_slug_come_from_the_file_name() {
-        let (content, diagnostics) = read("actualites/2026-12-05-marche-de-noel.md", "+++\ntitre = \"Marché\"\nresume = \"Venez.\"\n+++\nTexte\n");
+        let (content, diagnostics) = read(
+            "actualites/2026-12-05-marche-de-noel.md",
+            "+++\ntitre = \"Marché\"\nresume = \"Venez.\"\n+++\nTexte\n",
+        );
         assert_eq!(diagnostics, []);
         let content = content.expect("readable");
         assert_eq!(content.slug, "2026-12-05-marche-de-noel");

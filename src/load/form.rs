@@ -20,8 +20,12 @@ pub(super) fn form(reader: &mut Reader<'_, '_>, title: &str, diagnostics: &mut V
     let Some(mut table) = reader.table("formulaire", diagnostics) else {
         if !fields.is_empty() {
             diagnostics.push(
-                Diagnostic::error(Code::BadForm, reader.place("champ"), "des questions [[champ]] sans table [formulaire]")
-                    .hint("ajoutez [formulaire] et [formulaire.donnees] au-dessus des questions (voir docs/contenu.md)"),
+                Diagnostic::error(
+                    Code::BadForm,
+                    reader.place("champ"),
+                    "des questions [[champ]] sans table [formulaire]",
+                )
+                .hint("ajoutez [formulaire] et [formulaire.donnees] au-dessus des questions (voir docs/contenu.md)"),
             );
         }
         return None;
@@ -29,7 +33,12 @@ pub(super) fn form(reader: &mut Reader<'_, '_>, title: &str, diagnostics: &mut V
     let place = table.table_place();
     let nature = table.word(
         "nature",
-        &[("demande", Nature::Demande), ("declaration", Nature::Declaration), ("information", Nature::Information), ("contact", Nature::Contact)],
+        &[
+            ("demande", Nature::Demande),
+            ("declaration", Nature::Declaration),
+            ("information", Nature::Information),
+            ("contact", Nature::Contact),
+        ],
         diagnostics,
     );
     if nature.is_none() && !table.has("nature") {
@@ -105,8 +114,14 @@ fn silence(table: &mut Reader<'_, '_>, nature: Nature, diagnostics: &mut Vec<Dia
     let delay = delay(table, "delai_decision", diagnostics);
     if nature == Nature::Demande && !table.has("silence") {
         diagnostics.push(
-            Diagnostic::error(Code::MissingKey, table.table_place(), "une demande doit dire ce que vaut le silence de la mairie")
-                .hint("ajoutez silence = \"acceptation\", \"rejet\", \"sans_decision\" ou \"inconnu\" (CRPA, art. R112-11-1)"),
+            Diagnostic::error(
+                Code::MissingKey,
+                table.table_place(),
+                "une demande doit dire ce que vaut le silence de la mairie",
+            )
+            .hint(
+                "ajoutez silence = \"acceptation\", \"rejet\", \"sans_decision\" ou \"inconnu\" (CRPA, art. R112-11-1)",
+            ),
         );
     }
     let with_delay = |make: fn(Delay) -> Silence, diagnostics: &mut Vec<Diagnostic>| match delay {
@@ -114,8 +129,12 @@ fn silence(table: &mut Reader<'_, '_>, nature: Nature, diagnostics: &mut Vec<Dia
         None => {
             if !table.has("delai_decision") {
                 diagnostics.push(
-                    Diagnostic::error(Code::MissingKey, table.place("silence"), "il manque le délai au bout duquel la décision est acquise")
-                        .hint("ajoutez delai_decision = \"2 mois\" : la date exacte sera calculée dans l'accusé"),
+                    Diagnostic::error(
+                        Code::MissingKey,
+                        table.place("silence"),
+                        "il manque le délai au bout duquel la décision est acquise",
+                    )
+                    .hint("ajoutez delai_decision = \"2 mois\" : la date exacte sera calculée dans l'accusé"),
                 );
             }
             Silence::Inconnu
@@ -129,8 +148,12 @@ fn silence(table: &mut Reader<'_, '_>, nature: Nature, diagnostics: &mut Vec<Dia
     };
     if nature != Nature::Demande && matches!(word, Some(Word::Acceptation | Word::Rejet)) {
         diagnostics.push(
-            Diagnostic::error(Code::BadForm, table.place("silence"), "seule une demande peut être acceptée ou rejetée par le silence")
-                .hint("écrivez nature = \"demande\", ou silence = \"sans_decision\""),
+            Diagnostic::error(
+                Code::BadForm,
+                table.place("silence"),
+                "seule une demande peut être acceptée ou rejetée par le silence",
+            )
+            .hint("écrivez nature = \"demande\", ou silence = \"sans_decision\""),
         );
     }
     silence
@@ -163,8 +186,12 @@ pub(super) fn parse_delay(text: &str) -> Option<Delay> {
 fn data_notice(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Option<DataNotice> {
     let Some(mut data) = table.table("donnees", diagnostics) else {
         diagnostics.push(
-            Diagnostic::error(Code::NoDataNotice, table.table_place(), "ce formulaire ne dit pas ce qu'il fait des données (RGPD, art. 13)")
-                .hint("ajoutez [formulaire.donnees] avec finalite, base_legale et conservation"),
+            Diagnostic::error(
+                Code::NoDataNotice,
+                table.table_place(),
+                "ce formulaire ne dit pas ce qu'il fait des données (RGPD, art. 13)",
+            )
+            .hint("ajoutez [formulaire.donnees] avec finalite, base_legale et conservation"),
         );
         return None;
     };
@@ -207,8 +234,12 @@ fn all_fields(items: Vec<Item<'_, '_>>, identity: Identity, diagnostics: &mut Ve
             );
         } else if taken.iter().any(|other| other.id == field.id) {
             diagnostics.push(
-                Diagnostic::error(Code::DuplicateField, place, format!("l'id « {} » est réservé aux questions d'identité", field.id))
-                    .hint("choisissez un autre id ; le nom, l'adresse et le courriel sont déjà demandés par identite"),
+                Diagnostic::error(
+                    Code::DuplicateField,
+                    place,
+                    format!("l'id « {} » est réservé aux questions d'identité", field.id),
+                )
+                .hint("choisissez un autre id ; le nom, l'adresse et le courriel sont déjà demandés par identite"),
             );
         }
         check_condition(&field, &fields, &taken, table.place("si"), diagnostics);
@@ -216,8 +247,12 @@ fn all_fields(items: Vec<Item<'_, '_>>, identity: Identity, diagnostics: &mut Ve
         table.finish(diagnostics);
         if bytes > MAX_FORM_BYTES {
             diagnostics.push(
-                Diagnostic::error(Code::BadForm, files_place, "les pièces jointes de ce formulaire dépassent 15 Mo en tout")
-                    .hint("réduisez nombre_max ou taille_max : un courriel plus lourd n'arriverait pas à la mairie"),
+                Diagnostic::error(
+                    Code::BadForm,
+                    files_place,
+                    "les pièces jointes de ce formulaire dépassent 15 Mo en tout",
+                )
+                .hint("réduisez nombre_max ou taille_max : un courriel plus lourd n'arriverait pas à la mairie"),
             );
             bytes = 0;
         }
@@ -260,8 +295,21 @@ fn field(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Optio
 
 fn field_kind(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Option<FieldKind> {
     const TYPES: [&str; 15] = [
-        "texte", "texte_long", "courriel", "telephone", "nombre", "date", "heure", "oui_non", "choix", "choix_multiple",
-        "case_a_cocher", "adresse", "lieu", "fichier", "information",
+        "texte",
+        "texte_long",
+        "courriel",
+        "telephone",
+        "nombre",
+        "date",
+        "heure",
+        "oui_non",
+        "choix",
+        "choix_multiple",
+        "case_a_cocher",
+        "adresse",
+        "lieu",
+        "fichier",
+        "information",
     ];
     let words = TYPES.map(|word| (word, word));
     let Some(word) = table.word("type", &words, diagnostics) else {
@@ -272,12 +320,17 @@ fn field_kind(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> 
     };
     Some(match word {
         "texte" => FieldKind::Text { max: table.integer("max", 1..=500, diagnostics).unwrap_or(200) as u32 },
-        "texte_long" => FieldKind::LongText { max: table.integer("max", 1..=20_000, diagnostics).unwrap_or(5_000) as u32 },
+        "texte_long" => {
+            FieldKind::LongText { max: table.integer("max", 1..=20_000, diagnostics).unwrap_or(5_000) as u32 }
+        }
         "courriel" => FieldKind::Email,
         "telephone" => FieldKind::Telephone,
         "nombre" => {
             let bounds = -1_000_000_000..=1_000_000_000;
-            FieldKind::Number { min: table.integer("min", bounds.clone(), diagnostics), max: table.integer("max", bounds, diagnostics) }
+            FieldKind::Number {
+                min: table.integer("min", bounds.clone(), diagnostics),
+                max: table.integer("max", bounds, diagnostics),
+            }
         }
         "date" => FieldKind::Date,
         "heure" => FieldKind::Time,
@@ -297,14 +350,19 @@ fn field_kind(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> 
 }
 
 fn file(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> FieldKind {
-    let known = [("pdf", FileFormat::Pdf), ("jpg", FileFormat::Jpg), ("jpeg", FileFormat::Jpg), ("png", FileFormat::Png)];
+    let known =
+        [("pdf", FileFormat::Pdf), ("jpg", FileFormat::Jpg), ("jpeg", FileFormat::Jpg), ("png", FileFormat::Png)];
     let mut formats = Vec::new();
     for word in table.texts("formats", diagnostics) {
         match known.iter().find(|(name, _)| word.eq_ignore_ascii_case(name)) {
             Some((_, format)) => formats.push(*format),
             None => diagnostics.push(
-                Diagnostic::error(Code::BadValue, table.place("formats"), format!("le format « {word} » n'est pas accepté"))
-                    .hint("formats possibles : pdf, jpg, png"),
+                Diagnostic::error(
+                    Code::BadValue,
+                    table.place("formats"),
+                    format!("le format « {word} » n'est pas accepté"),
+                )
+                .hint("formats possibles : pdf, jpg, png"),
             ),
         }
     }
@@ -340,8 +398,12 @@ fn choices(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Vec
         };
         if choices.iter().any(|other| other.value == choice.value) {
             diagnostics.push(
-                Diagnostic::error(Code::BadForm, place, format!("la réponse « {} » est proposée deux fois", choice.label))
-                    .hint("gardez-la une seule fois, ou donnez-lui une autre valeur"),
+                Diagnostic::error(
+                    Code::BadForm,
+                    place,
+                    format!("la réponse « {} » est proposée deux fois", choice.label),
+                )
+                .hint("gardez-la une seule fois, ou donnez-lui une autre valeur"),
             );
         } else {
             choices.push(choice);
@@ -375,44 +437,73 @@ fn condition(text: &str, place: Place, diagnostics: &mut Vec<Diagnostic>) -> Opt
     Some(Condition { field: field.trim().to_owned(), equal, values })
 }
 
-fn check_condition(field: &Field, earlier: &[Field], identity: &[Field], place: Place, diagnostics: &mut Vec<Diagnostic>) {
+fn check_condition(
+    field: &Field,
+    earlier: &[Field],
+    identity: &[Field],
+    place: Place,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     let Some(condition) = &field.condition else { return };
     let target = earlier.iter().chain(identity).find(|other| other.id == condition.field);
     let Some(target) = target else {
         let diagnostic = Diagnostic::error(
             Code::BadCondition,
             place,
-            format!("la condition de « {} » parle d'une question « {} » qui n'est pas posée avant", field.id, condition.field),
+            format!(
+                "la condition de « {} » parle d'une question « {} » qui n'est pas posée avant",
+                field.id, condition.field
+            ),
         );
-        diagnostics.push(diagnostic.hint(match nearest(&condition.field, earlier.iter().map(|other| other.id.as_str())) {
-            Some(near) => format!("vouliez-vous dire « {near} » ?"),
-            None => "placez la question dont elle dépend plus haut, ou corrigez l'id".into(),
-        }));
+        diagnostics.push(diagnostic.hint(
+            match nearest(&condition.field, earlier.iter().map(|other| other.id.as_str())) {
+                Some(near) => format!("vouliez-vous dire « {near} » ?"),
+                None => "placez la question dont elle dépend plus haut, ou corrigez l'id".into(),
+            },
+        ));
         return;
     };
     let possible: Vec<&str> = match &target.kind {
-        FieldKind::Choice { choices } | FieldKind::Choices { choices } => choices.iter().map(|choice| choice.value.as_str()).collect(),
+        FieldKind::Choice { choices } | FieldKind::Choices { choices } => {
+            choices.iter().map(|choice| choice.value.as_str()).collect()
+        }
         FieldKind::YesNo => vec!["oui", "non"],
         FieldKind::Checkbox => vec!["oui"],
         _ => {
             diagnostics.push(
-                Diagnostic::error(Code::BadCondition, place, format!("la question « {} » n'a pas de réponses à choisir", target.id))
-                    .hint("une condition porte sur une question de type choix, choix_multiple, oui_non ou case_a_cocher"),
+                Diagnostic::error(
+                    Code::BadCondition,
+                    place,
+                    format!("la question « {} » n'a pas de réponses à choisir", target.id),
+                )
+                .hint("une condition porte sur une question de type choix, choix_multiple, oui_non ou case_a_cocher"),
             );
             return;
         }
     };
     for value in condition.values.iter().filter(|value| !possible.contains(&value.as_str())) {
         diagnostics.push(
-            Diagnostic::error(Code::BadCondition, place.clone(), format!("« {value} » n'est pas une réponse de « {} »", target.id))
-                .hint(format!("réponses possibles : {}", possible.join(", "))),
+            Diagnostic::error(
+                Code::BadCondition,
+                place.clone(),
+                format!("« {value} » n'est pas une réponse de « {} »", target.id),
+            )
+            .hint(format!("réponses possibles : {}", possible.join(", "))),
         );
     }
-    let unreachable = if condition.equal { condition.values.is_empty() } else { possible.iter().all(|value| condition.values.iter().any(|v| v == value)) };
+    let unreachable = if condition.equal {
+        condition.values.is_empty()
+    } else {
+        possible.iter().all(|value| condition.values.iter().any(|v| v == value))
+    };
     if unreachable {
         diagnostics.push(
-            Diagnostic::error(Code::BadCondition, place, format!("la question « {} » ne serait jamais posée", field.id))
-                .hint("corrigez sa condition si"),
+            Diagnostic::error(
+                Code::BadCondition,
+                place,
+                format!("la question « {} » ne serait jamais posée", field.id),
+            )
+            .hint("corrigez sa condition si"),
         );
     }
 }

@@ -2,14 +2,19 @@
 
 use jiff::civil::Date;
 
-use super::toml_reader::{Reader, hour};
+use super::toml_reader::Reader;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::commune::{HoursException, OpeningHours, TimeRange, WeeklyHours};
+use crate::text::dates::parse_hour;
 
 const DAYS: [&str; 7] = ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"];
 
 /// Reads `horaires` and `exceptions` of a table.
-pub(super) fn opening_hours(reader: &mut Reader<'_, '_>, alsace_moselle: bool, diagnostics: &mut Vec<Diagnostic>) -> OpeningHours {
+pub(super) fn opening_hours(
+    reader: &mut Reader<'_, '_>,
+    alsace_moselle: bool,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> OpeningHours {
     let mut hours = OpeningHours { alsace_moselle, ..OpeningHours::default() };
     for mut table in reader.tables("horaires", diagnostics) {
         let mut days = Vec::new();
@@ -17,8 +22,12 @@ pub(super) fn opening_hours(reader: &mut Reader<'_, '_>, alsace_moselle: bool, d
             match DAYS.iter().position(|day| word.eq_ignore_ascii_case(day)) {
                 Some(at) => days.push(at as u8 + 1),
                 None => diagnostics.push(
-                    Diagnostic::error(Code::BadValue, table.place("jours"), format!("« {word} » n'est pas un jour de la semaine"))
-                        .hint(format!("jours possibles : {}", DAYS.join(", "))),
+                    Diagnostic::error(
+                        Code::BadValue,
+                        table.place("jours"),
+                        format!("« {word} » n'est pas un jour de la semaine"),
+                    )
+                    .hint(format!("jours possibles : {}", DAYS.join(", "))),
                 ),
             }
         }
@@ -56,10 +65,12 @@ pub(super) fn opening_hours(reader: &mut Reader<'_, '_>, alsace_moselle: bool, d
 fn time_ranges(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<TimeRange> {
     let mut ranges: Vec<TimeRange> = Vec::new();
     for text in table.texts("heures", diagnostics) {
-        let pair = text.split_once(['-', '–']).and_then(|(from, until)| Some((hour(from)?, hour(until)?)));
+        let pair = text.split_once(['-', '–']).and_then(|(from, until)| Some((parse_hour(from)?, parse_hour(until)?)));
         let problem = match pair {
             Some((from, until)) if from >= until => Some("finit avant de commencer"),
-            Some((from, _)) if ranges.last().is_some_and(|last| from < last.until) => Some("commence avant la fin de la précédente"),
+            Some((from, _)) if ranges.last().is_some_and(|last| from < last.until) => {
+                Some("commence avant la fin de la précédente")
+            }
             Some((from, until)) => {
                 ranges.push(TimeRange { from, until });
                 None

@@ -125,7 +125,8 @@ fn read(path: &str, entry: &Entry) -> (Read, Vec<Diagnostic>) {
     } else if path == content::HOME {
         content::home(path, &text, &mut diagnostics).map(Read::Home)
     } else if let Some(kind) = content::Type::of(path) {
-        content::content(path, entry.layer, kind, &text, &mut diagnostics).map(|content| Read::Content(Box::new(content)))
+        content::content(path, entry.layer, kind, &text, &mut diagnostics)
+            .map(|content| Read::Content(Box::new(content)))
     } else {
         diagnostics.push(misplaced(path));
         None
@@ -161,8 +162,12 @@ fn decode(path: &str, bytes: &[u8], diagnostics: &mut Vec<Diagnostic>) -> Option
             let utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
             let encoding = if utf16 { "UTF-16" } else { "un ancien encodage de Windows" };
             diagnostics.push(
-                Diagnostic::error(Code::NotUtf8, Place::line(path, line), format!("ce fichier n'est pas en UTF-8 (sans doute {encoding})"))
-                    .hint("dans le Bloc-notes : Fichier, Enregistrer sous, Encodage « UTF-8 », puis Enregistrer"),
+                Diagnostic::error(
+                    Code::NotUtf8,
+                    Place::line(path, line),
+                    format!("ce fichier n'est pas en UTF-8 (sans doute {encoding})"),
+                )
+                .hint("dans le Bloc-notes : Fichier, Enregistrer sous, Encodage « UTF-8 », puis Enregistrer"),
             );
             return None;
         }
@@ -175,7 +180,10 @@ fn entries(layers: &Layers<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<S
     let mut entries = BTreeMap::new();
     for (path, data) in layers.catalogue {
         let size = data.len() as u64;
-        entries.insert(path.clone(), Entry { layer: Layer::Catalogue, data: FileData::Memory(Arc::from(&data[..])), size });
+        entries.insert(
+            path.clone(),
+            Entry { layer: Layer::Catalogue, data: FileData::Memory(Arc::from(&data[..])), size },
+        );
     }
     let folders = [(Layer::Territoire, layers.territoire.as_deref()), (Layer::Commune, Some(layers.commune.as_path()))];
     for (layer, folder) in folders {
@@ -192,10 +200,14 @@ fn entries(layers: &Layers<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<S
 
 fn trouble(trouble: WalkTrouble) -> Diagnostic {
     match trouble {
-        WalkTrouble::Loop(path) => Diagnostic::error(Code::LinkLoop, Place::file(path), "ce raccourci ramène à un dossier qui le contient")
-            .hint("supprimez ce lien : il tourne en rond"),
+        WalkTrouble::Loop(path) => {
+            Diagnostic::error(Code::LinkLoop, Place::file(path), "ce raccourci ramène à un dossier qui le contient")
+                .hint("supprimez ce lien : il tourne en rond")
+        }
         WalkTrouble::Unreadable(path, cause) => unreadable(if path.is_empty() { "." } else { &path }, &cause),
-        WalkTrouble::BadName(path) => Diagnostic::error(Code::NotUtf8, Place::file(path), "le nom de ce fichier n'est pas lisible")
-            .hint("renommez-le, de préférence sans accents"),
+        WalkTrouble::BadName(path) => {
+            Diagnostic::error(Code::NotUtf8, Place::file(path), "le nom de ce fichier n'est pas lisible")
+                .hint("renommez-le, de préférence sans accents")
+        }
     }
 }

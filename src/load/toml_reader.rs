@@ -57,11 +57,20 @@ fn syntax_error(source: Source<'_>, error: &toml::de::Error) -> Diagnostic {
             return date(format!("« {excerpt} » n'est pas une date ou une heure"));
         }
         return if excerpt.is_empty() {
-            bad("il manque une valeur après le signe =".into(), "écrivez la valeur sur la même ligne ; un texte va entre guillemets : \"…\"")
+            bad(
+                "il manque une valeur après le signe =".into(),
+                "écrivez la valeur sur la même ligne ; un texte va entre guillemets : \"…\"",
+            )
         } else if excerpt.contains(['“', '”', '«']) {
-            bad(format!("les guillemets de « {excerpt} » ne sont pas des guillemets droits"), "remplacez-les par des guillemets droits : \"…\"")
+            bad(
+                format!("les guillemets de « {excerpt} » ne sont pas des guillemets droits"),
+                "remplacez-les par des guillemets droits : \"…\"",
+            )
         } else {
-            bad(format!("le texte « {excerpt} » n'est pas entre guillemets"), "mettez le texte entre guillemets droits : \"…\"")
+            bad(
+                format!("le texte « {excerpt} » n'est pas entre guillemets"),
+                "mettez le texte entre guillemets droits : \"…\"",
+            )
         };
     }
     let (message, hint) = match said {
@@ -77,23 +86,33 @@ fn syntax_error(source: Source<'_>, error: &toml::de::Error) -> Diagnostic {
         _ if said.starts_with("unclosed") && said.contains('}') => {
             ("il manque une accolade de fin".to_owned(), "ajoutez } à la fin de la ligne")
         }
-        _ if said.starts_with("unclosed") => ("il manque un crochet de fin".to_owned(), "ajoutez ] (ou ]] pour un titre [[…]])"),
-        _ if said.starts_with("key with no value") => {
-            ("cette ligne n'a pas de valeur".to_owned(), "une ligne s'écrit clé = valeur, par exemple titre = \"Marché\"")
+        _ if said.starts_with("unclosed") => {
+            ("il manque un crochet de fin".to_owned(), "ajoutez ] (ou ]] pour un titre [[…]])")
         }
-        _ if said.starts_with("invalid unquoted key") || said.starts_with("unquoted keys") => {
-            (format!("« {excerpt} » n'est pas un nom de clé"), "les clés s'écrivent sans accent ni espace : resume, publie_le")
-        }
-        _ if said.starts_with("missing escaped value") => {
-            ("la barre \\ n'est pas permise ici".to_owned(), "écrivez \\\\ pour une barre, ou / dans un chemin de fichier")
-        }
-        _ if said.starts_with("unexpected leading zero") => {
-            ("un nombre ne commence pas par zéro".to_owned(), "mettez un code ou un téléphone entre guillemets : \"02 99…\"")
-        }
-        _ if said.starts_with("unexpected key or value") => {
-            ("il y a quelque chose de trop après la valeur".to_owned(), "une clé par ligne ; une apostrophe dans un texte demande des guillemets doubles : \"l'école\"")
-        }
-        _ => (format!("cette ligne n'est pas écrite comme il faut ({said})"), "comparez avec l'exemple de docs/contenu.md"),
+        _ if said.starts_with("key with no value") => (
+            "cette ligne n'a pas de valeur".to_owned(),
+            "une ligne s'écrit clé = valeur, par exemple titre = \"Marché\"",
+        ),
+        _ if said.starts_with("invalid unquoted key") || said.starts_with("unquoted keys") => (
+            format!("« {excerpt} » n'est pas un nom de clé"),
+            "les clés s'écrivent sans accent ni espace : resume, publie_le",
+        ),
+        _ if said.starts_with("missing escaped value") => (
+            "la barre \\ n'est pas permise ici".to_owned(),
+            "écrivez \\\\ pour une barre, ou / dans un chemin de fichier",
+        ),
+        _ if said.starts_with("unexpected leading zero") => (
+            "un nombre ne commence pas par zéro".to_owned(),
+            "mettez un code ou un téléphone entre guillemets : \"02 99…\"",
+        ),
+        _ if said.starts_with("unexpected key or value") => (
+            "il y a quelque chose de trop après la valeur".to_owned(),
+            "une clé par ligne ; une apostrophe dans un texte demande des guillemets doubles : \"l'école\"",
+        ),
+        _ => (
+            format!("cette ligne n'est pas écrite comme il faut ({said})"),
+            "comparez avec l'exemple de docs/contenu.md",
+        ),
     };
     bad(message, hint)
 }
@@ -190,7 +209,12 @@ impl<'t, 'a> Reader<'t, 'a> {
         }
     }
 
-    pub(crate) fn integer(&mut self, key: &'static str, range: std::ops::RangeInclusive<i64>, diagnostics: &mut Vec<Diagnostic>) -> Option<i64> {
+    pub(crate) fn integer(
+        &mut self,
+        key: &'static str,
+        range: std::ops::RangeInclusive<i64>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<i64> {
         let value = self.value(key)?;
         let number = match value.get_ref() {
             DeValue::Integer(number) => i64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok(),
@@ -200,13 +224,22 @@ impl<'t, 'a> Reader<'t, 'a> {
             Some(number) if range.contains(&number) => Some(number),
             Some(number) => {
                 diagnostics.push(
-                    Diagnostic::error(Code::BadValue, self.source.place(value.span()), format!("« {key} » vaut {number}"))
-                        .hint(format!("il faut un nombre entre {} et {}", range.start(), range.end())),
+                    Diagnostic::error(
+                        Code::BadValue,
+                        self.source.place(value.span()),
+                        format!("« {key} » vaut {number}"),
+                    )
+                    .hint(format!("il faut un nombre entre {} et {}", range.start(), range.end())),
                 );
                 None
             }
             None => {
-                diagnostics.push(self.wrong(key, value, "un nombre entier", &format!("écrivez {key} = 12, sans guillemets")));
+                diagnostics.push(self.wrong(
+                    key,
+                    value,
+                    "un nombre entier",
+                    &format!("écrivez {key} = 12, sans guillemets"),
+                ));
                 None
             }
         }
@@ -236,8 +269,12 @@ impl<'t, 'a> Reader<'t, 'a> {
         };
         if moment.is_none() {
             diagnostics.push(
-                Diagnostic::error(Code::BadDate, self.source.place(value.span()), format!("« {key} » n'est pas une date"))
-                    .hint(format!("écrivez {key} = 2026-12-05, ou {key} = 2026-12-05T14:30:00 avec l'heure")),
+                Diagnostic::error(
+                    Code::BadDate,
+                    self.source.place(value.span()),
+                    format!("« {key} » n'est pas une date"),
+                )
+                .hint(format!("écrivez {key} = 2026-12-05, ou {key} = 2026-12-05T14:30:00 avec l'heure")),
             );
         }
         moment
@@ -268,20 +305,35 @@ impl<'t, 'a> Reader<'t, 'a> {
                     match item.get_ref() {
                         DeValue::String(text) if text.trim().is_empty() => {}
                         DeValue::String(text) => texts.push(text.trim().to_owned()),
-                        _ => diagnostics.push(self.wrong(key, item, "des textes", &format!("écrivez {key} = [\"…\", \"…\"]"))),
+                        _ => diagnostics.push(self.wrong(
+                            key,
+                            item,
+                            "des textes",
+                            &format!("écrivez {key} = [\"…\", \"…\"]"),
+                        )),
                     }
                 }
                 texts
             }
             _ => {
-                diagnostics.push(self.wrong(key, value, "une liste de textes", &format!("écrivez {key} = [\"…\", \"…\"]")));
+                diagnostics.push(self.wrong(
+                    key,
+                    value,
+                    "une liste de textes",
+                    &format!("écrivez {key} = [\"…\", \"…\"]"),
+                ));
                 Vec::new()
             }
         }
     }
 
     /// One word of a closed list.
-    pub(crate) fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)], diagnostics: &mut Vec<Diagnostic>) -> Option<T> {
+    pub(crate) fn word<T: Copy>(
+        &mut self,
+        key: &'static str,
+        words: &[(&str, T)],
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<T> {
         let text = self.text(key, diagnostics)?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
@@ -291,7 +343,12 @@ impl<'t, 'a> Reader<'t, 'a> {
                 None => format!("valeurs possibles : {}", list.join(", ")),
             };
             diagnostics.push(
-                Diagnostic::error(Code::BadValue, self.place(key), format!("« {text} » n'est pas une valeur de « {key} »")).hint(hint),
+                Diagnostic::error(
+                    Code::BadValue,
+                    self.place(key),
+                    format!("« {text} » n'est pas une valeur de « {key} »"),
+                )
+                .hint(hint),
             );
         }
         found
@@ -303,7 +360,12 @@ impl<'t, 'a> Reader<'t, 'a> {
         match value.get_ref() {
             DeValue::Table(table) => Some(Reader { source: self.source, table, span: value.span(), known: Vec::new() }),
             _ => {
-                diagnostics.push(self.wrong(key, value, "une table", &format!("écrivez {key} = {{ … }} ou un titre [{key}]")));
+                diagnostics.push(self.wrong(
+                    key,
+                    value,
+                    "une table",
+                    &format!("écrivez {key} = {{ … }} ou un titre [{key}]"),
+                ));
                 None
             }
         }
@@ -311,26 +373,43 @@ impl<'t, 'a> Reader<'t, 'a> {
 
     /// A list of tables; texts of the list are given to `text`, which may refuse them.
     pub(crate) fn tables(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Vec<Reader<'t, 'a>> {
-        self.items(key, diagnostics).into_iter().filter_map(|item| match item {
-            Item::Table(table) => Some(table),
-            Item::Text(_, place) => {
-                diagnostics.push(Diagnostic::error(Code::BadValue, place, format!("« {key} » attend des tables {{ … }}, pas un texte")).hint("voir docs/contenu.md"));
-                None
-            }
-        }).collect()
+        self.items(key, diagnostics)
+            .into_iter()
+            .filter_map(|item| match item {
+                Item::Table(table) => Some(table),
+                Item::Text(_, place) => {
+                    diagnostics.push(
+                        Diagnostic::error(
+                            Code::BadValue,
+                            place,
+                            format!("« {key} » attend des tables {{ … }}, pas un texte"),
+                        )
+                        .hint("voir docs/contenu.md"),
+                    );
+                    None
+                }
+            })
+            .collect()
     }
 
     /// A list of tables or texts.
     pub(crate) fn items(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Vec<Item<'t, 'a>> {
         let Some(value) = self.value(key) else { return Vec::new() };
         let DeValue::Array(items) = value.get_ref() else {
-            diagnostics.push(self.wrong(key, value, "une liste", &format!("écrivez {key} = [ … ] ou des titres [[{key}]]")));
+            diagnostics.push(self.wrong(
+                key,
+                value,
+                "une liste",
+                &format!("écrivez {key} = [ … ] ou des titres [[{key}]]"),
+            ));
             return Vec::new();
         };
         let mut list = Vec::with_capacity(items.len());
         for item in items.iter() {
             match item.get_ref() {
-                DeValue::Table(table) => list.push(Item::Table(Reader { source: self.source, table, span: item.span(), known: Vec::new() })),
+                DeValue::Table(table) => {
+                    list.push(Item::Table(Reader { source: self.source, table, span: item.span(), known: Vec::new() }))
+                }
                 DeValue::String(text) => list.push(Item::Text(text.trim().to_owned(), self.source.place(item.span()))),
                 _ => diagnostics.push(self.wrong(key, item, "des textes ou des tables", "voir docs/contenu.md")),
             }
@@ -346,7 +425,11 @@ impl<'t, 'a> Reader<'t, 'a> {
                 continue;
             }
             let span = if key.span().is_empty() { value.span() } else { key.span() };
-            let diagnostic = Diagnostic::error(Code::UnknownKey, self.source.place(span), format!("la clé « {name} » n'existe pas ici"));
+            let diagnostic = Diagnostic::error(
+                Code::UnknownKey,
+                self.source.place(span),
+                format!("la clé « {name} » n'existe pas ici"),
+            );
             diagnostics.push(diagnostic.hint(match nearest(name, self.known.iter().copied()) {
                 Some(near) => format!("vouliez-vous dire « {near} » ?"),
                 None => format!("clés possibles : {}", self.known.join(", ")),
@@ -376,17 +459,17 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 
 fn moment(written: &toml::value::Datetime) -> Option<Moment> {
     let date = written.date?;
-    let date = Date::new(i16::try_from(date.year).ok()?, i8::try_from(date.month).ok()?, i8::try_from(date.day).ok()?).ok()?;
+    let date =
+        Date::new(i16::try_from(date.year).ok()?, i8::try_from(date.month).ok()?, i8::try_from(date.day).ok()?).ok()?;
     let Some(time) = written.time else { return Some(Moment::Day(date)) };
-    let time = Time::new(i8::try_from(time.hour).ok()?, i8::try_from(time.minute).ok()?, i8::try_from(time.second.unwrap_or(0)).ok()?, 0).ok()?;
+    let time = Time::new(
+        i8::try_from(time.hour).ok()?,
+        i8::try_from(time.minute).ok()?,
+        i8::try_from(time.second.unwrap_or(0)).ok()?,
+        0,
+    )
+    .ok()?;
     Some(Moment::Time(DateTime::from_parts(date, time)))
-}
-
-/// An hour as the French write it in keys: `"14:30"`, `"14h30"`, `"9h"`.
-pub(crate) fn hour(text: &str) -> Option<Time> {
-    let (hours, minutes) = text.trim().split_once([':', 'h', 'H']).unwrap_or((text.trim(), "0"));
-    let minutes = if minutes.trim().is_empty() { "0" } else { minutes.trim() };
-    Time::new(hours.trim().parse().ok()?, minutes.parse().ok()?, 0, 0).ok()
 }
 
 /// The nearest of some words, when it is near enough to be a slip of the fingers.
@@ -439,12 +522,5 @@ mod tests {
         assert_eq!(nearest("resumé", ["resume", "titre"].into_iter()), Some("resume"));
         assert_eq!(nearest("publié_le", ["publie_le", "expire_le"].into_iter()), Some("publie_le"));
         assert_eq!(nearest("couleur", ["resume", "titre"].into_iter()), None);
-    }
-
-    #[test]
-    fn hours_are_read_as_they_are_written() {
-        assert_eq!(hour("14:30"), Time::new(14, 30, 0, 0).ok());
-        assert_eq!(hour("9h"), Time::new(9, 0, 0, 0).ok());
-        assert_eq!(hour("25:00"), None);
     }
 }

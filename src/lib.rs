@@ -6,5 +6,7 @@ pub mod diagnostic;
 pub mod fs;
 pub mod load;
 pub mod model;
+pub mod pictures;
 pub mod resolve;
 pub mod text;
+pub mod write;

@@ -4,10 +4,12 @@
 
 pub mod check;
 pub mod diagnostic;
+pub mod embedded;
 pub mod fs;
 pub mod load;
 pub mod model;
 pub mod pictures;
+pub mod registry;
 pub mod resolve;
 pub mod text;
 pub mod write;

@@ -5,5 +5,6 @@ pub mod content;
 pub mod form;
 pub mod names;
 pub mod output;
+pub mod record;
 pub mod site;
 pub mod submission;

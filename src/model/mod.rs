@@ -3,7 +3,10 @@
 pub mod commune;
 pub mod content;
 pub mod form;
+pub mod intake;
+pub mod mail;
 pub mod names;
 pub mod output;
+pub mod reference;
 pub mod site;
 pub mod submission;

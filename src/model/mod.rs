@@ -3,8 +3,11 @@
 pub mod commune;
 pub mod content;
 pub mod form;
+pub mod intake;
+pub mod mail;
 pub mod names;
 pub mod output;
 pub mod record;
+pub mod reference;
 pub mod site;
 pub mod submission;

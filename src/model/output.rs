@@ -78,4 +78,10 @@ pub trait Pictures: Sync {
     /// # Errors
     /// [`PictureError`] when it cannot be decoded, is too large, or cannot be read.
     fn picture(&self, path: &str, file: &super::site::SourceFile) -> Result<Arc<Picture>, PictureError>;
+
+    /// The bytes of a file of the folder (an SVG to clean).
+    ///
+    /// # Errors
+    /// Those of the file system.
+    fn bytes(&self, file: &super::site::SourceFile) -> std::io::Result<Vec<u8>>;
 }

@@ -3,5 +3,8 @@
 //! The map is `ARCHITECTURE.md`. There is no API promise: the library exists for the binary, the tests and the benchmarks.
 
 pub mod diagnostic;
+pub mod fs;
+pub mod load;
 pub mod model;
+pub mod resolve;
 pub mod text;

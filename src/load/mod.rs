@@ -1,0 +1,213 @@
+//! Reads the layers of a commune into typed, located, still unlinked sources.
+//!
+//! 1. every layer gives its files; the nearest wins, path by path;
+//! 2. each file is decoded, and typed by its folder;
+//! 3. every mistake becomes a [`Diagnostic`].
+//!
+//! It never writes, and never judges what needs two files at once: that is `resolve`'s.
+
+mod commune;
+mod content;
+mod form;
+mod hours;
+mod toml_reader;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::fs::{self, WalkTrouble};
+use crate::model::content::{Content, Home, Layer};
+use crate::model::site::{FileData, SourceFile, Sources};
+
+/// Files of a layer that live in the binary: path in the folder → bytes.
+pub type Embedded = BTreeMap<String, Cow<'static, [u8]>>;
+
+/// Where the layers of a commune are.
+#[derive(Debug, Clone)]
+pub struct Layers<'a> {
+    /// The catalogue.
+    pub catalogue: &'a Embedded,
+    /// The `commun/` folder of the territoire, if the commune is in one.
+    pub territoire: Option<PathBuf>,
+    /// The commune's folder.
+    pub commune: PathBuf,
+}
+
+impl<'a> Layers<'a> {
+    /// The layers of the commune in that folder; a territoire is recognised by its `territoire.toml` two folders above.
+    pub fn of(folder: &Path, catalogue: &'a Embedded) -> Self {
+        let territoire = folder.canonicalize().ok().and_then(|folder| {
+            let root = folder.parent()?.parent()?.to_owned();
+            let common = root.join("commun");
+            (root.join("territoire.toml").is_file() && common.is_dir()).then_some(common)
+        });
+        Layers { catalogue, territoire, commune: folder.to_owned() }
+    }
+}
+
+/// A file of some layer, before it is read.
+struct Entry {
+    layer: Layer,
+    data: FileData,
+    size: u64,
+}
+
+/// Reads a commune. `None` when it has no usable `commune.toml`.
+pub fn sources(layers: &Layers<'_>) -> (Option<Sources>, Vec<Diagnostic>) {
+    let mut diagnostics = Vec::new();
+    let entries = entries(layers, &mut diagnostics);
+    let (texts, others): (Vec<_>, Vec<_>) = entries
+        .into_iter()
+        .partition(|(path, _)| !path.starts_with("theme/") && (path.ends_with(".md") || path == commune::FILE));
+    let read: Vec<(Read, Vec<Diagnostic>)> = texts.par_iter().map(|(path, entry)| read(path, entry)).collect();
+    let (mut found, mut home, mut contents) = (None, None, Vec::with_capacity(read.len()));
+    let has_commune = texts.iter().any(|(path, _)| path == commune::FILE);
+    for (read, told) in read {
+        diagnostics.extend(told);
+        match read {
+            Read::Commune(commune) => found = Some(*commune),
+            Read::Home(page) => home = Some(page),
+            Read::Content(content) => contents.push(*content),
+            Read::Nothing => {}
+        }
+    }
+    if !has_commune {
+        diagnostics.push(
+            Diagnostic::error(Code::NoCommune, Place::file(commune::FILE), "ce dossier n'a pas de commune.toml")
+                .hint("placez-vous dans le dossier de la commune, ou créez-en un : mulot new DOSSIER --insee 01299"),
+        );
+    }
+    let (mut files, mut theme) = (BTreeMap::new(), BTreeMap::new());
+    for (path, entry) in others {
+        if let Some(inside) = path.strip_prefix("theme/") {
+            match bytes(&entry.data) {
+                Ok(bytes) => {
+                    theme.insert(inside.to_owned(), bytes.into_owned());
+                }
+                Err(cause) => diagnostics.push(unreadable(&path, &cause)),
+            }
+        } else if !path.ends_with(".toml") {
+            files.insert(path, SourceFile { layer: entry.layer, data: entry.data, size: entry.size });
+        } else {
+            diagnostics.push(misplaced(&path));
+        }
+    }
+    contents.sort_by(|a, b| a.path.cmp(&b.path));
+    let sources = found.map(|commune| Sources { commune, home: home.unwrap_or_default(), contents, files, theme });
+    (sources, diagnostics)
+}
+
+enum Read {
+    Commune(Box<crate::model::commune::Commune>),
+    Home(Home),
+    Content(Box<Content>),
+    Nothing,
+}
+
+fn read(path: &str, entry: &Entry) -> (Read, Vec<Diagnostic>) {
+    let mut diagnostics = Vec::new();
+    let text = match bytes(&entry.data) {
+        Ok(bytes) => decode(path, &bytes, &mut diagnostics),
+        Err(cause) => {
+            diagnostics.push(unreadable(path, &cause));
+            None
+        }
+    };
+    let Some(text) = text else { return (Read::Nothing, diagnostics) };
+    let read = if path == commune::FILE {
+        commune::commune(&text, &mut diagnostics).map(|commune| Read::Commune(Box::new(commune)))
+    } else if path == content::HOME {
+        content::home(path, &text, &mut diagnostics).map(Read::Home)
+    } else if let Some(kind) = content::Type::of(path) {
+        content::content(path, entry.layer, kind, &text, &mut diagnostics)
+            .map(|content| Read::Content(Box::new(content)))
+    } else {
+        diagnostics.push(misplaced(path));
+        None
+    };
+    (read.unwrap_or(Read::Nothing), diagnostics)
+}
+
+fn misplaced(path: &str) -> Diagnostic {
+    Diagnostic::warning(Code::Misplaced, Place::file(path), "ce fichier n'est dans aucun dossier que Mulot publie")
+        .hint("dossiers possibles : actualites, alertes, agenda, annuaire/…, demarches, pages ; un nom qui commence par _ fait ignorer le fichier")
+}
+
+fn unreadable(path: &str, cause: &std::io::Error) -> Diagnostic {
+    Diagnostic::error(Code::Unreadable, Place::file(path), format!("ce fichier ne peut pas être lu ({cause})"))
+        .hint("vérifiez qu'il existe et que vous avez le droit de le lire")
+}
+
+fn bytes(data: &FileData) -> std::io::Result<Cow<'_, [u8]>> {
+    match data {
+        FileData::Disk(path) => fs::read(path).map(Cow::Owned).map_err(|error| error.source),
+        FileData::Memory(bytes) => Ok(Cow::Borrowed(bytes)),
+    }
+}
+
+/// UTF-8 text with `\n` line ends and no byte-order mark.
+fn decode(path: &str, bytes: &[u8], diagnostics: &mut Vec<Diagnostic>) -> Option<String> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let before = &bytes[..error.valid_up_to()];
+            let line = before.iter().filter(|byte| **byte == b'\n').count() as u32 + 1;
+            let utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+            let encoding = if utf16 { "UTF-16" } else { "un ancien encodage de Windows" };
+            diagnostics.push(
+                Diagnostic::error(
+                    Code::NotUtf8,
+                    Place::line(path, line),
+                    format!("ce fichier n'est pas en UTF-8 (sans doute {encoding})"),
+                )
+                .hint("dans le Bloc-notes : Fichier, Enregistrer sous, Encodage « UTF-8 », puis Enregistrer"),
+            );
+            return None;
+        }
+    };
+    if text.contains('\r') { Some(text.replace("\r\n", "\n").replace('\r', "\n")) } else { Some(text.to_owned()) }
+}
+
+/// Every file of every layer by path, the nearest layer winning, with the troubles of the walk.
+fn entries(layers: &Layers<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<String, Entry> {
+    let mut entries = BTreeMap::new();
+    for (path, data) in layers.catalogue {
+        let size = data.len() as u64;
+        entries.insert(
+            path.clone(),
+            Entry { layer: Layer::Catalogue, data: FileData::Memory(Arc::from(&data[..])), size },
+        );
+    }
+    let folders = [(Layer::Territoire, layers.territoire.as_deref()), (Layer::Commune, Some(layers.commune.as_path()))];
+    for (layer, folder) in folders {
+        let Some(folder) = folder else { continue };
+        let (found, troubles) = fs::walk(folder);
+        for file in found {
+            let path: String = file.relative.nfc().collect();
+            entries.insert(path, Entry { layer, data: FileData::Disk(file.path), size: file.size });
+        }
+        diagnostics.extend(troubles.into_iter().map(trouble));
+    }
+    entries
+}
+
+fn trouble(trouble: WalkTrouble) -> Diagnostic {
+    match trouble {
+        WalkTrouble::Loop(path) => {
+            Diagnostic::error(Code::LinkLoop, Place::file(path), "ce raccourci ramène à un dossier qui le contient")
+                .hint("supprimez ce lien : il tourne en rond")
+        }
+        WalkTrouble::Unreadable(path, cause) => unreadable(if path.is_empty() { "." } else { &path }, &cause),
+        WalkTrouble::BadName(path) => {
+            Diagnostic::error(Code::NotUtf8, Place::file(path), "le nom de ce fichier n'est pas lisible")
+                .hint("renommez-le, de préférence sans accents")
+        }
+    }
+}

@@ -1,0 +1,526 @@
+//! Reads a TOML table key by key and collects every mistake with its place, in French.
+//!
+//! serde stops at the first mistake and speaks English; a secretary is served better by all of them at once.
+
+use std::ops::Range;
+
+use jiff::civil::{Date, DateTime, Time};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::model::content::Moment;
+
+/// A text with the file and line it comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) file: &'a str,
+    pub(crate) text: &'a str,
+    pub(crate) first_line: u32,
+}
+
+impl Source<'_> {
+    pub(crate) fn place(&self, span: Range<usize>) -> Place {
+        Place::span(self.file, self.text, span, self.first_line)
+    }
+
+    fn excerpt(&self, span: Range<usize>) -> &str {
+        self.text.get(span).unwrap_or("").lines().next().unwrap_or("").trim()
+    }
+}
+
+/// Parses a text, telling every syntax error.
+pub(crate) fn parse<'a>(source: Source<'a>, diagnostics: &mut Vec<Diagnostic>) -> Spanned<DeTable<'a>> {
+    let (table, errors) = DeTable::parse_recoverable(source.text);
+    for error in errors {
+        diagnostics.push(syntax_error(source, &error));
+    }
+    table
+}
+
+fn syntax_error(source: Source<'_>, error: &toml::de::Error) -> Diagnostic {
+    let span = error.span().unwrap_or(0..0);
+    let said = error.message();
+    let excerpt = source.excerpt(span.clone()).to_owned();
+    let place = source.place(span);
+    let bad = |message: String, hint: &str| Diagnostic::error(Code::BadToml, place.clone(), message).hint(hint);
+    let date = |message: String| {
+        Diagnostic::error(Code::BadDate, place.clone(), message)
+            .hint("une date s'écrit 2026-12-05 (année-mois-jour), une heure \"14:30\"")
+    };
+    if said.starts_with("invalid date") || said.starts_with("invalid time") {
+        return date(format!("la date « {excerpt} » n'existe pas"));
+    }
+    if said.starts_with("string values must be quoted") {
+        let digits = excerpt.bytes().filter(u8::is_ascii_digit).count();
+        if digits >= 3 && excerpt.len() <= 12 && excerpt.contains(['/', '-', 'h', ':']) {
+            return date(format!("« {excerpt} » n'est pas une date ou une heure"));
+        }
+        return if excerpt.is_empty() {
+            bad(
+                "il manque une valeur après le signe =".into(),
+                "écrivez la valeur sur la même ligne ; un texte va entre guillemets : \"…\"",
+            )
+        } else if excerpt.contains(['“', '”', '«']) {
+            bad(
+                format!("les guillemets de « {excerpt} » ne sont pas des guillemets droits"),
+                "remplacez-les par des guillemets droits : \"…\"",
+            )
+        } else {
+            bad(
+                format!("le texte « {excerpt} » n'est pas entre guillemets"),
+                "mettez le texte entre guillemets droits : \"…\"",
+            )
+        };
+    }
+    let (message, hint) = match said {
+        _ if said.starts_with("duplicate key") => {
+            (format!("la clé « {excerpt} » est écrite deux fois"), "gardez une seule des deux lignes")
+        }
+        _ if said.starts_with("invalid basic string") || said.starts_with("invalid literal string") => {
+            ("le guillemet de fin manque".to_owned(), "fermez le texte par un guillemet droit \" sur la même ligne")
+        }
+        _ if said.starts_with("invalid multi-line") => {
+            ("les trois guillemets de fin manquent".to_owned(), "fermez le texte par \"\"\"")
+        }
+        _ if said.starts_with("unclosed") && said.contains('}') => {
+            ("il manque une accolade de fin".to_owned(), "ajoutez } à la fin de la ligne")
+        }
+        _ if said.starts_with("unclosed") => {
+            ("il manque un crochet de fin".to_owned(), "ajoutez ] (ou ]] pour un titre [[…]])")
+        }
+        _ if said.starts_with("key with no value") => (
+            "cette ligne n'a pas de valeur".to_owned(),
+            "une ligne s'écrit clé = valeur, par exemple titre = \"Marché\"",
+        ),
+        _ if said.starts_with("invalid unquoted key") || said.starts_with("unquoted keys") => (
+            format!("« {excerpt} » n'est pas un nom de clé"),
+            "les clés s'écrivent sans accent ni espace : resume, publie_le",
+        ),
+        _ if said.starts_with("missing escaped value") => (
+            "la barre \\ n'est pas permise ici".to_owned(),
+            "écrivez \\\\ pour une barre, ou / dans un chemin de fichier",
+        ),
+        _ if said.starts_with("unexpected leading zero") => (
+            "un nombre ne commence pas par zéro".to_owned(),
+            "mettez un code ou un téléphone entre guillemets : \"02 99…\"",
+        ),
+        _ if said.starts_with("unexpected key or value") => (
+            "il y a quelque chose de trop après la valeur".to_owned(),
+            "une clé par ligne ; une apostrophe dans un texte demande des guillemets doubles : \"l'école\"",
+        ),
+        _ => (
+            format!("cette ligne n'est pas écrite comme il faut ({said})"),
+            "comparez avec l'exemple de docs/contenu.md",
+        ),
+    };
+    bad(message, hint)
+}
+
+/// A table being read; whatever key is not asked for is unknown.
+pub(crate) struct Reader<'t, 'a> {
+    source: Source<'a>,
+    table: &'t DeTable<'a>,
+    span: Range<usize>,
+    known: Vec<&'static str>,
+}
+
+impl<'t, 'a> Reader<'t, 'a> {
+    pub(crate) fn new(source: Source<'a>, table: &'t Spanned<DeTable<'a>>) -> Self {
+        Reader { source, table: table.get_ref(), span: table.span(), known: Vec::new() }
+    }
+
+    /// Place of a key's value, or of the table when the key is absent.
+    pub(crate) fn place(&self, key: &str) -> Place {
+        match self.table.get(key) {
+            Some(value) => self.source.place(value.span()),
+            None => self.table_place(),
+        }
+    }
+
+    /// Place of the table's first line.
+    pub(crate) fn table_place(&self) -> Place {
+        self.source.place(self.span.start..self.span.start)
+    }
+
+    pub(crate) fn source(&self) -> Source<'a> {
+        self.source
+    }
+
+    fn value(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'a>>> {
+        self.known.push(key);
+        self.table.get(key)
+    }
+
+    /// Whether a key is written, whatever its value.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
+    fn wrong(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str, hint: &str) -> Diagnostic {
+        Diagnostic::error(
+            Code::BadValue,
+            self.source.place(value.span()),
+            format!("« {key} » attend {wanted}, pas {}", kind(value.get_ref())),
+        )
+        .hint(hint)
+    }
+
+    /// A text, trimmed; an empty one is `None`.
+    pub(crate) fn text(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Option<String> {
+        let value = self.value(key)?;
+        match value.get_ref() {
+            DeValue::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+            _ => {
+                diagnostics.push(self.wrong(key, value, "un texte", &format!("écrivez {key} = \"…\"")));
+                None
+            }
+        }
+    }
+
+    /// A text that must be there; the sentence says what it is for.
+    pub(crate) fn required(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Option<String> {
+        let before = diagnostics.len();
+        let text = self.text(key, diagnostics);
+        if text.is_none() && diagnostics.len() == before {
+            diagnostics.push(self.missing(key));
+        }
+        text
+    }
+
+    /// The diagnostic of a required key that is not there.
+    pub(crate) fn missing(&self, key: &str) -> Diagnostic {
+        let (place, state) = match self.table.get(key) {
+            Some(value) => (self.source.place(value.span()), "est vide"),
+            None => (self.table_place(), "manque"),
+        };
+        Diagnostic::error(Code::MissingKey, place, format!("la clé « {key} » {state}"))
+            .hint(format!("ajoutez une ligne {key} = … (voir docs/contenu.md)"))
+    }
+
+    pub(crate) fn flag(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Option<bool> {
+        let value = self.value(key)?;
+        match value.get_ref() {
+            DeValue::Boolean(flag) => Some(*flag),
+            _ => {
+                diagnostics.push(self.wrong(key, value, "true (oui) ou false (non)", &format!("écrivez {key} = true")));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn integer(
+        &mut self,
+        key: &'static str,
+        range: std::ops::RangeInclusive<i64>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<i64> {
+        let value = self.value(key)?;
+        let number = match value.get_ref() {
+            DeValue::Integer(number) => i64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok(),
+            _ => None,
+        };
+        match number {
+            Some(number) if range.contains(&number) => Some(number),
+            Some(number) => {
+                diagnostics.push(
+                    Diagnostic::error(
+                        Code::BadValue,
+                        self.source.place(value.span()),
+                        format!("« {key} » vaut {number}"),
+                    )
+                    .hint(format!("il faut un nombre entre {} et {}", range.start(), range.end())),
+                );
+                None
+            }
+            None => {
+                diagnostics.push(self.wrong(
+                    key,
+                    value,
+                    "un nombre entier",
+                    &format!("écrivez {key} = 12, sans guillemets"),
+                ));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn decimal(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Option<f64> {
+        let value = self.value(key)?;
+        let number = match value.get_ref() {
+            DeValue::Float(number) => number.as_str().replace('_', "").parse().ok(),
+            DeValue::Integer(number) => number.as_str().parse().ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            diagnostics.push(self.wrong(key, value, "un nombre", &format!("écrivez {key} = 48.07, avec un point")));
+        }
+        number
+    }
+
+    /// A day, or a day and an hour.
+    pub(crate) fn moment(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Option<Moment> {
+        let value = self.value(key)?;
+        let moment = match value.get_ref() {
+            DeValue::Datetime(written) => moment(written),
+            DeValue::String(text) if text.is_empty() => return None,
+            DeValue::String(text) => text.parse().ok().map(Moment::Day).or_else(|| text.parse().ok().map(Moment::Time)),
+            _ => None,
+        };
+        if moment.is_none() {
+            diagnostics.push(
+                Diagnostic::error(
+                    Code::BadDate,
+                    self.source.place(value.span()),
+                    format!("« {key} » n'est pas une date"),
+                )
+                .hint(format!("écrivez {key} = 2026-12-05, ou {key} = 2026-12-05T14:30:00 avec l'heure")),
+            );
+        }
+        moment
+    }
+
+    pub(crate) fn date(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Option<Date> {
+        match self.moment(key, diagnostics)? {
+            Moment::Day(date) => Some(date),
+            Moment::Time(time) => {
+                diagnostics.push(
+                    Diagnostic::error(Code::BadDate, self.place(key), format!("« {key} » attend un jour, sans heure"))
+                        .hint(format!("écrivez {key} = {}", time.date())),
+                );
+                None
+            }
+        }
+    }
+
+    /// A list of texts; one text alone is accepted as a list of one.
+    pub(crate) fn texts(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Vec<String> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        match value.get_ref() {
+            DeValue::String(text) if text.trim().is_empty() => Vec::new(),
+            DeValue::String(text) => vec![text.trim().to_owned()],
+            DeValue::Array(items) => {
+                let mut texts = Vec::with_capacity(items.len());
+                for item in items.iter() {
+                    match item.get_ref() {
+                        DeValue::String(text) if text.trim().is_empty() => {}
+                        DeValue::String(text) => texts.push(text.trim().to_owned()),
+                        _ => diagnostics.push(self.wrong(
+                            key,
+                            item,
+                            "des textes",
+                            &format!("écrivez {key} = [\"…\", \"…\"]"),
+                        )),
+                    }
+                }
+                texts
+            }
+            _ => {
+                diagnostics.push(self.wrong(
+                    key,
+                    value,
+                    "une liste de textes",
+                    &format!("écrivez {key} = [\"…\", \"…\"]"),
+                ));
+                Vec::new()
+            }
+        }
+    }
+
+    /// One word of a closed list.
+    pub(crate) fn word<T: Copy>(
+        &mut self,
+        key: &'static str,
+        words: &[(&str, T)],
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<T> {
+        let text = self.text(key, diagnostics)?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let list: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            let hint = match nearest(&text, list.iter().copied()) {
+                Some(near) => format!("vouliez-vous dire « {near} » ? Valeurs possibles : {}", list.join(", ")),
+                None => format!("valeurs possibles : {}", list.join(", ")),
+            };
+            diagnostics.push(
+                Diagnostic::error(
+                    Code::BadValue,
+                    self.place(key),
+                    format!("« {text} » n'est pas une valeur de « {key} »"),
+                )
+                .hint(hint),
+            );
+        }
+        found
+    }
+
+    /// A table within the table.
+    pub(crate) fn table(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Option<Reader<'t, 'a>> {
+        let value = self.value(key)?;
+        match value.get_ref() {
+            DeValue::Table(table) => Some(Reader { source: self.source, table, span: value.span(), known: Vec::new() }),
+            _ => {
+                diagnostics.push(self.wrong(
+                    key,
+                    value,
+                    "une table",
+                    &format!("écrivez {key} = {{ … }} ou un titre [{key}]"),
+                ));
+                None
+            }
+        }
+    }
+
+    /// A list of tables; texts of the list are given to `text`, which may refuse them.
+    pub(crate) fn tables(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Vec<Reader<'t, 'a>> {
+        self.items(key, diagnostics)
+            .into_iter()
+            .filter_map(|item| match item {
+                Item::Table(table) => Some(table),
+                Item::Text(_, place) => {
+                    diagnostics.push(
+                        Diagnostic::error(
+                            Code::BadValue,
+                            place,
+                            format!("« {key} » attend des tables {{ … }}, pas un texte"),
+                        )
+                        .hint("voir docs/contenu.md"),
+                    );
+                    None
+                }
+            })
+            .collect()
+    }
+
+    /// A list of tables or texts.
+    pub(crate) fn items(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Vec<Item<'t, 'a>> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let DeValue::Array(items) = value.get_ref() else {
+            diagnostics.push(self.wrong(
+                key,
+                value,
+                "une liste",
+                &format!("écrivez {key} = [ … ] ou des titres [[{key}]]"),
+            ));
+            return Vec::new();
+        };
+        let mut list = Vec::with_capacity(items.len());
+        for item in items.iter() {
+            match item.get_ref() {
+                DeValue::Table(table) => {
+                    list.push(Item::Table(Reader { source: self.source, table, span: item.span(), known: Vec::new() }))
+                }
+                DeValue::String(text) => list.push(Item::Text(text.trim().to_owned(), self.source.place(item.span()))),
+                _ => diagnostics.push(self.wrong(key, item, "des textes ou des tables", "voir docs/contenu.md")),
+            }
+        }
+        list
+    }
+
+    /// Tells the keys nobody asked for, with the nearest known one.
+    pub(crate) fn finish(self, diagnostics: &mut Vec<Diagnostic>) {
+        for (key, value) in self.table.iter() {
+            let name = key.get_ref().as_ref();
+            if name.is_empty() || self.known.contains(&name) {
+                continue;
+            }
+            let span = if key.span().is_empty() { value.span() } else { key.span() };
+            let diagnostic = Diagnostic::error(
+                Code::UnknownKey,
+                self.source.place(span),
+                format!("la clé « {name} » n'existe pas ici"),
+            );
+            diagnostics.push(diagnostic.hint(match nearest(name, self.known.iter().copied()) {
+                Some(near) => format!("vouliez-vous dire « {near} » ?"),
+                None => format!("clés possibles : {}", self.known.join(", ")),
+            }));
+        }
+    }
+}
+
+/// An element of a list.
+pub(crate) enum Item<'t, 'a> {
+    /// A table.
+    Table(Reader<'t, 'a>),
+    /// A text with its place.
+    Text(String, Place),
+}
+
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "un texte",
+        DeValue::Integer(_) | DeValue::Float(_) => "un nombre",
+        DeValue::Boolean(_) => "true ou false",
+        DeValue::Datetime(_) => "une date",
+        DeValue::Array(_) => "une liste",
+        DeValue::Table(_) => "une table",
+    }
+}
+
+fn moment(written: &toml::value::Datetime) -> Option<Moment> {
+    let date = written.date?;
+    let date =
+        Date::new(i16::try_from(date.year).ok()?, i8::try_from(date.month).ok()?, i8::try_from(date.day).ok()?).ok()?;
+    let Some(time) = written.time else { return Some(Moment::Day(date)) };
+    let time = Time::new(
+        i8::try_from(time.hour).ok()?,
+        i8::try_from(time.minute).ok()?,
+        i8::try_from(time.second.unwrap_or(0)).ok()?,
+        0,
+    )
+    .ok()?;
+    Some(Moment::Time(DateTime::from_parts(date, time)))
+}
+
+/// The nearest of some words, when it is near enough to be a slip of the fingers.
+pub(crate) fn nearest<'w>(word: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    words
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.chars().count() / 3).clamp(1, 3))
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn errors(text: &str) -> Vec<Diagnostic> {
+        let mut diagnostics = Vec::new();
+        parse(Source { file: "a.md", text, first_line: 2 }, &mut diagnostics);
+        diagnostics
+    }
+
+    #[test]
+    fn syntax_errors_are_told_in_french_with_their_place() {
+        let cases = [
+            ("date = 2026-02-31", "la date « 2026-02-31 » n'existe pas", Code::BadDate),
+            ("date = 5/12/2026", "« 5/12/2026 » n'est pas une date ou une heure", Code::BadDate),
+            ("titre = Marché", "le texte « Marché » n'est pas entre guillemets", Code::BadToml),
+            ("titre = “Marché”", "les guillemets de « “Marché” » ne sont pas des guillemets droits", Code::BadToml),
+            ("titre = \"Marché", "le guillemet de fin manque", Code::BadToml),
+            ("titre =", "il manque une valeur après le signe =", Code::BadToml),
+            ("a = 1\na = 2", "la clé « a » est écrite deux fois", Code::BadToml),
+            ("résumé = \"x\"", "« résumé » n'est pas un nom de clé", Code::BadToml),
+            ("tel = 0299001234", "un nombre ne commence pas par zéro", Code::BadToml),
+        ];
+        for (text, message, code) in cases {
+            let found = errors(text);
+            assert_eq!(found.len(), 1, "{text}: {found:?}");
+            assert_eq!((found[0].message.as_str(), found[0].code), (message, code), "{text}");
+            assert!(found[0].place.line >= 2 && found[0].hint.is_some());
+        }
+    }
+
+    #[test]
+    fn every_mistake_of_a_file_is_told_at_once() {
+        assert_eq!(errors("date = 2026-02-31\ntitre = x y z\nheure = \"a").len(), 3);
+    }
+
+    #[test]
+    fn slips_of_the_fingers_are_recognised() {
+        assert_eq!(nearest("resumé", ["resume", "titre"].into_iter()), Some("resume"));
+        assert_eq!(nearest("publié_le", ["publie_le", "expire_le"].into_iter()), Some("publie_le"));
+        assert_eq!(nearest("couleur", ["resume", "titre"].into_iter()), None);
+    }
+}

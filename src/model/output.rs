@@ -78,4 +78,10 @@ pub trait Pictures: Sync {
     /// # Errors
     /// [`PictureError`] when it cannot be decoded, is too large, or cannot be read.
     fn picture(&self, path: &str, file: &super::site::SourceFile) -> Result<Arc<Picture>, PictureError>;
+
+    /// The bytes of a file of the folder, for those published after a cleaning (SVG).
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn bytes(&self, file: &super::site::SourceFile) -> std::io::Result<Vec<u8>>;
 }

@@ -8,6 +8,7 @@ pub mod intake;
 pub mod mail;
 pub mod names;
 pub mod output;
+pub mod receipt;
 pub mod record;
 pub mod reference;
 pub mod site;

@@ -2,9 +2,14 @@
 //!
 //! The map is `ARCHITECTURE.md`. There is no API promise: the library exists for the binary, the tests and the benchmarks.
 
+pub mod check;
 pub mod diagnostic;
+pub mod embedded;
 pub mod fs;
 pub mod load;
 pub mod model;
+pub mod pictures;
+pub mod registry;
 pub mod resolve;
 pub mod text;
+pub mod write;

@@ -577,7 +577,7 @@ mod tests {
         let mut diagnostics = Vec::new();
         let kind = Type::of(path).expect("a known folder");
         let content = content(path, Layer::Commune, kind, text, &mut diagnostics);
-        (content, diagnostics)
+        (content, super::super::once_a_line(diagnostics))
     }
 
     #[test]

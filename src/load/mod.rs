@@ -131,7 +131,19 @@ fn read(path: &str, entry: &Entry) -> (Read, Vec<Diagnostic>) {
         diagnostics.push(misplaced(path));
         None
     };
-    (read.unwrap_or(Read::Nothing), diagnostics)
+    (read.unwrap_or(Read::Nothing), once_a_line(diagnostics))
+}
+
+/// A line that is not TOML has no meaning: what else was said of it is left out.
+fn once_a_line(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let syntax = |told: &Diagnostic| told.code == Code::BadToml || told.code == Code::BadDate;
+    let mut kept: Vec<Diagnostic> = Vec::with_capacity(diagnostics.len());
+    for told in diagnostics {
+        if !kept.iter().any(|other| syntax(other) && other.place.line == told.place.line) {
+            kept.push(told);
+        }
+    }
+    kept
 }
 
 fn misplaced(path: &str) -> Diagnostic {

@@ -24,6 +24,13 @@ impl Source<'_> {
         Place::span(self.file, self.text, span, self.first_line)
     }
 
+    /// The whole key written around a byte of a line.
+    fn key_around(&self, at: usize) -> Range<usize> {
+        let start = self.text[..at].rfind('\n').map_or(0, |end| end + 1);
+        let line = self.text[start..].lines().next().unwrap_or("");
+        start..start + line.split('=').next().unwrap_or(line).trim_end().len()
+    }
+
     fn excerpt(&self, span: Range<usize>) -> &str {
         self.text.get(span).unwrap_or("").lines().next().unwrap_or("").trim()
     }
@@ -32,15 +39,22 @@ impl Source<'_> {
 /// Parses a text, telling every syntax error.
 pub(crate) fn parse<'a>(source: Source<'a>, diagnostics: &mut Vec<Diagnostic>) -> Spanned<DeTable<'a>> {
     let (table, errors) = DeTable::parse_recoverable(source.text);
+    let start = diagnostics.len();
     for error in errors {
-        diagnostics.push(syntax_error(source, &error));
+        let told = syntax_error(source, &error);
+        if !diagnostics[start..].contains(&told) {
+            diagnostics.push(told);
+        }
     }
     table
 }
 
 fn syntax_error(source: Source<'_>, error: &toml::de::Error) -> Diagnostic {
-    let span = error.span().unwrap_or(0..0);
     let said = error.message();
+    let mut span = error.span().unwrap_or(0..0);
+    if said.starts_with("invalid unquoted key") {
+        span = source.key_around(span.start);
+    }
     let excerpt = source.excerpt(span.clone()).to_owned();
     let place = source.place(span);
     let bad = |message: String, hint: &str| Diagnostic::error(Code::BadToml, place.clone(), message).hint(hint);

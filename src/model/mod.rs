@@ -1,9 +1,15 @@
 //! What a commune's site, a form and a submission ARE. Pure data: no file, clock, network or randomness.
 
+pub mod calendar;
 pub mod commune;
 pub mod content;
 pub mod form;
+pub mod intake;
+pub mod mail;
 pub mod names;
 pub mod output;
+pub mod receipt;
+pub mod record;
+pub mod reference;
 pub mod site;
 pub mod submission;

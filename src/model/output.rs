@@ -79,9 +79,9 @@ pub trait Pictures: Sync {
     /// [`PictureError`] when it cannot be decoded, is too large, or cannot be read.
     fn picture(&self, path: &str, file: &super::site::SourceFile) -> Result<Arc<Picture>, PictureError>;
 
-    /// The bytes of a file of the folder (an SVG to clean).
+    /// The bytes of a file of the folder, for those published after a cleaning (SVG).
     ///
     /// # Errors
-    /// Those of the file system.
+    /// When it cannot be read.
     fn bytes(&self, file: &super::site::SourceFile) -> std::io::Result<Vec<u8>>;
 }

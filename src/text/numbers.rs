@@ -109,19 +109,25 @@ fn pairs(digits: &str) -> String {
     pairs.join("\u{a0}")
 }
 
-/// A size in decimal units: `512 octets`, `48 ko`, `1,2 Mo`, `7 Mo`, `1,4 Go`.
+/// A size as computers show it in France, 1 ko being 1 024 bytes: `512 octets`, `48 ko`, `1,2 Mo`, `7 Mo`, `1,4 Go`.
+///
+/// The limits of forms are written in the same unit, so that a limit and a size can be compared by eye.
 pub fn file_size(bytes: u64) -> String {
+    const KO: u64 = 1 << 10;
+    const MO: u64 = 1 << 20;
+    const GO: u64 = 1 << 30;
     match bytes {
         0..=1 => format!("{bytes}\u{a0}octet"),
-        2..1_000 => format!("{bytes}\u{a0}octets"),
-        1_000..999_500 => format!("{}\u{a0}ko", (bytes + 500) / 1_000),
-        999_500..999_950_000 => format!("{}\u{a0}Mo", tenths(bytes, 100_000)),
-        _ => format!("{}\u{a0}Go", tenths(bytes, 100_000_000)),
+        2..KO => format!("{bytes}\u{a0}octets"),
+        // What would be rounded to 1 024 goes to the next unit.
+        KO.. if bytes < MO - KO / 2 => format!("{}\u{a0}ko", (bytes + KO / 2) / KO),
+        _ if bytes < GO - MO / 20 => format!("{}\u{a0}Mo", tenths(bytes, MO)),
+        _ => format!("{}\u{a0}Go", tenths(bytes, GO)),
     }
 }
 
-fn tenths(bytes: u64, tenth: u64) -> String {
-    let tenths = bytes / tenth + u64::from(bytes % tenth >= tenth / 2);
+fn tenths(bytes: u64, unit: u64) -> String {
+    let tenths = bytes / unit * 10 + (bytes % unit * 10 + unit / 2) / unit;
     match tenths % 10 {
         0 => grouped(tenths / 10),
         rest => format!("{},{rest}", grouped(tenths / 10)),
@@ -242,15 +248,14 @@ mod tests {
             (0, "0 octet"),
             (1, "1 octet"),
             (999, "999 octets"),
-            (1_000, "1 ko"),
-            (48_499, "48 ko"),
-            (999_499, "999 ko"),
-            (999_500, "1 Mo"),
-            (1_249_999, "1,2 Mo"),
-            (7_000_000, "7 Mo"),
-            (999_949_999, "999,9 Mo"),
-            (999_950_000, "1 Go"),
-            (1_400_000_000, "1,4 Go"),
+            (1_023, "1023 octets"),
+            (1_024, "1 ko"),
+            (48 * 1_024, "48 ko"),
+            ((1 << 20) - 512, "1 Mo"),
+            (1_258_291, "1,2 Mo"),
+            (7 << 20, "7 Mo"),
+            ((1 << 30) - 1, "1 Go"),
+            (1_503_238_553, "1,4 Go"),
         ] {
             assert_eq!(file_size(bytes).replace('\u{a0}', " "), words);
         }

@@ -10,6 +10,7 @@ pub mod load;
 pub mod model;
 pub mod pictures;
 pub mod registry;
+pub mod render;
 pub mod resolve;
 pub mod text;
 pub mod write;

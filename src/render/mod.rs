@@ -18,10 +18,6 @@ mod markdown;
 mod pages;
 mod palette;
 mod parts;
-#[cfg(test)]
-mod test_site;
-#[cfg(test)]
-mod tests;
 mod theme;
 pub mod view;
 

@@ -404,6 +404,27 @@ impl<'s> Edition<'s> {
         Some(SourceView { name: french(name), url: None })
     }
 
+    /// Where an event takes place, in words.
+    pub(super) fn place_of(&self, event: &'s crate::model::content::Event) -> Option<Text<'s>> {
+        self.place_name(event)
+    }
+
+    /// Address of every page that search engines may keep, with the day its content is of, in a fixed order.
+    pub(super) fn listed_urls(&self, output: &Output) -> Vec<(String, Option<jiff::civil::Date>)> {
+        let lists = self.jobs().into_iter().filter(|job| !matches!(job, Job::Form(_) | Job::Paper(_)));
+        let mut urls: BTreeMap<String, Option<jiff::civil::Date>> =
+            lists.filter_map(|job| self.route(&job)).map(|url| (url, None)).collect();
+        urls.insert("/".to_owned(), None);
+        for (content, url) in self.site.contents.iter().zip(&self.site.urls) {
+            let date = match &content.kind {
+                Kind::News(news) => Some(news.date),
+                _ => content.verified.or(content.publication.from),
+            };
+            urls.insert(url.clone(), date);
+        }
+        urls.into_iter().filter(|(url, _)| output.files.contains_key(&Output::path_of_url(url))).collect()
+    }
+
     /// An Atom feed of the site.
     pub(super) fn feed(&self, title: String, url: &'static str, mime: &'static str) -> FeedView<'s> {
         FeedView { title: title.into(), url: url.into(), mime: mime.into() }

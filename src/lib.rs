@@ -11,5 +11,6 @@ pub mod model;
 pub mod pictures;
 pub mod registry;
 pub mod resolve;
+pub mod starter;
 pub mod text;
 pub mod write;

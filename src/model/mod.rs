@@ -1,5 +1,6 @@
 //! What a commune's site, a form and a submission ARE. Pure data: no file, clock, network or randomness.
 
+pub mod calendar;
 pub mod commune;
 pub mod content;
 pub mod form;
@@ -7,6 +8,7 @@ pub mod intake;
 pub mod mail;
 pub mod names;
 pub mod output;
+pub mod receipt;
 pub mod record;
 pub mod reference;
 pub mod site;

@@ -13,5 +13,6 @@ pub mod pictures;
 pub mod registry;
 pub mod render;
 pub mod resolve;
+pub mod starter;
 pub mod text;
 pub mod write;

@@ -23,9 +23,14 @@ pub fn starter() -> impl Iterator<Item = EmbeddedFile> {
     files::<StarterCommune>()
 }
 
-/// The files of `content/` without its data, in order of path: the lowest layer of every commune.
+/// The files of `content/` that are contents, in order of path: the lowest layer of every commune.
 pub fn catalogue() -> impl Iterator<Item = EmbeddedFile> {
     files::<Catalogue>()
+}
+
+/// The files of `content/nouvelle-commune/`, in order of path: what `mulot new` fills in for a real commune.
+pub fn new_commune() -> impl Iterator<Item = EmbeddedFile> {
+    files::<NewCommune>()
 }
 
 /// The files of `themes/mulot/`, in order of path.
@@ -46,7 +51,12 @@ struct StarterCommune;
 #[derive(RustEmbed)]
 #[folder = "content"]
 #[exclude = "donnees/*"]
+#[exclude = "nouvelle-commune/*"]
 struct Catalogue;
+
+#[derive(RustEmbed)]
+#[folder = "content/nouvelle-commune"]
+struct NewCommune;
 
 #[derive(RustEmbed)]
 #[folder = "themes/mulot"]
@@ -62,6 +72,7 @@ mod tests {
             ("starter-commune", starter().collect::<Vec<_>>()),
             ("themes/mulot", theme().collect()),
             ("content", catalogue().collect()),
+            ("content/nouvelle-commune", new_commune().collect()),
         ] {
             let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
             let mut on_disk: Vec<_> = walkdir::WalkDir::new(&root)
@@ -69,7 +80,7 @@ mod tests {
                 .map(|entry| entry.expect("a readable folder"))
                 .filter(|entry| entry.file_type().is_file())
                 .map(|entry| entry.path().strip_prefix(&root).expect("below the root").to_owned())
-                .filter(|path| !path.starts_with("donnees"))
+                .filter(|path| !path.starts_with("donnees") && !path.starts_with("nouvelle-commune"))
                 .map(|path| path.to_str().expect("an UTF-8 path").replace('\\', "/"))
                 .collect();
             on_disk.sort();

@@ -6,6 +6,7 @@ pub mod check;
 pub mod diagnostic;
 pub mod embedded;
 pub mod fs;
+pub mod intake;
 pub mod load;
 pub mod model;
 pub mod pictures;

@@ -94,6 +94,74 @@ pub fn parse_hour(text: &str) -> Option<Time> {
     Time::new(figures(hours, 1..=2)?, figures(minutes, 2..=2)?, 0, 0).ok()
 }
 
+/// Reads a date in any of the hands people use: `2026-12-05`, `05/12/2026`, `5.12.2026`, `5 décembre 2026`,
+/// `samedi 1er août 2026`.
+///
+/// # Errors
+/// [`ParseDateError::Shape`] when it is none of these, [`ParseDateError::Impossible`] when there is no such day (31 February,
+/// year 0).
+pub fn parse_date(text: &str) -> Result<Date, ParseDateError> {
+    let parts: Vec<&str> = text
+        .split(|letter: char| letter.is_whitespace() || matches!(letter, '/' | '-' | '.'))
+        .filter(|part| !part.is_empty())
+        .collect();
+    let parts = match parts.as_slice() {
+        [_, rest @ ..] if rest.len() == 3 && is_weekday(parts[0]) => rest,
+        parts => parts,
+    };
+    let [first, month, last] = parts else { return Err(ParseDateError::Shape) };
+    let (year, day) = if first.len() == 4 { (first, last) } else { (last, first) };
+    if year.len() != 4 {
+        return Err(ParseDateError::Shape);
+    }
+    let figures = |text: &str| -> Option<i16> {
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    };
+    let day = if *day == "1er" { "1" } else { day };
+    let month = match month_number(month) {
+        Some(number) => number,
+        None if month.len() <= 2 => figures(month).ok_or(ParseDateError::Shape)?,
+        None => return Err(ParseDateError::Shape),
+    };
+    if day.len() > 2 {
+        return Err(ParseDateError::Shape);
+    }
+    let (year, day) = (figures(year).ok_or(ParseDateError::Shape)?, figures(day).ok_or(ParseDateError::Shape)?);
+    if year == 0 {
+        return Err(ParseDateError::Impossible);
+    }
+    Date::new(year, month as i8, day as i8).map_err(|_| ParseDateError::Impossible)
+}
+
+/// Why a text is not a date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParseDateError {
+    /// Not written as a date.
+    Shape,
+    /// Written as a date, but there is no such day.
+    Impossible,
+}
+
+fn is_weekday(word: &str) -> bool {
+    const DAYS: [Weekday; 7] = [
+        Weekday::Monday,
+        Weekday::Tuesday,
+        Weekday::Wednesday,
+        Weekday::Thursday,
+        Weekday::Friday,
+        Weekday::Saturday,
+        Weekday::Sunday,
+    ];
+    DAYS.iter().any(|day| weekday(*day) == word.to_lowercase())
+}
+
+/// The number of a month from its name, with or without accents.
+fn month_number(word: &str) -> Option<i16> {
+    let word = word.to_lowercase().replace('é', "e").replace('û', "u");
+    let at = MONTHS.iter().position(|month| month.replace('é', "e").replace('û', "u") == word)?;
+    Some(at as i16 + 1)
+}
+
 /// Days from one to the other, both included: `le 5 décembre 2026`, `du 5 au 7 décembre 2026`,
 /// `du 30 novembre au 2 décembre 2026`, `du 30 décembre 2026 au 2 janvier 2027`.
 ///
@@ -232,6 +300,43 @@ mod tests {
             moment(start, Some(date(2026, 12, 6).at(2, 0, 0, 0))),
             "du 5 décembre 2026 à 14\u{a0}h au 6 décembre 2026 à 2\u{a0}h"
         );
+    }
+
+    #[test]
+    fn dates_are_read_in_several_hands() {
+        for text in [
+            "2026-08-01",
+            "01/08/2026",
+            "1/8/2026",
+            "1.8.2026",
+            "1er août 2026",
+            "Samedi 1er AOUT 2026",
+            " 1 août 2026 ",
+        ] {
+            assert_eq!(parse_date(text), Ok(date(2026, 8, 1)), "{text}");
+        }
+        for text in ["2026", "demain", "01/08/26", "8/2026", "", "1 brumaire 2026", "001/08/2026", "2026-08-01-02"] {
+            assert_eq!(parse_date(text), Err(ParseDateError::Shape), "{text}");
+        }
+        for text in ["31/02/2026", "2026-13-01", "29 février 2027", "01/01/0000"] {
+            assert_eq!(parse_date(text), Err(ParseDateError::Impossible), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_date_that_is_written_can_be_read(year in 1000i16..=9999, month in 1i8..=12, day in 1i8..=28) {
+            let date = date(year, month, day);
+            for text in [long_date(date), short_date(date), figures(date), date.to_string()] {
+                proptest::prop_assert_eq!(parse_date(&text), Ok(date));
+            }
+        }
+
+        #[test]
+        fn nothing_that_is_typed_panics(text in ".*") {
+            let _ = parse_date(&text);
+            let _ = parse_hour(&text);
+        }
     }
 
     #[test]

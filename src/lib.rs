@@ -11,6 +11,7 @@ pub mod load;
 pub mod model;
 pub mod pictures;
 pub mod registry;
+pub mod render;
 pub mod resolve;
 pub mod starter;
 pub mod text;

@@ -109,6 +109,10 @@ impl Broken {
         Broken::new(Severity::Error, code, message, hint)
     }
 
+    pub(super) fn code(&self) -> Code {
+        self.code
+    }
+
     /// The same, at its place.
     pub(super) fn at(self, place: Place) -> Diagnostic {
         Diagnostic { severity: self.severity, code: self.code, place, message: self.message, hint: Some(self.hint) }
@@ -116,12 +120,22 @@ impl Broken {
 }
 
 impl<'s> Links<'s> {
-    /// `routes` are the addresses of pages that no file holds.
-    pub(super) fn new(site: &'s Site, media: Media<'s>, routes: BTreeSet<String>) -> Self {
+    /// Every address but those of pages that no file holds.
+    pub(super) fn new(site: &'s Site, media: Media<'s>) -> Self {
         let paths = site.targets.keys().chain(site.files.keys());
         let folded = paths.map(|path| (fold(path), path.as_str())).collect();
         let urls = site.urls.iter().enumerate().map(|(id, url)| (url.as_str(), id)).collect();
-        Links { site, media, routes, folded, urls, domain: site.commune.domaine.trim_end_matches('/') }
+        Links { site, media, routes: BTreeSet::new(), folded, urls, domain: site.commune.domaine.trim_end_matches('/') }
+    }
+
+    /// Whether the site has a page at that address.
+    pub(super) fn has_page(&self, url: &str) -> bool {
+        self.urls.contains_key(url) || self.routes.contains(url)
+    }
+
+    /// Adds the addresses of pages that no file holds.
+    pub(super) fn set_routes(&mut self, routes: BTreeSet<String>) {
+        self.routes = routes;
     }
 
     /// Where `written`, found in the file `from`, leads.

@@ -16,7 +16,7 @@ use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::commune::Identite;
 
 /// Folder of the site where the theme's files stand.
-const FOLDER: &str = "theme";
+const FOLDER: &str = "assets";
 
 /// Compiled templates, palette and files; cheap to clone, shared by pages and guichet.
 #[derive(Clone)]

@@ -1,0 +1,320 @@
+//! Pages served by the guichet: questions, check, confirmation, messages. The same templates and code as the site's.
+//!
+//! [`Pages`] owns all it needs: header and footer are drawn once, each page then costs one template.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::form::{self, Surroundings};
+use super::pages::{Edition, fiche_link};
+use super::parts;
+use super::theme::{Frame, Theme};
+use super::view::{
+    AccuseView, BlockView, CheckView, ClosedFormView, ConfirmationView, ContactView, Crumb, FormError, HiddenField,
+    HoneypotView, MessageKind, MessageView, PageView, RetryView, Row, StepView, Text, UnavailableView, View,
+};
+use super::{Options, markdown};
+use crate::diagnostic::Diagnostic;
+use crate::model::commune::Mairie;
+use crate::model::form::Form;
+use crate::model::output::Pictures;
+use crate::model::receipt::ReceiptDocument;
+use crate::model::site::Site;
+use crate::model::submission::{Answer, FieldError, RawAnswers, ValidAnswers};
+use crate::text::typography::french;
+
+/// Name of the input that only robots fill.
+pub const HONEYPOT: &str = "site_web";
+/// Name of the input that carries the signed token.
+pub const TOKEN: &str = "jeton";
+
+/// What the guichet draws. `Send + Sync`; drawing a page takes well under a millisecond.
+pub struct Pages {
+    theme: Theme,
+    frame: Option<Frame>,
+    commune: String,
+    mairie: Mairie,
+    mairie_name: String,
+    site_prefix: String,
+    around: BTreeMap<String, Surroundings>,
+}
+
+/// What the confirmation page says, besides the receipt.
+#[derive(Debug, Clone, Default)]
+pub struct Confirmation<'a> {
+    /// « 2026-K7M2QX ».
+    pub reference: &'a str,
+    /// « le samedi 21 novembre 2026 à 20 h 15 (heure de Paris, UTC+1) ».
+    pub received: &'a str,
+    /// The same for `datetime`: `2026-11-21T20:15:00+01:00`.
+    pub received_iso: &'a str,
+    /// « Une copie vous est envoyée à h…y@exemple.fr »; `None` without address.
+    pub copy_sent: Option<&'a str>,
+    /// What happens now, in order.
+    pub next_steps: Vec<String>,
+    /// Page of follow-up.
+    pub tracking_url: Option<&'a str>,
+}
+
+impl Pages {
+    /// Prepares the pages of a commune's guichet.
+    ///
+    /// Links lead to the site: root-relative when the guichet answers on the same host, absolute when
+    /// `commune.guichet.adresse` is set. Files of the theme are always root-relative: the guichet serves
+    /// [`Theme::files`] too. Diagnostics are those of templates; pages then fall back to plain HTML.
+    pub fn new(site: &Site, theme: &Theme, pictures: &dyn Pictures, options: &Options) -> (Pages, Vec<Diagnostic>) {
+        let mut diagnostics = Vec::new();
+        let edition = Edition::new(site, theme, pictures, options, &mut diagnostics);
+        let elsewhere = !site.commune.guichet.adresse.is_empty();
+        let prefix = if elsewhere { site.commune.domaine.trim_end_matches('/') } else { "" };
+        let view = tera::Value::from_serializable(&edition.site_view(options, prefix, &mut Vec::new()));
+        let chrome = super::view::ChromeView { section: Some("demarches".into()), home: false };
+        let frame = theme.frame(&view, &chrome).map_err(|error| diagnostics.push(error)).ok();
+        let mut around = edition.around.clone();
+        for around in around.values_mut() {
+            around.site_prefix = prefix.to_owned();
+            for html in around.prepare_html.iter_mut().chain(around.information_html.values_mut()) {
+                *html = with_prefix(html, prefix);
+            }
+        }
+        let pages = Pages {
+            theme: theme.clone(),
+            frame,
+            commune: site.commune.names.nom.clone(),
+            mairie: site.commune.mairie.clone(),
+            mairie_name: format!("Mairie {}", site.commune.names.forme_de),
+            site_prefix: prefix.to_owned(),
+            around,
+        };
+        for form in site.forms.values() {
+            let around = pages.around(form);
+            let answers = RawAnswers::default();
+            let questions = form::questions(form, &around, &answers, &[], &pages.commune);
+            diagnostics.extend(pages.draw(&questions).err());
+        }
+        crate::diagnostic::sort(&mut diagnostics);
+        (pages, diagnostics)
+    }
+
+    /// The questions of a form, filled with what was answered; what was refused is said at the top and beside each field.
+    ///
+    /// Files kept come back as hidden inputs `fichier.<field>` holding their ids, with boxes `retirer.<file id>`.
+    pub fn questions(&self, form: &Form, answers: &RawAnswers, errors: &[FieldError]) -> String {
+        let around = self.around(form);
+        let view = form::questions(form, &around, answers, errors, &self.commune);
+        self.page(&view, &view.page)
+    }
+
+    /// All answers to read again, with their « Modifier » buttons.
+    ///
+    /// `hidden` holds what the page must carry (answers, files, token) as name and value; `honeypot` what came in the trap;
+    /// `errors` are said at the top (an `input` that is no field's id is not tied to one).
+    pub fn check(
+        &self,
+        form: &Form,
+        answers: &RawAnswers,
+        valid: &ValidAnswers,
+        hidden: Vec<(String, String)>,
+        honeypot: &str,
+        errors: &[FieldError],
+    ) -> String {
+        let around = self.around(form);
+        let base = format!("{}/guichet/{}", around.action_base, form.id);
+        let errors = check_errors(form, errors, honeypot);
+        let view = CheckView {
+            page: form::page(form, &around, "Vérifiez et envoyez", &self.commune, !errors.is_empty()),
+            demarche: fiche_link(form, &around.site_prefix),
+            step: Some(StepView { current: 2, total: 2, label: "Vérification".into() }),
+            action_url: format!("{base}/envoyer").into(),
+            hidden: hidden.into_iter().map(|(name, value)| HiddenField { name: name.into(), value: value.into() }).collect(),
+            groups: form::check_groups(form, answers, &valid.answers, |control| format!("{base}/modifier#{control}")),
+            honeypot: HoneypotView {
+                name: HONEYPOT.into(),
+                id: form::control_id(HONEYPOT).into(),
+                label: "Laissez ce champ vide".into(),
+                value: honeypot.into(),
+            },
+            errors,
+            legal_html: legal(form).into(),
+            notice: Some(form::notice(form, &around)),
+            submit_label: "Envoyer".into(),
+            contact: form::contact(form, &around),
+        };
+        self.page(&view, &view.page)
+    }
+
+    /// The receipt: this page *is* the accusé.
+    pub fn confirmation(&self, form: &Form, told: &Confirmation<'_>, receipt: &ReceiptDocument, answers: &[Answer]) -> String {
+        let around = self.around(form);
+        let mut page = form::page(form, &around, "Votre envoi est enregistré", &self.commune, false);
+        if let Some(last) = page.breadcrumb.last_mut() {
+            last.label = "Confirmation".into();
+        }
+        let view = ConfirmationView {
+            page,
+            demarche: fiche_link(form, &around.site_prefix),
+            reference: told.reference.into(),
+            received: told.received.into(),
+            received_iso: told.received_iso.into(),
+            copy_sent: told.copy_sent.map(french),
+            next_steps: parts::texts(&told.next_steps),
+            accuse: accuse(receipt),
+            answers: form::answer_groups(answers),
+            contact: form::contact(form, &around),
+            tracking_url: told.tracking_url.map(Cow::from),
+        };
+        self.page(&view, &view.page)
+    }
+
+    /// Nothing could be stored (503): what was typed is shown, and a button tries again with the same `hidden` inputs.
+    pub fn unavailable(&self, form: &Form, answers: &RawAnswers, hidden: Vec<(String, String)>) -> String {
+        let around = self.around(form);
+        let mut page = form::page(form, &around, "Votre envoi n’a pas pu être enregistré", &self.commune, false);
+        page.breadcrumb.pop();
+        let hidden: Vec<HiddenField<'_>> =
+            hidden.into_iter().map(|(name, value)| HiddenField { name: name.into(), value: value.into() }).collect();
+        let view = UnavailableView {
+            page,
+            paragraphs: vec![
+                "Le guichet ne peut rien enregistrer en ce moment. Rien de ce que vous avez écrit n’est parti, rien n’est perdu\u{a0}: vos réponses sont ci-dessous.".into(),
+                "Essayez de nouveau dans quelques minutes. Si c’est urgent, appelez la mairie.".into(),
+            ],
+            answers: form::typed_groups(form, answers),
+            retry: (!hidden.is_empty()).then(|| RetryView {
+                action_url: format!("{}/guichet/{}/envoyer", around.action_base, form.id).into(),
+                hidden,
+                label: "Essayer encore".into(),
+            }),
+            contact: form::contact(form, &around),
+        };
+        self.page(&view, &view.page)
+    }
+
+    /// A message: not found, expired, too large, too many. The first link is drawn as a button; each is a label and an
+    /// address.
+    pub fn message(&self, kind: MessageKind, title: &str, paragraphs: &[String], links: &[(String, String)]) -> String {
+        let page = self.page_view(title);
+        let view = MessageView {
+            page,
+            kind,
+            paragraphs: parts::texts(paragraphs),
+            links: links.iter().map(|(label, url)| parts::link(french(label), url.as_str())).collect(),
+            contact: self.mairie_contact(),
+        };
+        self.page(&view, &view.page)
+    }
+
+    /// The form does not take requests now: why, until when.
+    pub fn closed(&self, form: &Form, paragraphs: &[String]) -> String {
+        let around = self.around(form);
+        let mut page = form::page(form, &around, french(&form.title), &self.commune, false);
+        page.breadcrumb.pop();
+        let view = ClosedFormView {
+            page,
+            demarche: fiche_link(form, &around.site_prefix),
+            paragraphs: parts::texts(paragraphs),
+            paper_url: Some(format!("{}{}papier/", around.site_prefix, form.page_url).into()),
+            contact: form::contact(form, &around),
+        };
+        self.page(&view, &view.page)
+    }
+
+    /// Address of a page of the site, absolute when the guichet is on another host.
+    pub fn site_url(&self, path: &str) -> String {
+        format!("{}{path}", self.site_prefix)
+    }
+
+    /// A form that the site did not know when the pages were made stands with nothing around it.
+    fn around(&self, form: &Form) -> Cow<'_, Surroundings> {
+        match self.around.get(&form.id) {
+            Some(around) => Cow::Borrowed(around),
+            None => Cow::Owned(Surroundings { site_prefix: self.site_prefix.clone(), ..Surroundings::default() }),
+        }
+    }
+
+    fn page_view<'a>(&self, title: &'a str) -> PageView<'a> {
+        let title = french(title);
+        PageView {
+            head_title: format!("{title} – {}", self.commune).into(),
+            breadcrumb: vec![
+                Crumb { label: "Démarches".into(), url: Some(self.site_url("/demarches/").into()) },
+                Crumb { label: title.clone(), url: None },
+            ],
+            title,
+            noindex: true,
+            ..PageView::default()
+        }
+    }
+
+    fn mairie_contact(&self) -> ContactView<'_> {
+        parts::mairie_contact(&self.mairie, self.mairie_name.as_str())
+    }
+
+    fn draw<V: View>(&self, view: &V) -> Result<String, Diagnostic> {
+        let missing = || Diagnostic::error(crate::diagnostic::Code::Template, Default::default(), "l'en-tête du thème n'a pas pu être dessiné");
+        let frame = self.frame.as_ref().ok_or_else(missing)?;
+        let page = self.theme.page(frame, view)?;
+        Ok(String::from_utf8_lossy(&page).into_owned())
+    }
+
+    /// The page, or a bare one with the telephone when its template fails: a resident is never left without an answer.
+    fn page<V: View>(&self, view: &V, page: &PageView<'_>) -> String {
+        self.draw(view).unwrap_or_else(|_| self.bare(&page.title))
+    }
+
+    fn bare(&self, title: &str) -> String {
+        let mut words = String::new();
+        markdown::escape(title, &mut words);
+        let mut mairie = String::new();
+        markdown::escape(&format!("{} – {}", self.mairie_name, self.mairie.telephone), &mut mairie);
+        format!(
+            "<!doctype html>\n<html lang=\"fr\"><head><meta charset=\"utf-8\"><title>{words}</title></head>\
+             <body><main><h1>{words}</h1><p>Cette page ne peut pas s’afficher en entier. Appelez la mairie\u{a0}: {mairie}</p></main></body></html>\n"
+        )
+    }
+}
+
+/// Root-relative addresses of ready HTML behind the site's scheme and host.
+fn with_prefix(html: &str, prefix: &str) -> String {
+    if prefix.is_empty() {
+        return html.to_owned();
+    }
+    ["href=\"/", "src=\"/"].iter().fold(html.to_owned(), |html, attribute| {
+        html.replace(attribute, &format!("{}{prefix}/", attribute.trim_end_matches('/')))
+    })
+}
+
+/// Errors of the check page: the trap first, when something fell in it.
+fn check_errors<'a>(form: &Form, errors: &'a [FieldError], honeypot: &str) -> Vec<FormError<'a>> {
+    let mut told = form::summary_of_errors(form, errors);
+    if !honeypot.is_empty() {
+        let message = "Effacez le champ qui doit rester vide";
+        told.insert(0, FormError { target: form::control_id(HONEYPOT).into(), message: message.into() });
+    }
+    told
+}
+
+/// What sending means in law.
+fn legal(form: &Form) -> &'static str {
+    if form.identity.is_saisine() {
+        "<p>En envoyant, vous saisissez la mairie par voie électronique (code des relations entre le public et l’administration, art. L112-8). Un accusé s’affiche aussitôt et vous est envoyé par courriel.</p>"
+    } else {
+        ""
+    }
+}
+
+/// The blocks of the accusé: its lead, its facts, its sentences.
+fn accuse(receipt: &ReceiptDocument) -> AccuseView<'_> {
+    let rows = receipt.rows.iter().map(|row| Row { label: row.label.as_str().into(), value: row.value.as_str().into() });
+    let paragraph = |text: &'_ str| -> Text<'static> { text.to_owned().into() };
+    AccuseView {
+        title: receipt.title.as_str().into(),
+        blocks: vec![
+            BlockView { paragraphs: vec![paragraph(&receipt.lead)], rows: rows.collect(), ..BlockView::default() },
+            BlockView {
+                paragraphs: receipt.paragraphs.iter().chain([&receipt.delivery]).filter(|text| !text.is_empty()).map(|text| paragraph(text)).collect(),
+                ..BlockView::default()
+            },
+        ],
+    }
+}

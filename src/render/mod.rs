@@ -1,0 +1,106 @@
+//! Draws a site: from the model to the bytes of every page, feed and small file.
+//!
+//! Pure: no file, clock, network or randomness. The same site, theme and pictures give the same bytes.
+//!
+//! 1. Header and footer are drawn once per section.
+//! 2. Every page is drawn on its own, in parallel: its Markdown, its view, its template; the body is then forgotten.
+//! 3. Links to headings are verified once every page has told its own.
+//! 4. Feeds, calendars, sitemap and the files that pages named join them.
+
+mod assets;
+mod feeds;
+mod form;
+pub mod guichet;
+mod holidays;
+mod hours;
+mod links;
+mod markdown;
+mod pages;
+mod palette;
+mod parts;
+mod theme;
+pub mod view;
+
+use crate::diagnostic::{self, Code, Diagnostic};
+use crate::model::output::{Output, Pictures};
+use crate::model::site::{Site, Target};
+
+pub use theme::Theme;
+
+/// What the pages say besides the site's own content.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Present under `mulot serve`.
+    pub preview: Option<PreviewInfo>,
+    /// « Mulot 0.1.0 ».
+    pub generator: String,
+}
+
+/// What `mulot serve` adds to every page.
+#[derive(Debug, Clone, Default)]
+pub struct PreviewInfo {
+    /// Address of the letterbox page.
+    pub letterbox_url: String,
+    /// Mails waiting there.
+    pub letters: usize,
+    /// Address of the diagnostics page.
+    pub diagnostics_url: String,
+    /// « 2 avertissements »; `None`: nothing to say.
+    pub diagnostics: Option<String>,
+    /// Address of the script that reloads the page; the theme's own when `None`.
+    pub script_url: Option<String>,
+}
+
+/// Draws the whole site.
+///
+/// Shape: [`Output`] holds every file by path; the diagnostics are sorted and may hold errors, in which case nothing should
+/// be written. Identical input gives identical bytes.
+pub fn output(site: &Site, theme: &Theme, pictures: &dyn Pictures, options: &Options) -> (Output, Vec<Diagnostic>) {
+    let mut diagnostics = Vec::new();
+    let mut edition = pages::Edition::new(site, theme, pictures, options, &mut diagnostics);
+    let mut output = Output::default();
+    let mut headings: Vec<(Target, Vec<(u8, String, String)>)> = Vec::new();
+    let mut anchors = edition.form_anchors();
+    for page in edition.pages() {
+        diagnostics.extend(page.diagnostics);
+        anchors.extend(page.anchors);
+        if let Some(target) = page.target {
+            headings.push((target, page.headings));
+        }
+        if let Some(bytes) = page.bytes {
+            output.put(page.path, bytes);
+        }
+    }
+    verify_anchors(&headings, &anchors, &mut diagnostics);
+    feeds::publish(&edition, &mut output, &mut diagnostics);
+    for (path, bytes) in theme.files() {
+        output.put(path, bytes.to_vec());
+    }
+    edition.links.media.publish(&mut output);
+    diagnostic::sort(&mut diagnostics);
+    (output, diagnostics)
+}
+
+/// Says which links lead to a heading that its page does not have.
+fn verify_anchors(
+    headings: &[(Target, Vec<(u8, String, String)>)],
+    anchors: &[markdown::AnchorLink],
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    for link in anchors {
+        let Some((_, known)) = headings.iter().find(|(target, _)| *target == link.target) else { continue };
+        if known.iter().any(|(_, id, _)| *id == link.anchor) {
+            continue;
+        }
+        let ids: Vec<&str> = known.iter().map(|(_, id, _)| id.as_str()).collect();
+        let hint = match (links::nearest(&link.anchor, ids.iter().copied()), ids.is_empty()) {
+            (Some(near), _) => format!("vouliez-vous dire « #{near} » ?"),
+            (None, true) => "cette page n'a pas d'intertitre : retirez ce qui suit « # »".to_owned(),
+            (None, false) => format!("intertitres de cette page : {}", ids.join(", ")),
+        };
+        diagnostics.push(
+            Diagnostic::error(Code::DeadAnchor, link.place.clone(), format!("aucun intertitre « #{} » au bout de ce lien", link.anchor))
+                .hint(hint),
+        );
+    }
+}

@@ -4,14 +4,12 @@
 //
 // Needs no network: the site is served on the loopback, on a copy of the starter commune, at a fixed date.
 
-import fs from "node:fs";
-import path from "node:path";
-
 import { attachments, launch, open, visitor } from "./lib/browser.mjs";
 import { Cases, must, none } from "./lib/cases.mjs";
 import * as checks from "./lib/checks.mjs";
 import * as journeys from "./lib/journeys.mjs";
 import { KINDS, NOWHERE, discover, sample } from "./lib/pages.mjs";
+import * as preview from "./lib/preview.mjs";
 import { serve } from "./lib/server.mjs";
 
 const filter = process.argv.length > 2 ? new RegExp(process.argv.slice(2).join(" "), "i") : undefined;
@@ -263,7 +261,7 @@ async function writeToTheMairie(page) {
   must(/accusé/i.test(receipt), "the receipt does not say what it is");
 
   // The letterbox: the mairie's mail answers to the resident, who has a receipt.
-  const letters = await letterbox(page);
+  const letters = await preview.letters(page, base);
   const mairie = letters.find((letter) => letter.subject.includes(reference) && /^mairie@saint-mulot\.example$/m.test(letter.to));
   const receiptMail = letters.find((letter) => letter.raw.includes(reference) && letter.to.includes(journeys.JEANNE.courriel));
   must(mairie, `the mairie has no mail with ${reference}: ${letters.map((letter) => `${letter.to} « ${letter.subject} »`).join(", ")}`);
@@ -272,7 +270,6 @@ async function writeToTheMairie(page) {
   must(!mairie.subject.includes("Lefèvre"), "the subject of the mairie's mail gives a name");
   must(/filename/i.test(mairie.raw), "the mairie's mail has no attachment");
 
-  return { reference, letters: letters.length };
 }
 
 cases.add("back then send again gives the same reference and no second mail", async () => {
@@ -285,7 +282,7 @@ cases.add("back then send again gives the same reference and no second mail", as
   const again = await journeys.formData(page);
   await journeys.submit(page);
   const reference = await journeys.reference(page);
-  const before = (await letterbox(page)).length;
+  const before = (await preview.letters(page, base)).length;
   await journeys.post(page, again);
   must((await journeys.reference(page)) === reference, "the same check page sent twice gives two references");
   // The browser's own « back », which may have kept the check page or ask the guichet for it again.
@@ -294,7 +291,7 @@ cases.add("back then send again gives the same reference and no second mail", as
     await journeys.submit(page);
     must((await journeys.reference(page)) === reference, "back then « Envoyer » gives another reference");
   }
-  must((await letterbox(page)).length === before, "sending again wrote other mails");
+  must((await preview.letters(page, base)).length === before, "sending again wrote other mails");
   await close();
 });
 
@@ -349,7 +346,7 @@ cases.add("a neighbour reports a lamp with a photograph and without a name", asy
   for (const value of ["SM-042", "Chemin des Haies", "Éclairage public", "lampadaire"]) must(check.includes(value), `the check page lacks « ${value} »`);
   await journeys.submit(page);
   const reference = await journeys.reference(page);
-  const mail = (await letterbox(page)).find((letter) => letter.subject.includes(reference));
+  const mail = (await preview.letters(page, base)).find((letter) => letter.subject.includes(reference));
   must(mail, "the mairie has no mail of the report");
   must(!/^Reply-To:\s*$/im.test(mail.raw), "an anonymous report has an empty Reply-To");
   must(/image\/jpeg/i.test(mail.raw), "the photograph is not attached");
@@ -360,12 +357,7 @@ cases.add("a neighbour reports a lamp with a photograph and without a name", asy
 cases.add("a question to the mairie takes a name, an address and a message", async () => {
   const { context, findings, close } = await visitor(browser, base, { context: { javaScriptEnabled: false } });
   const page = await context.newPage();
-  await journeys.openQuestions(page, journeys.CONTACT);
-  await journeys.fill(page, { message: "À quelle heure ferme la déchèterie ?", nom: "Paul Chauvin", courriel: "paul@exemple.example" });
-  const response = await journeys.submit(page);
-  must(response.status() === 200, `the question is refused: ${await journeys.said(page)}`);
-  await journeys.submit(page);
-  await journeys.reference(page);
+  await journeys.askQuestion(page);
   await close();
   none(findings, "things a page should not do");
 });
@@ -391,11 +383,7 @@ cases.add("every state of the guichet: axe, the Nu checker, widths, targets", as
 cases.add("the receipt prints, no sheet blank", async () => {
   const { context, close } = await visitor(browser, base);
   const page = await context.newPage();
-  await journeys.openQuestions(page, journeys.CONTACT);
-  await journeys.fill(page, { message: "Bonjour", nom: "Paul Chauvin", courriel: "paul@exemple.example" });
-  await journeys.submit(page);
-  await journeys.submit(page);
-  await journeys.reference(page);
+  await journeys.askQuestion(page);
   const sheets = checks.pdfPages(await page.pdf({ preferCSSPageSize: true }));
   await close();
   must(sheets.length > 0 && sheets.every(({ text }) => text > 0), `sheets of the receipt: ${JSON.stringify(sheets)}`);
@@ -414,8 +402,8 @@ cases.add("the letterbox and a mail: axe, the Nu checker, widths", async () => {
     findings.push(...(await checks.sideways(page, name, 320)));
     await page.setViewportSize({ width: 1280, height: 800 });
   };
-  await letterbox(page);
-  await page.goto(await toolUrl(page, "letterbox"));
+  await journeys.askQuestion(page);
+  await page.goto(await preview.toolUrl(page, base, "letterbox"));
   await look("letterbox");
   await page.goto(await page.locator(".lettre-objet a").first().evaluate((link) => link.href));
   await look("mail in the letterbox");
@@ -432,45 +420,20 @@ cases.add("the letterbox and a mail: axe, the Nu checker, widths", async () => {
 cases.add("a mistake in the folder shows on the diagnostics page, in the open browser, and goes when mended", async () => {
   const { context, close } = await checks.examiner(browser, base);
   const page = await context.newPage();
-  await page.goto(await toolUrl(page, "diagnostics"));
-  const file = path.join(server.folder, "actualites", "2026-11-20-essai.md");
-  fs.writeFileSync(file, '+++\ntitre = "Essai"\nresumee = "Une clé mal écrite"\n+++\n\nBonjour.\n');
-  const told = page.locator(".diagnostic-erreur", { hasText: "resumee" });
+  await page.goto(await preview.toolUrl(page, base, "diagnostics"));
+  const mistake = preview.makeMistake(server.folder);
+  const told = page.locator(".diagnostic-erreur", { hasText: mistake.word });
   await told.waitFor();
-  must((await journeys.said(page, ".diagnostic-erreur")).includes("2026-11-20-essai.md"), "the diagnostic does not name the file");
+  must((await journeys.said(page, ".diagnostic-erreur")).includes(mistake.name), "the diagnostic does not name the file");
   const findings = await checks.axe(page, "diagnostics");
   findings.push(...(await checks.sideways(page, "diagnostics", 320)));
   findings.push(...(await checks.nu([{ name: "diagnostics", text: await (await fetch(page.url())).text() }])));
   await page.setViewportSize({ width: 1280, height: 800 });
-  fs.rmSync(file);
+  mistake.mend();
   await told.waitFor({ state: "detached" });
   await close();
   none(findings, "faults");
 });
-
-/** Address of one of the preview's tools, as its pages give it. */
-async function toolUrl(page, tool) {
-  await page.goto(`${base}/`);
-  const links = await page.locator(".apercu-bandeau a").evaluateAll((all) => all.map((link) => link.href));
-  const letterbox = links[0];
-  if (tool === "letterbox") return letterbox;
-  await page.goto(letterbox);
-  return page.locator(".outil-tete nav a").last().evaluate((link) => link.href);
-}
-
-/** Every mail of the preview's letterbox, raw. */
-async function letterbox(page) {
-  await page.goto(await toolUrl(page, "letterbox"));
-  const links = await page.locator(".lettre-objet a").evaluateAll((all) => all.map((link) => ({ url: link.href, subject: link.innerText })));
-  const letters = [];
-  for (const { url, subject } of links) {
-    await page.goto(url);
-    const rawUrl = await page.locator(".vers-liste a").last().evaluate((link) => link.href);
-    const raw = (await (await fetch(rawUrl)).text()).replace(/\r\n/g, "\n").replace(/\n[ \t]+/g, " ");
-    letters.push({ url, subject, raw, to: raw.match(/^To: (.*)$/m)?.[1] ?? "" });
-  }
-  return letters;
-}
 
 const failures = await cases.run(filter);
 await browser.close();

@@ -86,6 +86,16 @@ export async function fillSaisir(page, pdf) {
   await fill(page, JEANNE);
 }
 
+/** A question to the mairie, from the fiche to the confirmation. */
+export async function askQuestion(page) {
+  await openQuestions(page, CONTACT);
+  await fill(page, { message: "À quelle heure ferme la déchèterie ?", nom: "Paul Chauvin", courriel: "paul@exemple.example" });
+  const response = await submit(page);
+  must(response.status() === 200, `the question is refused: ${await said(page)}`);
+  await submit(page);
+  return reference(page);
+}
+
 /** Every error of the summary leads to a control of the page; gives how many. */
 export async function summaryLeadsToFields(page) {
   const links = page.locator(".resume-erreurs li a");

@@ -13,6 +13,7 @@ pub mod pictures;
 pub mod registry;
 pub mod render;
 pub mod resolve;
+pub mod server;
 pub mod starter;
 pub mod text;
 pub mod write;

@@ -318,28 +318,27 @@ mod tests {
         let record = record("01299");
         let files = files(Starter::Commune { record: &record, examples: false });
         let filled: Vec<_> = text(&files, "commune.toml").lines().skip(7).take(20).map(str::to_owned).collect();
-        insta::assert_snapshot!(filled.join("\n"), @r##"
-        nom = "Le Plantay"
-        forme_de = "du Plantay"   # pour écrire « la mairie du Plantay »
-        forme_a = "au Plantay"   # pour écrire « bienvenue au Plantay »
-        code_insee = "01299"
-        siret = ""   # quatorze chiffres ; ils commencent par 210102992
-        population = 559
-        epci = "Communauté de communes de la Dombes"
-        departement = "Ain"
-        region = "Auvergne-Rhône-Alpes"
-        fuseau = "Europe/Paris"
-        devise = ""   # facultatif : une phrase sous le nom
-        domaine = ""   # l'adresse du site, par exemple "https://www.exemple.fr"
-        maire = { prenom = "", nom = "", qualite = "maire" }
+        let expected = r##"nom = "Le Plantay"
+forme_de = "du Plantay"   # pour écrire « la mairie du Plantay »
+forme_a = "au Plantay"   # pour écrire « bienvenue au Plantay »
+code_insee = "01299"
+siret = ""   # quatorze chiffres ; ils commencent par 210102992
+population = 559
+epci = "Communauté de communes de la Dombes"
+departement = "Ain"
+region = "Auvergne-Rhône-Alpes"
+fuseau = "Europe/Paris"
+devise = ""   # facultatif : une phrase sous le nom
+domaine = ""   # l'adresse du site, par exemple "https://www.exemple.fr"
+maire = { prenom = "", nom = "", qualite = "maire" }
 
-        [mairie]
-        adresse = []   # par exemple ["12, place de l'Église"]
-        code_postal = "01330"
-        ville = "Le Plantay"
-        telephone = ""
-        courriel = ""
-        "##);
+[mairie]
+adresse = []   # par exemple ["12, place de l'Église"]
+code_postal = "01330"
+ville = "Le Plantay"
+telephone = ""
+courriel = """##;
+        assert_eq!(filled.join("\n"), expected);
         assert!(text(&files, "accueil.md").contains("Bienvenue au Plantay."));
         assert!(files.keys().all(|path| !path.starts_with("actualites")));
     }

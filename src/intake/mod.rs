@@ -1,5 +1,18 @@
 //! Takes what a resident confirmed, keeps it for sure, and brings it to the mairie; never speaks HTTP nor phrases anything
-//! for people.
+//! for people but mails.
+//!
+//! 1. [`token`] proves that the check page was shown, and carries the single-use nonce.
+//! 2. [`files`] streams uploads to disk and moves accepted ones to their final, synced place.
+//! 3. [`validate`] and [`compose`] turn what came into answers, a receipt and mails.
+//! 4. [`store`] records submission, answers, files and mails in one transaction; many share one sync.
+//! 5. [`deliver`] claims a mail under a lease, hands it to the [`mailer`], settles.
 
 pub mod compose;
+pub mod deliver;
+pub mod files;
+pub mod mailer;
+pub mod reference;
+pub mod retry;
+pub mod store;
+pub mod token;
 pub mod validate;

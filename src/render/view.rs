@@ -1225,7 +1225,7 @@ pub struct FieldView<'a> {
     pub input_type: Text<'a>,
     /// `numeric`, `decimal`, `tel`, `email`.
     pub inputmode: Option<Text<'a>>,
-    /// A token of the HTML standard: `given-name`, `email`, `street-address`…
+    /// A token of the HTML standard: `given-name`, `email`, `address-line1` (never `street-address`: it is for several lines)…
     pub autocomplete: Option<Text<'a>>,
     pub maxlength: Option<u32>,
     /// Visual width of a one-line control.

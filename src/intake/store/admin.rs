@@ -1,0 +1,469 @@
+//! What the administration asks: what waits, what failed, what became of one reference, whether the sums agree.
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::Serialize;
+
+use super::error::{Fault, StoreError};
+use super::outbox::{Trace, log};
+use super::{Store, instant, record};
+use crate::model::intake::{DeliveryState, QueueRow};
+use crate::model::mail::MailRole;
+use crate::model::reference::Reference;
+use crate::model::submission::{Answer, Sender};
+
+/// How many of each, over the whole store.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Submissions ever accepted.
+    pub submissions: u64,
+    /// Of them, those whose answers are erased.
+    pub purged: u64,
+    /// Mails to send, now or later.
+    pub waiting: u64,
+    /// Mails a worker holds.
+    pub sending: u64,
+    /// Mails a server took.
+    pub delivered: u64,
+    /// Mails refused for good.
+    pub failed: u64,
+    /// Mails given up by a person.
+    pub cancelled: u64,
+}
+
+/// The way out, when it is closed or was at the last attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RouteState {
+    /// Failures in a row.
+    pub failures: u32,
+    /// First of them.
+    pub since: Timestamp,
+    /// Next probe.
+    pub blocked_until: Timestamp,
+    /// `unreachable`, `auth_refused`, `tls_refused` or `sender_refused`.
+    pub reason: String,
+}
+
+/// All about one reference.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Detail {
+    /// Its reference.
+    pub reference: Reference,
+    /// The form's slug.
+    pub form_id: String,
+    /// The form's title when it was sent.
+    pub form_title: String,
+    /// When it was received, in the commune's zone.
+    pub received_at: jiff::Zoned,
+    /// Last day the answers are kept.
+    pub purge_after: jiff::civil::Date,
+    /// When they were erased.
+    pub purged_at: Option<Timestamp>,
+    /// One line each mail and recipient.
+    pub mails: Vec<QueueRow>,
+    /// What happened to them, in order.
+    pub events: Vec<Event>,
+    /// Its files, until the purge; their names only when the answers are asked for.
+    pub files: Vec<DetailFile>,
+    /// Who sent it; only when asked for.
+    pub sender: Option<Sender>,
+    /// The answers; only when asked for.
+    pub answers: Vec<Answer>,
+}
+
+/// One line of what happened to a mail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// The outbox row, when it is about one.
+    pub outbox: Option<i64>,
+    /// In a word: `delivered`, `temporary`, `backup_queued`…
+    pub kind: String,
+    /// Where in the dialogue with the server.
+    pub phase: Option<String>,
+    /// SMTP code.
+    pub code: Option<u16>,
+    /// Enhanced status code.
+    pub class: Option<String>,
+}
+
+/// A file of a submission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DetailFile {
+    /// Name in the file store.
+    pub id: String,
+    /// Display name; empty unless the answers are asked for.
+    pub name: String,
+    /// Media type.
+    pub media_type: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// Sums over a period that must agree: what was accepted is delivered, waits, or has failed in sight of all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reconciliation {
+    /// Submissions accepted.
+    pub accepted: u64,
+    /// Of them, those one mailbox of the mairie took.
+    pub delivered: u64,
+    /// Not delivered, with a mail to the mairie still to be tried.
+    pub waiting: u64,
+    /// Not delivered, and nothing more will be tried.
+    pub failed: Vec<Reference>,
+    /// Accepted without any mail to the mairie; always empty but for a defect.
+    pub without_mail: Vec<Reference>,
+    /// Receipts accepted, delivered and failed.
+    pub receipts: [u64; 3],
+}
+
+impl Store {
+    /// Mails in these states, oldest submission first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub fn queue(&self, states: &[DeliveryState], limit: usize) -> Result<Vec<QueueRow>, StoreError> {
+        let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
+        self.read(|connection| {
+            let sql = format!("{QUEUE} WHERE instr(?1, '|' || outbox.state || '|') > 0 ORDER BY outbox.id LIMIT ?2");
+            queue_rows(connection, &sql, params![format!("|{}|", states.join("|")), limit as i64])
+        })
+    }
+
+    /// Mails still not delivered `older_than` after acceptance, and those refused for good.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub fn stuck(&self, now: Timestamp, older_than: SignedDuration) -> Result<Vec<QueueRow>, StoreError> {
+        let limit = now.checked_sub(older_than).unwrap_or(Timestamp::MIN).as_millisecond();
+        self.read(|connection| {
+            let sql = format!(
+                "{QUEUE} WHERE outbox.state = 'définitif' OR
+                   (outbox.state IN ('à_envoyer', 'en_cours') AND submission.received_ms <= ?1) ORDER BY outbox.id"
+            );
+            queue_rows(connection, &sql, [limit])
+        })
+    }
+
+    /// When the oldest mail of this role that is still to be sent was accepted.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub fn oldest_waiting(&self, role: MailRole) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT min(since_ms) FROM outbox WHERE state IN ('à_envoyer', 'en_cours') AND role = ?1";
+            let oldest: Option<i64> = connection.query_row(sql, [role.as_str()], |row| row.get(0))?;
+            oldest.map(instant).transpose()
+        })
+    }
+
+    /// How many of each.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub fn counts(&self) -> Result<Counts, StoreError> {
+        self.read(|connection| {
+            let mut counts = Counts::default();
+            let sql = "SELECT count(*), count(purged_ms) FROM submission";
+            (counts.submissions, counts.purged) =
+                connection.query_row(sql, [], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))?;
+            let mut select = connection.prepare("SELECT state, count(*) FROM outbox GROUP BY state")?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                let count = unsigned(row, 1)?;
+                match state(row.get_ref(0)?.as_str().unwrap_or_default())? {
+                    DeliveryState::Waiting => counts.waiting = count,
+                    DeliveryState::Sending => counts.sending = count,
+                    DeliveryState::Delivered => counts.delivered = count,
+                    DeliveryState::Failed => counts.failed = count,
+                    DeliveryState::Cancelled => counts.cancelled = count,
+                }
+            }
+            Ok(counts)
+        })
+    }
+
+    /// The way out, when its last attempt failed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub fn route(&self) -> Result<Option<RouteState>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT failures, since_ms, blocked_ms, reason FROM route WHERE name = 'smtp'";
+            let read = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get(3)?));
+            let found = connection.query_row(sql, [], read).optional()?;
+            found
+                .map(|(failures, since, blocked, reason)| {
+                    Ok(RouteState { failures, since: instant(since)?, blocked_until: instant(blocked)?, reason })
+                })
+                .transpose()
+        })
+    }
+
+    /// All about one reference; what the person wrote only when `answers` is asked for.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub fn detail(&self, reference: &Reference, answers: bool) -> Result<Option<Detail>, StoreError> {
+        self.read(|connection| {
+            let id = submission_id(connection, reference)?;
+            id.map(|id| detail(connection, id, reference, answers)).transpose()
+        })
+    }
+
+    /// Sends again the mails of a reference that were refused, given up or, when `delivered` too, already taken; gives how
+    /// many. The way out is tried at once.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    pub fn resend(
+        &self,
+        reference: &Reference,
+        role: Option<MailRole>,
+        delivered: bool,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        let reference = reference.clone();
+        self.write_blocking(move |connection| {
+            let Some(submission) = submission_id(connection, &reference)? else { return Ok(0) };
+            let sql = "
+                UPDATE outbox SET state = 'à_envoyer', attempts = 0, since_ms = ?2, next_ms = ?2, settled_ms = NULL
+                WHERE mail IN (SELECT id FROM mail WHERE submission = ?1 AND mail IS NOT NULL)
+                  AND state <> 'en_cours' AND (?3 OR state <> 'remis') AND (?4 IS NULL OR role = ?4)";
+            let now = now.as_millisecond();
+            let role = role.map(MailRole::as_str);
+            let count = connection.execute(sql, params![submission, now, delivered, role])?;
+            connection.execute("DELETE FROM route", [])?;
+            let trace = Trace { outcome: "resent", ..Trace::default() };
+            log(connection, Some(submission), None, &trace, now)?;
+            Ok(count)
+        })
+    }
+
+    /// Gives up the mails of a reference that are not delivered; gives how many.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    pub fn cancel(&self, reference: &Reference, role: Option<MailRole>, now: Timestamp) -> Result<usize, StoreError> {
+        let reference = reference.clone();
+        self.write_blocking(move |connection| {
+            let Some(submission) = submission_id(connection, &reference)? else { return Ok(0) };
+            let sql = "
+                UPDATE outbox SET state = 'annulé', settled_ms = ?2
+                WHERE mail IN (SELECT id FROM mail WHERE submission = ?1)
+                  AND state IN ('à_envoyer', 'définitif') AND (?3 IS NULL OR role = ?3)";
+            let now = now.as_millisecond();
+            let count = connection.execute(sql, params![submission, now, role.map(MailRole::as_str)])?;
+            let trace = Trace { outcome: "cancelled", ..Trace::default() };
+            log(connection, Some(submission), None, &trace, now)?;
+            Ok(count)
+        })
+    }
+
+    /// The sums over submissions accepted from `from` (included) to `to` (excluded).
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub fn reconcile(&self, from: Timestamp, to: Timestamp) -> Result<Reconciliation, StoreError> {
+        self.read(|connection| {
+            let period = params![from.as_millisecond(), to.as_millisecond()];
+            let mut sums = Reconciliation {
+                accepted: 0,
+                delivered: 0,
+                waiting: 0,
+                failed: Vec::new(),
+                without_mail: Vec::new(),
+                receipts: [0; 3],
+            };
+            let mut select = connection.prepare(RECONCILE)?;
+            let mut rows = select.query(period)?;
+            while let Some(row) = rows.next()? {
+                let (all, taken, open) = (unsigned(row, 1)?, unsigned(row, 2)?, unsigned(row, 3)?);
+                sums.accepted += 1;
+                match (all, taken, open) {
+                    (0, ..) => sums.without_mail.push(reference(row, 0)?),
+                    (_, 1.., _) => sums.delivered += 1,
+                    (_, 0, 1..) => sums.waiting += 1,
+                    (_, 0, 0) => sums.failed.push(reference(row, 0)?),
+                }
+                for (sum, column) in sums.receipts.iter_mut().zip(4..) {
+                    *sum += unsigned(row, column)?;
+                }
+            }
+            Ok(sums)
+        })
+    }
+
+    /// Files that rows name, whatever their submission; for the check against the file store.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub fn known_files(&self) -> Result<Vec<(String, Reference)>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT submission.reference, file.id FROM file
+                       JOIN submission ON submission.id = file.submission ORDER BY file.id";
+            let mut select = connection.prepare(sql)?;
+            let mut rows = select.query([])?;
+            let mut known = Vec::new();
+            while let Some(row) = rows.next()? {
+                known.push((row.get(1)?, reference(row, 0)?));
+            }
+            Ok(known)
+        })
+    }
+
+    /// Whether a row names this file.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub fn knows_file(&self, id: &str) -> Result<bool, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM file WHERE id = ?1)";
+            Ok(connection.prepare_cached(sql)?.query_row([id], |row| row.get(0))?)
+        })
+    }
+
+    /// SQLite's full check of the database; empty when it is sound.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub fn integrity(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|connection| {
+            let mut select = connection.prepare("PRAGMA integrity_check")?;
+            let mut lines: Vec<String> = select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let mut select = connection.prepare("PRAGMA foreign_key_check")?;
+            let broken: Vec<String> = select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            lines.retain(|line| line != "ok");
+            lines.extend(broken.into_iter().map(|table| format!("foreign key broken in {table}")));
+            Ok(lines)
+        })
+    }
+}
+
+/// The row number of a reference.
+pub(super) fn submission_id(connection: &Connection, reference: &Reference) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT id FROM submission WHERE reference = ?1";
+    connection.query_row(sql, [reference.as_str()], |row| row.get(0)).optional()
+}
+
+fn detail(connection: &Connection, id: i64, reference: &Reference, answers: bool) -> Result<Detail, Fault> {
+    let sql = "SELECT form_id, form_title, received_at, purge_after, purged_ms, sender FROM submission WHERE id = ?1";
+    type Texts = (String, String, String, String, Option<i64>, Option<String>);
+    let read = |row: &Row<'_>| -> rusqlite::Result<Texts> {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+    };
+    let (form_id, form_title, received_at, purge_after, purged, sender) = connection.query_row(sql, [id], read)?;
+    let json_answers: Vec<String> = if answers { column(connection, ANSWERS, id)? } else { Vec::new() };
+    Ok(Detail {
+        reference: reference.clone(),
+        form_id,
+        form_title,
+        received_at: record::zoned(&received_at)?,
+        purge_after: purge_after.parse().map_err(|error| Fault::content("purge date", error))?,
+        purged_at: purged.map(instant).transpose()?,
+        mails: queue_rows(connection, &format!("{QUEUE} WHERE submission.id = ?1 ORDER BY outbox.id"), [id])?,
+        events: events(connection, id)?,
+        files: files(connection, id, answers)?,
+        sender: match sender.filter(|_| answers) {
+            Some(text) => Some(serde_json::from_str(&text).map_err(|error| Fault::content("sender", error))?),
+            None => None,
+        },
+        answers: json_answers
+            .iter()
+            .map(|text| serde_json::from_str(text).map_err(|error| Fault::content("answer", error)))
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn column(connection: &Connection, sql: &str, id: i64) -> rusqlite::Result<Vec<String>> {
+    connection.prepare(sql)?.query_map([id], |row| row.get(0))?.collect()
+}
+
+fn events(connection: &Connection, id: i64) -> Result<Vec<Event>, Fault> {
+    let sql = "SELECT at_ms, outbox, kind, phase, code, class FROM event WHERE submission = ?1 ORDER BY id";
+    let mut select = connection.prepare(sql)?;
+    let mut rows = select.query([id])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        events.push(Event {
+            at: instant(row.get(0)?)?,
+            outbox: row.get(1)?,
+            kind: row.get(2)?,
+            phase: row.get(3)?,
+            code: row.get(4)?,
+            class: row.get(5)?,
+        });
+    }
+    Ok(events)
+}
+
+fn files(connection: &Connection, id: i64, named: bool) -> rusqlite::Result<Vec<DetailFile>> {
+    let sql = "SELECT id, name, media_type, size FROM file WHERE submission = ?1 ORDER BY rowid";
+    let mut select = connection.prepare(sql)?;
+    let rows = select.query_map([id], |row| {
+        Ok(DetailFile {
+            id: row.get(0)?,
+            name: if named { row.get(1)? } else { String::new() },
+            media_type: row.get(2)?,
+            size: unsigned(row, 3)?,
+        })
+    })?;
+    rows.collect()
+}
+
+fn queue_rows(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<QueueRow>, Fault> {
+    let mut select = connection.prepare(sql)?;
+    let mut rows = select.query(params)?;
+    let mut queue = Vec::new();
+    while let Some(row) = rows.next()? {
+        let role: String = row.get(3)?;
+        queue.push(QueueRow {
+            id: row.get(0)?,
+            reference: reference(row, 1)?,
+            form_id: row.get(2)?,
+            role: if role == MailRole::Usager.as_str() { MailRole::Usager } else { MailRole::Mairie },
+            backup: row.get(4)?,
+            state: state(&row.get::<_, String>(5)?)?,
+            attempts: row.get(6)?,
+            accepted_at: instant(row.get(7)?)?,
+            next_at: instant(row.get(8)?)?,
+            last_code: row.get(9)?,
+            last_outcome: row.get(10)?,
+        });
+    }
+    Ok(queue)
+}
+
+fn reference(row: &Row<'_>, column: usize) -> Result<Reference, Fault> {
+    let text: String = row.get(column)?;
+    text.parse().map_err(|error| Fault::content("reference", error))
+}
+
+fn state(text: &str) -> Result<DeliveryState, Fault> {
+    let found = DeliveryState::ALL.into_iter().find(|state| state.as_str() == text);
+    found.ok_or_else(|| Fault::content("state", text))
+}
+
+fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(|count| count.max(0) as u64)
+}
+
+const QUEUE: &str = "
+    SELECT outbox.id, submission.reference, submission.form_id, outbox.role, outbox.backup, outbox.state, outbox.attempts,
+           submission.received_ms, outbox.next_ms, outbox.last_code, outbox.last_outcome
+    FROM outbox JOIN mail ON mail.id = outbox.mail JOIN submission ON submission.id = mail.submission";
+
+const ANSWERS: &str = "SELECT answer FROM answer WHERE submission = ?1 ORDER BY position";
+
+const RECONCILE: &str = "
+    SELECT submission.reference,
+           count(outbox.id) FILTER (WHERE outbox.role = 'mairie'),
+           count(outbox.id) FILTER (WHERE outbox.role = 'mairie' AND outbox.state = 'remis'),
+           count(outbox.id) FILTER (WHERE outbox.role = 'mairie' AND outbox.state IN ('à_envoyer', 'en_cours')),
+           count(outbox.id) FILTER (WHERE outbox.role = 'usager'),
+           count(outbox.id) FILTER (WHERE outbox.role = 'usager' AND outbox.state = 'remis'),
+           count(outbox.id) FILTER (WHERE outbox.role = 'usager' AND outbox.state IN ('définitif', 'annulé'))
+    FROM submission LEFT JOIN mail ON mail.submission = submission.id LEFT JOIN outbox ON outbox.mail = mail.id
+    WHERE submission.received_ms >= ?1 AND submission.received_ms < ?2
+    GROUP BY submission.id ORDER BY submission.id";

@@ -1,0 +1,168 @@
+//! What can go wrong with the store; phrased for people by the command line and the server.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::model::reference::Reference;
+
+/// Why the store did not do what was asked. Nothing of the refused order remains in it.
+#[derive(Debug, Clone, Error)]
+pub enum StoreError {
+    /// No space is left, or less than the reserve; the store recovers alone when space returns.
+    #[error("no space left for {}", path.display())]
+    Full {
+        /// The database or its folder.
+        path: PathBuf,
+    },
+    /// Too many orders are waiting, or another process holds the database; to be tried again soon.
+    #[error("too many orders wait for {}", path.display())]
+    Busy {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Another instance already serves this folder.
+    #[error("another instance holds {}", path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The file is a database of another program.
+    #[error("{} is a database of another program (application id {found:#010x})", path.display())]
+    Foreign {
+        /// The database.
+        path: PathBuf,
+        /// Application id found in its header.
+        found: i32,
+    },
+    /// The database was written by a newer version of this program.
+    #[error("{} has schema {found}, this program knows {known}", path.display())]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Schema version found.
+        found: i32,
+        /// Newest schema version known.
+        known: i32,
+    },
+    /// There is no database yet, and this access does not create one.
+    #[error("no database at {}", path.display())]
+    Absent {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The file is not a database, or its content is damaged.
+    #[error("{} is damaged: {reason}", path.display())]
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What SQLite says of it.
+        reason: String,
+    },
+    /// The disk failed while writing: nothing may be promised any more until the program starts again.
+    #[error("the disk failed under {}, nothing is accepted any more: {reason}", path.display())]
+    Poisoned {
+        /// The database.
+        path: PathBuf,
+        /// The first failure.
+        reason: String,
+    },
+    /// The SQLite library is older than the first one without the WAL-reset defect.
+    #[error("SQLite {found} loses data in some crashes, 3.51.3 is the first safe version")]
+    OldSqlite {
+        /// Its version.
+        found: &'static str,
+    },
+    /// A submission has this reference already; another one must be drawn.
+    #[error("the reference {reference} is taken")]
+    ReferenceTaken {
+        /// The reference.
+        reference: Reference,
+    },
+    /// A file or folder of the store cannot be made, opened or synced.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: Arc<std::io::Error>,
+    },
+    /// Any other answer of SQLite.
+    #[error("{}: {source}", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: Arc<rusqlite::Error>,
+    },
+    /// Something stored cannot be read back as what it should be.
+    #[error("unreadable {what} in the store: {reason}")]
+    Content {
+        /// What was read.
+        what: &'static str,
+        /// Why it was refused.
+        reason: String,
+    },
+    /// The writer has stopped: the program is ending.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// An input or output failure, with its path; a full disk is told apart.
+    pub(in crate::intake) fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        let path = path.into();
+        match source.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreError::Full { path },
+            _ => StoreError::Io { path, source: Arc::new(source) },
+        }
+    }
+
+    /// What an answer of SQLite means for us.
+    pub(super) fn database(path: impl Into<PathBuf>, source: rusqlite::Error) -> Self {
+        use rusqlite::ffi::{self, ErrorCode};
+        let path = path.into();
+        let Some(error) = source.sqlite_error() else {
+            return StoreError::Database { path, source: Arc::new(source) };
+        };
+        match error.code {
+            ErrorCode::DiskFull => StoreError::Full { path },
+            // Growing the shared-memory index needs space too, and says so this way.
+            _ if error.extended_code == ffi::SQLITE_IOERR_SHMSIZE => StoreError::Full { path },
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy { path },
+            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
+                StoreError::Damaged { path, reason: source.to_string() }
+            }
+            ErrorCode::SystemIoFailure => StoreError::Poisoned { path, reason: source.to_string() },
+            _ => StoreError::Database { path, source: Arc::new(source) },
+        }
+    }
+
+    /// Whether nothing written through the same connection can be trusted afterwards.
+    pub(super) fn is_fatal(&self) -> bool {
+        matches!(self, StoreError::Poisoned { .. } | StoreError::Damaged { .. })
+    }
+}
+
+/// What a piece of work inside a transaction answers with: a refusal of ours, or one of SQLite.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// Ours: the work is undone, the transaction goes on.
+    Store(StoreError),
+    /// SQLite's.
+    Sql(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Fault::Sql(error)
+    }
+}
+
+impl Fault {
+    /// A stored value that cannot be read back.
+    pub(super) fn content(what: &'static str, reason: impl ToString) -> Self {
+        Fault::Store(StoreError::Content { what, reason: reason.to_string() })
+    }
+}

@@ -1,0 +1,247 @@
+//! Keeps submissions and their mails for sure: SQLite, one writer, many orders in one sync.
+//!
+//! This is the only door to the database. It never sends anything and never phrases anything for people.
+
+mod admin;
+mod error;
+mod open;
+mod outbox;
+mod purge;
+mod record;
+mod writer;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+pub use self::admin::{Counts, Detail, DetailFile, Event, Reconciliation, RouteState};
+pub use self::error::StoreError;
+pub(in crate::intake) use self::open::{create_private_dir, sync_dir};
+pub use self::outbox::{Claim, Claimed, Settlement, Trace};
+pub use self::purge::PurgeReport;
+pub use self::writer::WriterCounts;
+
+use self::error::Fault;
+use self::writer::{Order, Writer};
+use crate::model::intake::{NewSubmission, Recorded};
+
+/// How the database is opened.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// Whether this is the one instance that serves.
+    pub access: Access,
+    /// Free bytes below which no submission is recorded, so that deliveries and the purge can still be written.
+    pub min_free_bytes: u64,
+    /// Orders that may wait for the writer.
+    pub queue: usize,
+    /// Orders in one transaction, at most.
+    pub batch: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        StoreOptions { access: Access::Serve, min_free_bytes: 64 << 20, queue: 256, batch: 256 }
+    }
+}
+
+/// Who opens the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// The one instance that receives and delivers; makes the database when there is none.
+    Serve,
+    /// An order of the administration, perhaps while an instance serves; never creates nor delivers.
+    Beside,
+}
+
+/// The store; clones share it.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// `None` only while dropping.
+    orders: Option<mpsc::Sender<Order>>,
+    writer: Option<thread::JoinHandle<()>>,
+    readers: Mutex<Vec<Connection>>,
+    dir: PathBuf,
+    path: PathBuf,
+    min_free_bytes: u64,
+    counts: Arc<WriterCounts>,
+    wake: Arc<Notify>,
+    /// Released by the system when the store goes.
+    _lock: Option<File>,
+}
+
+impl Store {
+    /// Opens the database of `dir`, `guichet.db`, and starts its writer.
+    ///
+    /// When serving, mails that a dead process held are given back at once: the lock proves that it is dead.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another instance serves, [`StoreError::Foreign`], [`StoreError::Newer`] or
+    /// [`StoreError::Damaged`] when the file is not ours to write, [`StoreError::Absent`] when there is none and
+    /// [`Access::Beside`] was asked, [`StoreError::Full`], [`StoreError::Io`] or [`StoreError::Database`] otherwise.
+    pub fn open(dir: &Path, options: StoreOptions) -> Result<Store, StoreError> {
+        let opened = open::open(dir, &options)?;
+        if options.access == Access::Serve {
+            outbox::give_back(&opened.connection).map_err(|error| StoreError::database(&opened.path, error))?;
+        }
+        let (counts, wake) = (Arc::new(WriterCounts::default()), Arc::new(Notify::new()));
+        let writer = Writer {
+            connection: opened.connection,
+            path: opened.path.clone(),
+            batch: options.batch.max(1),
+            counts: Arc::clone(&counts),
+            wake: Arc::clone(&wake),
+            poison: None,
+        };
+        let (orders, waiting) = mpsc::channel(options.queue.max(1));
+        let thread = thread::Builder::new().name("guichet-writer".into()).spawn(move || writer.run(waiting));
+        let thread = thread.map_err(|error| StoreError::io(dir, error))?;
+        Ok(Store {
+            inner: Arc::new(Inner {
+                orders: Some(orders),
+                writer: Some(thread),
+                readers: Mutex::new(Vec::new()),
+                dir: dir.to_owned(),
+                path: opened.path,
+                min_free_bytes: options.min_free_bytes,
+                counts,
+                wake,
+                _lock: opened.lock,
+            }),
+        })
+    }
+
+    /// Records a submission; when this returns `Ok`, it survives a power cut.
+    ///
+    /// The same nonce gives the same reference, however often and from however many threads. Its files must be in place and
+    /// synced before ([`crate::intake::files::FileStore::accept`]).
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] when space is short, [`StoreError::Busy`] when too many wait, [`StoreError::Poisoned`] after the
+    /// disk failed, [`StoreError::ReferenceTaken`] once in 2⁴⁰. After any error nothing of the submission is stored.
+    pub async fn record(&self, submission: NewSubmission) -> Result<Recorded, StoreError> {
+        let answer = self.submit(submission)?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// The same, for a thread that is not asynchronous.
+    ///
+    /// # Errors
+    /// As [`Store::record`].
+    pub fn record_blocking(&self, submission: NewSubmission) -> Result<Recorded, StoreError> {
+        let answer = self.submit(submission)?;
+        answer.blocking_recv().unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Told after each commit that there may be something to deliver.
+    pub fn wake(&self) -> Arc<Notify> {
+        Arc::clone(&self.inner.wake)
+    }
+
+    /// Free bytes on the store's file system.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the system does not tell.
+    pub fn free_bytes(&self) -> Result<u64, StoreError> {
+        free_bytes(&self.inner.dir)
+    }
+
+    /// Transactions committed and orders served since opening.
+    pub fn commits_and_orders(&self) -> (u64, u64) {
+        let counts = &self.inner.counts;
+        (counts.commits.load(Ordering::Relaxed), counts.orders.load(Ordering::Relaxed))
+    }
+
+    fn submit(&self, submission: NewSubmission) -> Result<oneshot::Receiver<Result<Recorded, StoreError>>, StoreError> {
+        if self.free_bytes()? < self.inner.min_free_bytes {
+            return Err(StoreError::Full { path: self.inner.dir.clone() });
+        }
+        let row = record::Row::new(submission)?;
+        let (order, answer) = writer::order(move |connection| row.insert(connection));
+        let orders = self.inner.orders.as_ref().ok_or(StoreError::Closed)?;
+        orders.try_send(order).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy { path: self.inner.path.clone() },
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })?;
+        Ok(answer)
+    }
+
+    /// Has the writer do something, waiting for a place in its queue.
+    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        let (order, answer) = writer::order(work);
+        let orders = self.inner.orders.as_ref().ok_or(StoreError::Closed)?;
+        orders.send(order).await.map_err(|_| StoreError::Closed)?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// The same, for the administration's threads.
+    fn write_blocking<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        let (order, answer) = writer::order(work);
+        self.send_blocking(order)?;
+        answer.blocking_recv().unwrap_or(Err(StoreError::Closed))
+    }
+
+    fn send_blocking(&self, order: Order) -> Result<(), StoreError> {
+        let orders = self.inner.orders.as_ref().ok_or(StoreError::Closed)?;
+        orders.blocking_send(order).map_err(|_| StoreError::Closed)
+    }
+
+    /// Reads through a connection of its own: never waits for the writer, never makes it wait.
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        let readers = || self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = readers().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => open::reading_connection(&self.inner.path)?,
+        };
+        let answer = work(&connection).map_err(|fault| match fault {
+            Fault::Store(error) => error,
+            Fault::Sql(error) => StoreError::database(&self.inner.path, error),
+        });
+        let mut idle = readers();
+        if answer.is_ok() && idle.len() < IDLE_READERS {
+            idle.push(connection);
+        }
+        answer
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(writer) = self.writer.take() {
+            // A writer that panicked has already lost its callers their answers; there is nobody to tell here.
+            let _ = writer.join();
+        }
+    }
+}
+
+/// Free bytes on the file system of `dir`, for a process without privileges.
+pub(in crate::intake) fn free_bytes(dir: &Path) -> Result<u64, StoreError> {
+    let numbers = rustix::fs::statvfs(dir).map_err(|error| StoreError::io(dir, error.into()))?;
+    Ok(numbers.f_bavail.saturating_mul(numbers.f_frsize))
+}
+
+fn instant(ms: i64) -> Result<Timestamp, Fault> {
+    Timestamp::from_millisecond(ms).map_err(|error| Fault::content("instant", error))
+}
+
+/// Reading connections kept open.
+const IDLE_READERS: usize = 4;

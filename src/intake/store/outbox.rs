@@ -1,0 +1,353 @@
+//! What is owed to mail servers: claim one row under a lease, then settle it. No transaction stays open in between.
+
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::error::{Fault, StoreError};
+use super::{Store, instant};
+use crate::intake::retry;
+use crate::model::intake::DeliveryState;
+use crate::model::mail::{Mail, MailRole};
+use crate::model::reference::Reference;
+
+/// One mail to one recipient, held until its lease ends.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// Number of the outbox row.
+    pub id: i64,
+    /// End of the lease; another claim may follow.
+    pub lease_until: Timestamp,
+    /// The submission's reference.
+    pub reference: Reference,
+    /// Whom it is meant for.
+    pub role: MailRole,
+    /// Whether it is the copy to a backup recipient.
+    pub backup: bool,
+    /// Whether it goes without its attachments, which the server refused.
+    pub bare: bool,
+    /// This attempt, from 1.
+    pub attempts: u32,
+    /// Start of the period of attempts.
+    pub since: Timestamp,
+    /// One address.
+    pub recipient: String,
+    /// As composed at acceptance.
+    pub mail: Mail,
+    /// When it was due before this claim; given back when the attempt does not count.
+    due_ms: i64,
+}
+
+/// Answer to a claim.
+#[derive(Debug, Clone)]
+pub enum Claimed {
+    /// A mail to send now.
+    Mail(Box<Claim>),
+    /// Nothing is due.
+    Nothing {
+        /// When something will be; `None` when all is settled.
+        next_at: Option<Timestamp>,
+    },
+}
+
+/// What becomes of a claimed mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settlement {
+    /// The server answered 250 to it.
+    Delivered,
+    /// To be tried again.
+    Again {
+        /// Not before then.
+        at: Timestamp,
+        /// From now on without its attachments.
+        bare: bool,
+    },
+    /// The way out is closed: the attempt does not count, no mail is tried for a while.
+    Closed {
+        /// Whether the server refused us (name, password, sender), which only a person can mend.
+        is_refusal: bool,
+    },
+    /// Refused for good; a request is then copied to the backup recipients.
+    Failed,
+}
+
+/// The trace of an attempt: no address, no text of the server.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Trace {
+    /// In a word: `delivered`, `temporary`, `permanent`, `ambiguous`…
+    pub outcome: &'static str,
+    /// Where in the dialogue.
+    pub phase: Option<&'static str>,
+    /// SMTP code.
+    pub code: Option<u16>,
+    /// Enhanced status code, `5.1.1` (RFC 3463).
+    pub class: Option<String>,
+}
+
+impl Store {
+    /// Takes the next mail that is due under a lease: requests before receipts, the one that waits longest first.
+    ///
+    /// The attempt is counted and the next one planned here, so that a mail that kills the process cannot come first for
+    /// ever.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the claim cannot be written.
+    pub async fn claim(&self, now: Timestamp, lease: SignedDuration) -> Result<Claimed, StoreError> {
+        self.write(move |connection| claim(connection, now, lease)).await
+    }
+
+    /// Writes what became of a claimed mail; gives the instant the way out opens again when it is closed.
+    ///
+    /// A delivery counts even when the lease has ended meanwhile; anything else then leaves the row alone.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written; the row then stays under its lease and will be sent once more.
+    pub async fn settle(
+        &self,
+        claim: &Claim,
+        settlement: Settlement,
+        trace: Trace,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let claim = claim.clone();
+        self.write(move |connection| settle(connection, &claim, &settlement, &trace, now)).await
+    }
+}
+
+/// Adds what is owed to one recipient.
+pub(super) fn enqueue(
+    connection: &Connection,
+    mail: i64,
+    role: MailRole,
+    recipient: &str,
+    now: i64,
+) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO outbox (mail, role, recipient, state, since_ms, next_ms) VALUES (?1, ?2, ?3, 'à_envoyer', ?4, ?4)
+         ON CONFLICT (mail, recipient) DO NOTHING",
+    )?;
+    insert.execute(params![mail, role.as_str(), recipient, now]).map(|_| ())
+}
+
+/// Gives back what a dead process held.
+pub(super) fn give_back(connection: &Connection) -> rusqlite::Result<usize> {
+    connection.execute("UPDATE outbox SET state = 'à_envoyer', lease_ms = NULL WHERE state = 'en_cours'", [])
+}
+
+/// Adds a line to what happened.
+pub(super) fn log(
+    connection: &Connection,
+    submission: Option<i64>,
+    outbox: Option<i64>,
+    trace: &Trace,
+    now: i64,
+) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO event (at_ms, submission, outbox, kind, phase, code, class) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    let values = params![now, submission, outbox, trace.outcome, trace.phase, trace.code, trace.class];
+    insert.execute(values).map(|_| ())
+}
+
+/// The number of a submission's row.
+pub(super) fn submission_of(connection: &Connection, outbox: i64) -> rusqlite::Result<i64> {
+    let sql = "SELECT mail.submission FROM outbox JOIN mail ON mail.id = outbox.mail WHERE outbox.id = ?1";
+    connection.prepare_cached(sql)?.query_row([outbox], |row| row.get(0))
+}
+
+fn claim(connection: &Connection, now: Timestamp, lease: SignedDuration) -> Result<Claimed, Fault> {
+    let now_ms = now.as_millisecond();
+    let expired = "UPDATE outbox SET state = 'à_envoyer', lease_ms = NULL WHERE state = 'en_cours' AND lease_ms <= ?1";
+    connection.prepare_cached(expired)?.execute([now_ms])?;
+    let blocked: Option<i64> = connection
+        .prepare_cached("SELECT max(blocked_ms) FROM route WHERE blocked_ms > ?1")?
+        .query_row([now_ms], |row| row.get(0))?;
+    if let Some(blocked) = blocked {
+        let next_at = if waits(connection)? { Some(instant(blocked)?) } else { None };
+        return Ok(Claimed::Nothing { next_at });
+    }
+    let lease_until = now.checked_add(lease).unwrap_or(Timestamp::MAX);
+    while let Some(id) = due(connection, now_ms)? {
+        if let Some(claim) = take(connection, id, lease_until, now)? {
+            return Ok(Claimed::Mail(Box::new(claim)));
+        }
+    }
+    let next: Option<i64> = connection
+        .prepare_cached(
+            "SELECT min(at) FROM (SELECT min(next_ms) AS at FROM outbox WHERE state = 'à_envoyer'
+             UNION ALL SELECT min(lease_ms) FROM outbox WHERE state = 'en_cours')",
+        )?
+        .query_row([], |row| row.get(0))?;
+    Ok(Claimed::Nothing { next_at: next.map(instant).transpose()? })
+}
+
+fn waits(connection: &Connection) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM outbox WHERE state = 'à_envoyer')")?
+        .query_row([], |row| row.get(0))
+}
+
+fn due(connection: &Connection, now: i64) -> rusqlite::Result<Option<i64>> {
+    let mut select = connection.prepare_cached(
+        "SELECT id FROM outbox WHERE state = 'à_envoyer' AND role = ?1 AND next_ms <= ?2 ORDER BY next_ms, id LIMIT 1",
+    )?;
+    for role in [MailRole::Mairie, MailRole::Usager] {
+        let found = select.query_row(params![role.as_str(), now], |row| row.get(0)).optional()?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// A row of the outbox with what surrounds it, as read.
+struct Due {
+    reference: String,
+    role: String,
+    backup: bool,
+    bare: bool,
+    attempts: u32,
+    since_ms: i64,
+    due_ms: i64,
+    recipient: String,
+    mail: Option<String>,
+}
+
+impl Due {
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Due> {
+        Ok(Due {
+            reference: row.get(0)?,
+            role: row.get(1)?,
+            backup: row.get(2)?,
+            bare: row.get(3)?,
+            attempts: row.get(4)?,
+            since_ms: row.get(5)?,
+            due_ms: row.get(6)?,
+            recipient: row.get(7)?,
+            mail: row.get(8)?,
+        })
+    }
+
+    fn claim(self, id: i64, lease_until: Timestamp) -> Result<Claim, Fault> {
+        let mail: Mail = serde_json::from_str(self.mail.as_deref().unwrap_or_default())
+            .map_err(|error| Fault::content("mail", error))?;
+        Ok(Claim {
+            id,
+            lease_until,
+            reference: self.reference.parse().map_err(|error| Fault::content("reference", error))?,
+            role: if self.role == MailRole::Usager.as_str() { MailRole::Usager } else { MailRole::Mairie },
+            backup: self.backup,
+            bare: self.bare,
+            attempts: self.attempts.saturating_add(1),
+            since: instant(self.since_ms)?,
+            recipient: self.recipient,
+            mail,
+            due_ms: self.due_ms,
+        })
+    }
+}
+
+/// Takes one row; `None` when its mail cannot be read any more, which settles it: it must not stop the others.
+fn take(connection: &Connection, id: i64, lease_until: Timestamp, now: Timestamp) -> Result<Option<Claim>, Fault> {
+    let due = connection.prepare_cached(TAKE)?.query_row([id], Due::read)?;
+    let now_ms = now.as_millisecond();
+    let Ok(claim) = due.claim(id, lease_until) else {
+        let sql = "UPDATE outbox SET state = 'définitif', settled_ms = ?2, last_outcome = 'unreadable' WHERE id = ?1";
+        connection.execute(sql, params![id, now_ms])?;
+        let trace = Trace { outcome: "unreadable", ..Trace::default() };
+        log(connection, Some(submission_of(connection, id)?), Some(id), &trace, now_ms)?;
+        return Ok(None);
+    };
+    let next = retry::next(claim.role, claim.since, claim.attempts, id, now).unwrap_or(now);
+    connection
+        .prepare_cached(
+            "UPDATE outbox SET state = 'en_cours', lease_ms = ?2, attempts = ?3, next_ms = ?4 WHERE id = ?1",
+        )?
+        .execute(params![id, lease_until.as_millisecond(), claim.attempts, next.as_millisecond()])?;
+    Ok(Some(claim))
+}
+
+fn settle(
+    connection: &Connection,
+    claim: &Claim,
+    settlement: &Settlement,
+    trace: &Trace,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Fault> {
+    let now_ms = now.as_millisecond();
+    let (state, next_ms, bare, attempts) = match settlement {
+        Settlement::Delivered => (DeliveryState::Delivered, now_ms, claim.bare, claim.attempts),
+        Settlement::Again { at, bare } => {
+            (DeliveryState::Waiting, at.as_millisecond(), claim.bare || *bare, claim.attempts)
+        }
+        Settlement::Closed { .. } => (DeliveryState::Waiting, claim.due_ms, claim.bare, claim.attempts - 1),
+        Settlement::Failed => (DeliveryState::Failed, now_ms, claim.bare, claim.attempts),
+    };
+    let settled = matches!(state, DeliveryState::Delivered | DeliveryState::Failed).then_some(now_ms);
+    let changed = connection
+        .prepare_cached(
+            "UPDATE outbox SET state = ?2, next_ms = ?3, bare = ?4, attempts = ?5, settled_ms = ?6, last_code = ?7,
+                last_outcome = ?8, lease_ms = NULL
+             WHERE id = ?1 AND ((state = 'en_cours' AND lease_ms = ?9) OR (?2 = 'remis' AND state <> 'remis'))",
+        )?
+        .execute(params![
+            claim.id,
+            state.as_str(),
+            next_ms,
+            bare,
+            attempts,
+            settled,
+            trace.code,
+            trace.outcome,
+            claim.lease_until.as_millisecond(),
+        ])?;
+    let submission = submission_of(connection, claim.id)?;
+    log(connection, Some(submission), Some(claim.id), trace, now_ms)?;
+    if *settlement == Settlement::Failed && changed > 0 && claim.role == MailRole::Mairie && !claim.backup {
+        queue_backups(connection, claim, submission, now_ms)?;
+    }
+    match settlement {
+        Settlement::Closed { is_refusal } => close_route(connection, *is_refusal, trace.outcome, now).map(Some),
+        _ => {
+            connection.prepare_cached("DELETE FROM route")?.execute([])?;
+            Ok(None)
+        }
+    }
+}
+
+/// One copy to each backup recipient, once a submission, whichever mailbox refused.
+fn queue_backups(connection: &Connection, claim: &Claim, submission: i64, now: i64) -> Result<(), Fault> {
+    let sql = "SELECT backup FROM submission WHERE id = ?1";
+    let backups: String = connection.query_row(sql, [submission], |row| row.get(0))?;
+    let backups: Vec<String> =
+        serde_json::from_str(&backups).map_err(|error| Fault::content("backup recipients", error))?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO outbox (mail, role, recipient, backup, bare, state, since_ms, next_ms)
+         SELECT mail, role, ?2, 1, ?3, 'à_envoyer', ?4, ?4 FROM outbox WHERE id = ?1
+         ON CONFLICT (mail, recipient) DO NOTHING",
+    )?;
+    for backup in backups {
+        insert.execute(params![claim.id, backup, claim.bare, now])?;
+    }
+    let trace = Trace { outcome: "backup_queued", ..Trace::default() };
+    log(connection, Some(submission), Some(claim.id), &trace, now)?;
+    Ok(())
+}
+
+fn close_route(connection: &Connection, is_refusal: bool, reason: &str, now: Timestamp) -> Result<Timestamp, Fault> {
+    let failures: Option<u32> =
+        connection.query_row("SELECT failures FROM route WHERE name = 'smtp'", [], |row| row.get(0)).optional()?;
+    let failures = failures.unwrap_or(0).saturating_add(1);
+    let until = now.checked_add(retry::route_pause(failures, is_refusal)).unwrap_or(Timestamp::MAX);
+    connection.execute(
+        "INSERT INTO route (name, failures, since_ms, blocked_ms, reason) VALUES ('smtp', ?1, ?2, ?3, ?4)
+         ON CONFLICT (name) DO UPDATE SET failures = ?1, blocked_ms = ?3, reason = ?4",
+        params![failures, now.as_millisecond(), until.as_millisecond(), reason],
+    )?;
+    Ok(until)
+}
+
+const TAKE: &str = "
+    SELECT submission.reference, outbox.role, outbox.backup, outbox.bare, outbox.attempts, outbox.since_ms, outbox.next_ms,
+           outbox.recipient, mail.mail
+    FROM outbox JOIN mail ON mail.id = outbox.mail JOIN submission ON submission.id = mail.submission
+    WHERE outbox.id = ?1";

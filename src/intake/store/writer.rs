@@ -1,0 +1,186 @@
+//! The one thread that writes: it takes all orders that wait, runs them in one transaction, syncs once, then answers all.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::{Fault, StoreError};
+
+/// An order for the writer.
+pub(super) enum Order {
+    /// Runs inside the shared transaction.
+    Write(Box<dyn Job>),
+    /// Runs alone, outside any transaction.
+    Alone(Box<dyn FnOnce(&Connection, Option<&StoreError>) + Send>),
+}
+
+/// Work inside the shared transaction, and the one who waits for its answer.
+pub(super) trait Job: Send {
+    /// Does the work.
+    fn run(&mut self, connection: &Connection) -> Result<(), Fault>;
+    /// Answers, once the transaction is committed or given up.
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+/// The writer's order for a piece of work, and where its answer will come.
+pub(super) fn order<T, F>(work: F) -> (Order, oneshot::Receiver<Result<T, StoreError>>)
+where
+    T: Send + 'static,
+    F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    (Order::Write(Box::new(Work { work: Some(work), done: None, reply })), answer)
+}
+
+struct Work<T, F> {
+    work: Option<F>,
+    done: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Job for Work<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection) -> Result<T, Fault> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> Result<(), Fault> {
+        if let Some(work) = self.work.take() {
+            self.done = Some(work(connection)?);
+        }
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let Work { done, reply, .. } = *self;
+        // Nobody waits any more: the browser has gone, what is committed stays so.
+        let _ = reply.send(outcome.and_then(|()| done.ok_or(StoreError::Closed)));
+    }
+}
+
+/// Counts of what the writer did, for the probe and the tests.
+#[derive(Debug, Default)]
+pub struct WriterCounts {
+    /// Transactions committed.
+    pub commits: AtomicU64,
+    /// Orders answered after a commit.
+    pub orders: AtomicU64,
+}
+
+/// The writer's state; [`Writer::run`] is the thread.
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
+    pub(super) batch: usize,
+    pub(super) counts: Arc<WriterCounts>,
+    /// Told after each commit: there may be something to deliver.
+    pub(super) wake: Arc<tokio::sync::Notify>,
+    /// The failure after which nothing may be promised.
+    pub(super) poison: Option<StoreError>,
+}
+
+impl Writer {
+    /// Serves orders until all senders are gone.
+    pub(super) fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        while let Some(first) = orders.blocking_recv() {
+            let mut next = Some(first);
+            let mut batch = Vec::new();
+            let alone = loop {
+                match next.take() {
+                    Some(Order::Write(job)) => batch.push(job),
+                    Some(Order::Alone(work)) => break Some(work),
+                    None => break None,
+                }
+                if batch.len() < self.batch {
+                    next = orders.try_recv().ok();
+                }
+            };
+            if !batch.is_empty() {
+                self.commit(batch);
+                self.checkpoint();
+            }
+            if let Some(work) = alone {
+                work(&self.connection, self.poison.as_ref());
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: Vec<Box<dyn Job>>) {
+        if let Some(poison) = &self.poison {
+            let poison = poison.clone();
+            batch.into_iter().for_each(|job| job.answer(Err(poison.clone())));
+            return;
+        }
+        let mut answers: Vec<(Box<dyn Job>, Result<(), StoreError>)> =
+            batch.into_iter().map(|job| (job, Ok(()))).collect();
+        match self.transaction(&mut answers) {
+            Ok(()) => {
+                self.counts.commits.fetch_add(1, Ordering::Relaxed);
+                self.counts.orders.fetch_add(answers.len() as u64, Ordering::Relaxed);
+                self.wake.notify_one();
+            }
+            Err(error) => {
+                if error.is_fatal() {
+                    tracing::error!(error.reason = %error, "the store stops accepting");
+                    self.poison = Some(error.clone());
+                }
+                answers.iter_mut().filter(|(_, outcome)| outcome.is_ok()).for_each(|(_, outcome)| {
+                    *outcome = Err(error.clone());
+                });
+            }
+        }
+        answers.into_iter().for_each(|(job, outcome)| job.answer(outcome));
+    }
+
+    /// Runs all jobs and commits; an error means that nothing of them is stored.
+    fn transaction(&self, jobs: &mut [(Box<dyn Job>, Result<(), StoreError>)]) -> Result<(), StoreError> {
+        let wrong = |error| StoreError::database(&self.path, error);
+        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(wrong)?;
+        let run = jobs.iter_mut().try_for_each(|(job, outcome)| self.one(job.as_mut(), outcome));
+        let done = run.and_then(|()| self.connection.execute_batch("COMMIT").map_err(wrong));
+        if done.is_err() && !self.connection.is_autocommit() {
+            // SQLite rolls back by itself after the worst errors; when it did not, what we refuse must not stay.
+            self.connection.execute_batch("ROLLBACK").map_err(wrong)?;
+        }
+        done
+    }
+
+    /// Runs one job in its own savepoint: a refusal undoes this job alone, an error of the machine gives all up.
+    fn one(&self, job: &mut dyn Job, outcome: &mut Result<(), StoreError>) -> Result<(), StoreError> {
+        let wrong = |error| StoreError::database(&self.path, error);
+        self.connection.execute_batch("SAVEPOINT job").map_err(wrong)?;
+        let fault = match job.run(&self.connection) {
+            Ok(()) => return self.connection.execute_batch("RELEASE job").map_err(wrong),
+            Err(Fault::Store(error)) => error,
+            Err(Fault::Sql(error)) => wrong(error),
+        };
+        if fault.is_fatal() || matches!(fault, StoreError::Full { .. }) || self.connection.is_autocommit() {
+            return Err(fault);
+        }
+        *outcome = Err(fault);
+        self.connection.execute_batch("ROLLBACK TO job; RELEASE job").map_err(wrong)
+    }
+
+    /// Brings the log back into the database once it has grown; those who waited have their answer already.
+    fn checkpoint(&mut self) {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        let size = std::fs::metadata(log).map_or(0, |metadata| metadata.len());
+        if self.poison.is_some() || size < CHECKPOINT_BYTES {
+            return;
+        }
+        let run = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        if let Err(error) = run {
+            let error = StoreError::database(&self.path, error);
+            tracing::error!(error.reason = %error, "the checkpoint failed");
+            if error.is_fatal() {
+                self.poison = Some(error);
+            }
+        }
+    }
+}
+
+/// Size of the log from which it is brought back: a thousand pages.
+const CHECKPOINT_BYTES: u64 = 8192 * 1000;

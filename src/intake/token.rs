@@ -1,0 +1,326 @@
+//! Keys of one guichet, and what they sign: the token of the check page and the secret of a receipt's address.
+
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use data_encoding::{BASE64URL_NOPAD, Encoding, Specification};
+use jiff::{SignedDuration, Timestamp};
+use thiserror::Error;
+
+use crate::model::reference::Reference;
+
+/// The secret of one guichet; never printed.
+#[derive(Clone)]
+pub struct Keys {
+    token: [u8; 32],
+    receipt: [u8; 32],
+}
+
+/// Why the keys cannot be had.
+#[derive(Debug, Error)]
+pub enum KeyError {
+    /// The file cannot be read or made.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The key file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file does not hold a key.
+    #[error("{} does not hold a key", path.display())]
+    Malformed {
+        /// The key file.
+        path: PathBuf,
+    },
+    /// The system has no randomness to give.
+    #[error("no randomness: {0}")]
+    Entropy(getrandom::Error),
+}
+
+/// What a token is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenCheck {
+    /// Ours, for this form, of the right age; its nonce makes the submission single.
+    Fresh {
+        /// Single-use number.
+        nonce: [u8; 16],
+    },
+    /// As [`TokenCheck::Fresh`], but confirmed faster than a person reads: one sign of a robot, not a proof.
+    Hasty {
+        /// Single-use number.
+        nonce: [u8; 16],
+    },
+    /// Ours, for this form, but too old, or from a clock ahead of ours: the check page is shown again, answers kept, unless
+    /// the nonce is already recorded.
+    Expired {
+        /// Single-use number.
+        nonce: [u8; 16],
+    },
+    /// Not ours, or of another form.
+    Forged,
+}
+
+impl Keys {
+    /// The keys of the guichet's folder, from the file `cle`; made at the first start, private to its owner.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the file cannot be read, made or understood, or when there is no randomness.
+    pub fn open(dir: &Path) -> Result<Keys, KeyError> {
+        let path = dir.join(FILE);
+        let wrong = |source| KeyError::Io { path: path.clone(), source };
+        match fs::read(&path) {
+            Ok(bytes) => Keys::from_text(&bytes).ok_or(KeyError::Malformed { path }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut master = [0; 32];
+                getrandom::fill(&mut master).map_err(KeyError::Entropy)?;
+                write_new(dir, &path, &master).map_err(wrong)?;
+                // Read back: two processes starting together must end with the same key.
+                let bytes = fs::read(&path).map_err(wrong)?;
+                Keys::from_text(&bytes).ok_or(KeyError::Malformed { path })
+            }
+            Err(error) => Err(wrong(error)),
+        }
+    }
+
+    /// Keys from 32 secret bytes.
+    pub fn from_master(master: &[u8; 32]) -> Keys {
+        Keys {
+            token: blake3::derive_key("mulot guichet: jeton de la page de vérification v1", master),
+            receipt: blake3::derive_key("mulot guichet: adresse de l'accusé v1", master),
+        }
+    }
+
+    /// A token for the check page of a form, with a nonce never given before.
+    ///
+    /// Shape: 76 characters of URL-safe base 64.
+    ///
+    /// # Errors
+    /// [`getrandom::Error`] when the system has no randomness to give.
+    pub fn token(&self, form_id: &str, now: Timestamp) -> Result<String, getrandom::Error> {
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce)?;
+        Ok(self.sign(form_id, now, nonce))
+    }
+
+    /// What a token that came back with a form is worth; `min_age` only tells [`TokenCheck::Hasty`] apart.
+    pub fn check(&self, token: &str, form_id: &str, now: Timestamp, min_age: SignedDuration) -> TokenCheck {
+        let Some(bytes) = BASE64URL_NOPAD.decode(token.as_bytes()).ok().filter(|bytes| bytes.len() == TOKEN) else {
+            return TokenCheck::Forged;
+        };
+        let (head, tag) = bytes.split_at(HEAD);
+        let mut found = [0; 32];
+        found.copy_from_slice(tag);
+        // `blake3::Hash` compares in constant time.
+        if head[0] != VERSION || self.tag(form_id, head) != blake3::Hash::from_bytes(found) {
+            return TokenCheck::Forged;
+        }
+        let (mut issued, mut nonce) = ([0; 8], [0; 16]);
+        issued.copy_from_slice(&head[1..9]);
+        nonce.copy_from_slice(&head[9..]);
+        let Ok(issued) = Timestamp::from_second(i64::from_be_bytes(issued)) else { return TokenCheck::Forged };
+        let age = now.duration_since(issued);
+        if age > MAX_AGE || age < -CLOCK_SLACK {
+            TokenCheck::Expired { nonce }
+        } else if age < min_age {
+            TokenCheck::Hasty { nonce }
+        } else {
+            TokenCheck::Fresh { nonce }
+        }
+    }
+
+    /// The secret part of a receipt's address.
+    ///
+    /// Shape: 26 lower-case letters and digits (128 bits).
+    pub fn secret(&self, reference: &Reference) -> String {
+        secret_encoding().encode(&self.receipt_tag(reference))
+    }
+
+    /// Whether this secret opens the receipt of this reference; takes as long when it does not.
+    pub fn opens(&self, reference: &Reference, secret: &str) -> bool {
+        let given = secret_encoding().decode(secret.to_ascii_lowercase().as_bytes()).unwrap_or_default();
+        let mut padded = [0; 32];
+        let well_formed = given.len() == SECRET;
+        if well_formed {
+            padded[..SECRET].copy_from_slice(&given);
+        }
+        let mut expected = [0; 32];
+        expected[..SECRET].copy_from_slice(&self.receipt_tag(reference));
+        (blake3::Hash::from_bytes(expected) == blake3::Hash::from_bytes(padded)) & well_formed
+    }
+
+    fn sign(&self, form_id: &str, now: Timestamp, nonce: [u8; 16]) -> String {
+        let mut bytes = Vec::with_capacity(TOKEN);
+        bytes.push(VERSION);
+        bytes.extend(now.as_second().to_be_bytes());
+        bytes.extend(nonce);
+        let tag = self.tag(form_id, &bytes);
+        bytes.extend(tag.as_bytes());
+        BASE64URL_NOPAD.encode(&bytes)
+    }
+
+    fn tag(&self, form_id: &str, head: &[u8]) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new_keyed(&self.token);
+        hasher.update(head).update(form_id.as_bytes());
+        hasher.finalize()
+    }
+
+    fn receipt_tag(&self, reference: &Reference) -> [u8; SECRET] {
+        let hash = blake3::keyed_hash(&self.receipt, reference.as_str().as_bytes());
+        let mut tag = [0; SECRET];
+        tag.copy_from_slice(&hash.as_bytes()[..SECRET]);
+        tag
+    }
+
+    fn from_text(bytes: &[u8]) -> Option<Keys> {
+        let master = data_encoding::HEXLOWER_PERMISSIVE.decode(bytes.trim_ascii()).ok()?;
+        let master: [u8; 32] = master.try_into().ok()?;
+        Some(Keys::from_master(&master))
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Keys(…)")
+    }
+}
+
+/// Writes the key whole or not at all, and never over another one.
+fn write_new(dir: &Path, path: &Path, master: &[u8; 32]) -> io::Result<()> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let draft = dir.join(format!("{FILE}.{}", data_encoding::HEXLOWER.encode(&random)));
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&draft)?;
+    let written = file
+        .write_all(data_encoding::HEXLOWER.encode(master).as_bytes())
+        .and_then(|()| file.write_all(b"\n"))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| match fs::hard_link(&draft, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            linked => linked,
+        });
+    fs::remove_file(&draft)?;
+    written?;
+    fs::File::open(dir)?.sync_all()
+}
+
+fn secret_encoding() -> Encoding {
+    let mut specification = Specification::new();
+    specification.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
+    // The alphabet is a constant of 32 distinct ASCII letters: it is always a valid base.
+    specification.encoding().unwrap_or(data_encoding::BASE32_NOPAD)
+}
+
+/// The key file inside the guichet's folder.
+const FILE: &str = "cle";
+const VERSION: u8 = 1;
+const HEAD: usize = 1 + 8 + 16;
+const TOKEN: usize = HEAD + 32;
+const SECRET: usize = 16;
+/// Source: WCAG 2.2, 2.2.1 — far more than a person needs, and the answers are kept beyond.
+const MAX_AGE: SignedDuration = SignedDuration::from_hours(12);
+/// How far ahead a clock that issued a token may have been.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_mins(2);
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FORM: &str = "saisir-la-mairie";
+    const MIN: SignedDuration = SignedDuration::from_secs(3);
+
+    fn keys() -> Keys {
+        Keys::from_master(&[7; 32])
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    #[test]
+    fn a_token_lives_twelve_hours() {
+        let token = keys().sign(FORM, at(0), [5; 16]);
+        let check = |second| keys().check(&token, FORM, at(second), MIN);
+        assert_eq!(token.len(), 76);
+        assert_eq!(check(0), TokenCheck::Hasty { nonce: [5; 16] });
+        assert_eq!(check(3), TokenCheck::Fresh { nonce: [5; 16] });
+        assert_eq!(check(12 * 3600), TokenCheck::Fresh { nonce: [5; 16] });
+        assert_eq!(check(12 * 3600 + 1), TokenCheck::Expired { nonce: [5; 16] });
+        assert_eq!(check(-100), TokenCheck::Hasty { nonce: [5; 16] });
+        assert_eq!(check(-121), TokenCheck::Expired { nonce: [5; 16] });
+    }
+
+    #[test]
+    fn a_token_serves_one_form_of_one_guichet() {
+        let token = keys().token(FORM, at(0)).unwrap();
+        assert_eq!(keys().check(&token, "salle-des-fetes", at(10), MIN), TokenCheck::Forged);
+        assert_eq!(Keys::from_master(&[8; 32]).check(&token, FORM, at(10), MIN), TokenCheck::Forged);
+        assert_ne!(token, keys().token(FORM, at(0)).unwrap(), "each has its own nonce");
+    }
+
+    #[test]
+    fn the_key_is_made_once_and_kept_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Keys::open(dir.path()).unwrap();
+        let again = Keys::open(dir.path()).unwrap();
+        let reference = Reference::new(2026, [1; 5]);
+        assert!(again.opens(&reference, &first.secret(&reference)));
+        let mode = fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no draft stays behind");
+        assert!(!format!("{first:?}").contains("token"));
+        fs::write(dir.path().join(FILE), "short").unwrap();
+        assert!(matches!(Keys::open(dir.path()), Err(KeyError::Malformed { .. })));
+    }
+
+    #[test]
+    fn processes_that_start_together_share_one_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let reference = Reference::new(2026, [1; 5]);
+        let secrets: std::collections::BTreeSet<String> = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..16).map(|_| scope.spawn(|| Keys::open(dir.path()).unwrap().secret(&reference))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(secrets.len(), 1);
+    }
+
+    #[test]
+    fn a_receipt_opens_with_its_secret_only() {
+        let (mine, other) = (Reference::new(2026, [1; 5]), Reference::new(2026, [2; 5]));
+        let secret = keys().secret(&mine);
+        assert_eq!(secret.len(), 26);
+        assert!(keys().opens(&mine, &secret));
+        assert!(keys().opens(&mine, &secret.to_uppercase()));
+        assert!(!keys().opens(&other, &secret));
+        assert!(!keys().opens(&mine, ""));
+        assert!(!keys().opens(&mine, &secret[1..]));
+        assert!(!Keys::from_master(&[8; 32]).opens(&mine, &secret));
+    }
+
+    proptest! {
+        #[test]
+        fn any_changed_character_is_forged(at_char in 0usize..76, by in 1usize..64) {
+            let token = keys().sign(FORM, at(0), [5; 16]);
+            const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+            let mut bytes = token.into_bytes();
+            let place = ALPHABET.iter().position(|letter| *letter == bytes[at_char]).unwrap();
+            bytes[at_char] = ALPHABET[(place + by) % 64];
+            let changed = String::from_utf8(bytes).unwrap();
+            prop_assert_eq!(keys().check(&changed, FORM, at(10), MIN), TokenCheck::Forged);
+        }
+
+        #[test]
+        fn nothing_that_is_sent_panics(text in ".*", reference: [u8; 5]) {
+            prop_assert_eq!(keys().check(&text, FORM, at(10), MIN), TokenCheck::Forged);
+            prop_assert!(!keys().opens(&Reference::new(2026, reference), &text));
+        }
+    }
+}

@@ -1,0 +1,662 @@
+//! The guichet's routes: from the questions to the receipt, by plain forms, without cookie, account nor script.
+//!
+//! ```text
+//! GET  /guichet/{form}/                   questions
+//! POST /guichet/{form}/verifier           answers → 200 check page, or 422 questions with what is to mend
+//! POST /guichet/{form}/modifier           answers → 200 questions, filled
+//! POST /guichet/{form}/envoyer            answers and token → 303 to the receipt, once and for all
+//! GET  /guichet/recu/{reference}/{secret} receipt
+//! GET  /guichet/sante                     health, without data
+//! ```
+//!
+//! Whatever goes wrong, the page that says so carries what was typed and the mairie's telephone. Nothing is kept on our side
+//! before « Envoyer » but files, for hours.
+
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::header::{self, HeaderValue};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use jiff::{SignedDuration, Timestamp, Zoned};
+use tower_http::csrf::CsrfLayer;
+
+use super::headers::{Outside, Policy, harden};
+use super::listen::Peer;
+use super::observe::{FormId, Outcome, observe};
+use super::rate::{Act, RateLimits, Rates};
+use super::receive::{FormLimits, Received, Refusal, receive};
+use crate::intake::accept::{AcceptError, Depot, KeptReceipt, accept};
+use crate::intake::store::{Detail, StoreError};
+use crate::intake::token::{Keys, TokenCheck};
+use crate::intake::validate;
+use crate::model::content::Kind;
+use crate::model::form::{FieldKind, Form};
+use crate::model::intake::{DeliveryState, Recorded};
+use crate::model::mail::MailRole;
+use crate::model::receipt::Issuer;
+use crate::model::reference::Reference;
+use crate::model::site::Site;
+use crate::model::submission::{FieldError, RawAnswers};
+use crate::render::guichet::{Confirmation, HONEYPOT, Pages, TOKEN};
+use crate::render::view::MessageKind;
+use crate::text::dates::received_at;
+use crate::text::numbers::file_size;
+
+/// What the guichet of a commune shows and knows; replaced as a whole when the folder changes.
+pub struct DeskContent {
+    site: Site,
+    pages: Pages,
+    issuer: Issuer,
+    zone: jiff::tz::TimeZone,
+}
+
+impl DeskContent {
+    /// The content of a built site.
+    pub fn new(site: Site, pages: Pages) -> Self {
+        let issuer = Issuer::of(&site.commune);
+        let zone = jiff::tz::TimeZone::get(&site.commune.fuseau).unwrap_or(jiff::tz::TimeZone::UTC);
+        DeskContent { site, pages, issuer, zone }
+    }
+
+    /// The site it was made from.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// The form, or the page that says why there is none.
+    fn form(&self, id: &str) -> Result<&Form, Response> {
+        self.site.forms.get(id).ok_or_else(|| self.no_form(id))
+    }
+
+    fn no_form(&self, id: &str) -> Response {
+        let fiche = self.site.contents.iter().zip(&self.site.urls).find(|(content, _)| {
+            content.slug == id && matches!(&content.kind, Kind::Demarche(demarche) if demarche.form.is_some())
+        });
+        match fiche {
+            Some((content, url)) => {
+                let words = [
+                    format!("« {} » ne peut pas être rempli en ligne en ce moment.", content.title),
+                    "Appelez la mairie, écrivez-lui ou venez au guichet : votre démarche sera prise de la même façon.".to_owned(),
+                ];
+                let link = ("Revenir à la démarche".to_owned(), self.pages.site_url(url));
+                let html = self.pages.message(MessageKind::Info, "Ce formulaire est fermé", &words, &[link]);
+                page(StatusCode::NOT_FOUND, html, "closed")
+            }
+            None => {
+                let words = ["Ce formulaire n'existe pas, ou n'existe plus.".to_owned()];
+                self.message(StatusCode::NOT_FOUND, "no_form", "Formulaire introuvable", &words)
+            }
+        }
+    }
+
+    /// A message with a link to the list of démarches.
+    fn message(&self, status: StatusCode, outcome: &'static str, title: &str, words: &[String]) -> Response {
+        let link = ("Voir toutes les démarches".to_owned(), self.pages.site_url("/demarches/"));
+        let kind = if status.is_server_error() { MessageKind::Erreur } else { MessageKind::Attention };
+        page(status, self.pages.message(kind, title, words, &[link]), outcome)
+    }
+}
+
+/// Tells the time; tests bring their own.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The guichet of one commune.
+pub struct Desk {
+    content: RwLock<Arc<DeskContent>>,
+    depot: Depot,
+    keys: Keys,
+    limits: FormLimits,
+    rates: Option<Rates>,
+    proxies: Vec<IpAddr>,
+    clock: Clock,
+}
+
+/// What a [`Desk`] is made with, besides its content.
+pub struct DeskOptions {
+    /// Where requests are kept.
+    pub depot: Depot,
+    /// Keys of the tokens and receipts.
+    pub keys: Keys,
+    /// How much a form may send.
+    pub limits: FormLimits,
+    /// How often; `None`: no limit.
+    pub rates: Option<RateLimits>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<IpAddr>,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+impl Desk {
+    /// A guichet that shows `content`.
+    pub fn new(content: DeskContent, options: DeskOptions) -> Self {
+        Desk {
+            content: RwLock::new(Arc::new(content)),
+            depot: options.depot,
+            keys: options.keys,
+            limits: options.limits,
+            rates: options.rates.map(Rates::new),
+            proxies: options.proxies,
+            clock: options.clock,
+        }
+    }
+
+    /// Replaces what is shown; requests under way keep what they began with.
+    pub fn show(&self, content: DeskContent) {
+        *self.content.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(content);
+    }
+
+    fn content(&self) -> Arc<DeskContent> {
+        self.content.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn now(&self, content: &DeskContent) -> Zoned {
+        (self.clock)().to_zoned(content.zone.clone())
+    }
+
+    fn token(&self, form: &Form) -> Result<String, Response> {
+        self.keys.token(&form.id, (self.clock)()).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+    }
+
+    fn rate(&self, act: Act, client: Option<IpAddr>) -> Result<(), Duration> {
+        self.rates.as_ref().map_or(Ok(()), |rates| rates.take(act, client, Instant::now()))
+    }
+
+    /// Who asks: the peer, or the last address a trusted proxy saw. Unknown when it is this machine.
+    fn client(&self, request: &Request) -> Option<IpAddr> {
+        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.0);
+        let believed = peer.is_none_or(|peer| self.proxies.contains(&peer));
+        let forwarded = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let seen = forwarded.flat_map(|list| list.split(',')).filter_map(|one| one.trim().parse::<IpAddr>().ok());
+        let client = match believed {
+            true => seen.map(|ip| ip.to_canonical()).filter(|ip| !self.proxies.contains(ip)).last(),
+            false => peer,
+        };
+        client.filter(|ip| !ip.is_loopback())
+    }
+}
+
+/// The guichet's routes with all that protects them. `trusted` are the origins of the site and of the guichet itself.
+pub(super) fn router(desk: Arc<Desk>, outside: &Outside, trusted: &[String]) -> Router {
+    let routes = Router::new()
+        .route("/guichet/sante", get(health))
+        .route("/guichet/{form}", get(questions))
+        .route("/guichet/{form}/", get(questions))
+        .route("/guichet/{form}/verifier", post(verify).get(restart))
+        .route("/guichet/{form}/modifier", post(modify).get(restart))
+        .route("/guichet/{form}/envoyer", post(send).get(restart))
+        .route("/guichet/recu/{reference}/{secret}", get(receipt))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(desk.clone())
+        .layer(DefaultBodyLimit::disable());
+    let routes = routes.layer(cross_site(trusted).with_rejection_response({
+        let desk = desk.clone();
+        move |_| foreign(&desk)
+    }));
+    let routes = routes
+        .layer(axum::middleware::from_fn_with_state(desk.clone(), refuse_oddities))
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(crashed))
+        .layer(axum::middleware::from_fn(observe));
+    harden(routes, Policy::Guichet, outside)
+}
+
+/// Believes forms of these origins, and of this host.
+fn cross_site(trusted: &[String]) -> CsrfLayer {
+    trusted.iter().fold(CsrfLayer::new(), |layer, origin| match layer.clone().add_trusted_origin(origin) {
+        Ok(layer) => layer,
+        Err(_) => layer,
+    })
+}
+
+fn foreign(desk: &Desk) -> Response {
+    let words = [
+        "Ce formulaire a été envoyé depuis un autre site que celui de la commune. Rien n'a été enregistré.".to_owned(),
+        "Ouvrez le formulaire sur le site de la commune, puis recommencez.".to_owned(),
+    ];
+    desk.content().message(StatusCode::FORBIDDEN, "cross_site", "Envoi refusé", &words)
+}
+
+/// Refuses what no page of ours sends, before any other work.
+async fn refuse_oddities(State(desk): State<Arc<Desk>>, request: Request, next: axum::middleware::Next) -> Response {
+    let encoded = request.headers().get(header::CONTENT_ENCODING).is_some_and(|value| value != "identity");
+    if encoded {
+        return refused(&desk.content(), None, Refusal::NotAForm);
+    }
+    next.run(request).await
+}
+
+/// The page after a defect of ours: plain, for the pages may be what failed.
+pub(super) fn crashed(_: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    tracing::error!(event = "panic", "a request made the server panic");
+    let html = "<!doctype html>\n<html lang=\"fr\"><head><meta charset=\"utf-8\"><title>Erreur du serveur</title></head><body><main>\
+                <h1>Cette page ne peut pas s’afficher</h1><p>C’est une erreur de notre part. Rien n’a été enregistré. Revenez en \
+                arrière et essayez de nouveau, ou appelez la mairie.</p></main></body></html>\n";
+    page(StatusCode::INTERNAL_SERVER_ERROR, html.to_owned(), "panic")
+}
+
+async fn nowhere(State(desk): State<Arc<Desk>>) -> Response {
+    let words = ["Cette adresse du guichet n'existe pas.".to_owned()];
+    desk.content().message(StatusCode::NOT_FOUND, "not_found", "Page introuvable", &words)
+}
+
+async fn wrong_method(State(desk): State<Arc<Desk>>) -> Response {
+    let words = ["Cette page ne se demande pas de cette façon.".to_owned()];
+    desk.content().message(StatusCode::METHOD_NOT_ALLOWED, "method", "Demande impossible", &words)
+}
+
+/// Whoever asks for the address of a page that is only an answer begins again.
+async fn restart(State(desk): State<Arc<Desk>>, Path(form): Path<String>) -> Response {
+    match desk.content().form(&form) {
+        Ok(form) => (StatusCode::SEE_OTHER, [(header::LOCATION, format!("/guichet/{}/", form.id))]).into_response(),
+        Err(page) => page,
+    }
+}
+
+async fn questions(State(desk): State<Arc<Desk>>, Path(form): Path<String>) -> Response {
+    let content = desk.content();
+    match content.form(&form) {
+        Ok(form) => {
+            of_form(form, page(StatusCode::OK, content.pages.questions(form, &RawAnswers::default(), &[]), "questions"))
+        }
+        Err(page) => page,
+    }
+}
+
+async fn verify(State(desk): State<Arc<Desk>>, Path(form): Path<String>, request: Request) -> Response {
+    let content = desk.content();
+    let form = match content.form(&form) {
+        Ok(form) => form,
+        Err(page) => return page,
+    };
+    if let Err(wait) = desk.rate(Act::Check, desk.client(&request)) {
+        return of_form(form, too_often(&content, wait));
+    }
+    let received = match receive(request, form, &[], &desk.depot.files, &desk.limits).await {
+        Ok(received) => received,
+        Err(refusal) => return of_form(form, refused(&content, Some((form, &desk.limits)), refusal)),
+    };
+    let answer = checked(&desk, &content, form, received);
+    of_form(form, answer)
+}
+
+/// The check page, or the questions with what is to mend.
+fn checked(desk: &Desk, content: &DeskContent, form: &Form, received: Received) -> Response {
+    if received.storage.is_some() {
+        return unavailable(content, form, &received.raw, None, Duration::from_secs(120));
+    }
+    let valid = validate::answers(form, &received.raw, desk.now(content).date());
+    match (valid, received.errors.is_empty()) {
+        (Ok(valid), true) => {
+            let token = match desk.token(form) {
+                Ok(token) => token,
+                Err(page) => return page,
+            };
+            let hidden = hidden(form, &received.raw, Some(token));
+            page(StatusCode::OK, content.pages.check(form, &received.raw, &valid, hidden, "", &[]), "check")
+        }
+        (valid, _) => to_mend(content, form, &received, valid.err().unwrap_or_default()),
+    }
+}
+
+/// The questions, filled, with what is to mend: refused files first, then what validation found elsewhere.
+fn to_mend(content: &DeskContent, form: &Form, received: &Received, found: Vec<FieldError>) -> Response {
+    let mut errors = received.errors.clone();
+    let told: Vec<String> = errors.iter().map(|error| error.input.clone()).collect();
+    errors.extend(found.into_iter().filter(|error| !told.contains(&error.input)));
+    let html = content.pages.questions(form, &received.raw, &errors);
+    page(StatusCode::UNPROCESSABLE_ENTITY, html, "to_mend")
+}
+
+async fn modify(State(desk): State<Arc<Desk>>, Path(form): Path<String>, request: Request) -> Response {
+    let content = desk.content();
+    let form = match content.form(&form) {
+        Ok(form) => form,
+        Err(page) => return page,
+    };
+    let answer = match receive(request, form, &[], &desk.depot.files, &desk.limits).await {
+        Ok(received) => {
+            let html = content.pages.questions(form, &received.raw, &received.errors);
+            page(StatusCode::OK, html, "modify")
+        }
+        Err(refusal) => refused(&content, Some((form, &desk.limits)), refusal),
+    };
+    of_form(form, answer)
+}
+
+async fn send(State(desk): State<Arc<Desk>>, Path(form): Path<String>, request: Request) -> Response {
+    let content = desk.content();
+    let form = match content.form(&form) {
+        Ok(form) => form,
+        Err(page) => return page,
+    };
+    let client = desk.client(&request);
+    let received = match receive(request, form, &[TOKEN, HONEYPOT], &desk.depot.files, &desk.limits).await {
+        Ok(received) => received,
+        Err(refusal) => return of_form(form, refused(&content, Some((form, &desk.limits)), refusal)),
+    };
+    let answer = sent(&desk, &content, form, received, client).await;
+    of_form(form, answer)
+}
+
+/// What « Envoyer » does, once all is read.
+async fn sent(
+    desk: &Arc<Desk>,
+    content: &Arc<DeskContent>,
+    form: &Form,
+    received: Received,
+    client: Option<IpAddr>,
+) -> Response {
+    let other = |name: &str| received.others.get(name).map_or("", String::as_str);
+    let check = desk.keys.check(other(TOKEN), &form.id, (desk.clock)(), MIN_AGE);
+    if let TokenCheck::Fresh { nonce } | TokenCheck::Hasty { nonce } | TokenCheck::Expired { nonce } = check {
+        // A second press on the button finds its first, whatever has changed since.
+        match known(desk, nonce).await {
+            Ok(Some(recorded)) => return to_receipt(desk, &recorded, "again"),
+            Ok(None) => {}
+            Err(error) => return store_failed(desk, content, form, &received, &error.into()),
+        }
+    }
+    let valid = match validate::answers(form, &received.raw, desk.now(content).date()) {
+        Ok(valid) if received.errors.is_empty() => valid,
+        found => return to_mend(content, form, &received, found.err().unwrap_or_default()),
+    };
+    let trap = other(HONEYPOT);
+    let (nonce, stale) = match check {
+        TokenCheck::Fresh { nonce } | TokenCheck::Hasty { nonce } if trap.is_empty() => (nonce, None),
+        TokenCheck::Fresh { .. } | TokenCheck::Hasty { .. } => ([0; 16], Some("trap")),
+        TokenCheck::Expired { .. } => ([0; 16], Some("expired")),
+        TokenCheck::Forged => ([0; 16], Some("forged")),
+    };
+    if let Some(outcome) = stale {
+        let token = match desk.token(form) {
+            Ok(token) => token,
+            Err(page) => return page,
+        };
+        let message = "Relisez vos réponses, puis envoyez-les : cette page était restée ouverte trop longtemps";
+        let error = FieldError { input: TOKEN.to_owned(), message: message.to_owned() };
+        let errors = if outcome == "trap" { vec![] } else { vec![error] };
+        let hidden = hidden(form, &received.raw, Some(token));
+        let html = content.pages.check(form, &received.raw, &valid, hidden, trap, &errors);
+        return page(StatusCode::UNPROCESSABLE_ENTITY, html, outcome);
+    }
+    if let Err(wait) = desk.rate(Act::Send, client) {
+        let token = other(TOKEN).to_owned();
+        return too_many(content, form, &received.raw, token, wait);
+    }
+    // In a task of its own: a client that leaves does not stop it half-way.
+    let task = tokio::spawn({
+        let (desk, content, form) = (desk.clone(), content.clone(), form.clone());
+        async move {
+            let now = desk.now(&content);
+            accept(&desk.depot, &form, &content.issuer, (valid, nonce), &now).await
+        }
+    });
+    match task.await {
+        Ok(Ok(recorded)) => to_receipt(desk, &recorded, if recorded.new { "accepted" } else { "again" }),
+        Ok(Err(error)) => store_failed(desk, content, form, &received, &error),
+        Err(_) => crashed(Box::new(())),
+    }
+}
+
+/// What was recorded under a nonce; the database is read on a thread that may wait.
+async fn known(desk: &Desk, nonce: [u8; 16]) -> Result<Option<Recorded>, StoreError> {
+    let store = desk.depot.store.clone();
+    reading(move || store.recorded(&nonce)).await
+}
+
+async fn reading<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Closed))
+}
+
+fn to_receipt(desk: &Desk, recorded: &Recorded, outcome: &'static str) -> Response {
+    let place = format!("/guichet/recu/{}/{}", recorded.reference, desk.keys.secret(&recorded.reference));
+    with(outcome, (StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response())
+}
+
+/// The disk or the database refuses: a page with all that was typed, to send again by one press.
+fn store_failed(desk: &Desk, content: &DeskContent, form: &Form, received: &Received, error: &AcceptError) -> Response {
+    if let AcceptError::FileGone { id } = error {
+        let gone = received.raw.files.iter().find(|(_, files)| files.iter().any(|file| file.id == *id));
+        let mut kept = Received { raw: received.raw.clone(), ..Received::default() };
+        if let Some((field, _)) = gone {
+            kept.raw.files.remove(field);
+            let message = "Un fichier joint plus tôt n'est plus disponible : joignez-le de nouveau".to_owned();
+            kept.errors.push(FieldError { input: field.clone(), message });
+        }
+        return to_mend(content, form, &kept, Vec::new());
+    }
+    tracing::error!(event = "accept.failed", reason = error.as_str(), "a request could not be kept");
+    let wait = Duration::from_secs(if error.is_passing() { 5 } else { 120 });
+    let token = received.others.get(TOKEN).cloned().or_else(|| desk.token(form).ok());
+    unavailable(content, form, &received.raw, token, wait)
+}
+
+/// Nothing could be kept (503): what was typed, and a button that tries again with the same token.
+fn unavailable(
+    content: &DeskContent,
+    form: &Form,
+    raw: &RawAnswers,
+    token: Option<String>,
+    wait: Duration,
+) -> Response {
+    let html = content.pages.unavailable(form, raw, hidden(form, raw, token));
+    later(page(StatusCode::SERVICE_UNAVAILABLE, html, "unavailable"), wait)
+}
+
+fn too_many(content: &DeskContent, form: &Form, raw: &RawAnswers, token: String, wait: Duration) -> Response {
+    let html = content.pages.unavailable(form, raw, hidden(form, raw, Some(token)));
+    later(page(StatusCode::TOO_MANY_REQUESTS, html, "too_many"), wait)
+}
+
+fn too_often(content: &DeskContent, wait: Duration) -> Response {
+    let words = [
+        format!("Trop d'envois viennent de votre connexion. Attendez {} minutes.", wait.as_secs().div_ceil(60)),
+        "Revenez ensuite à la page précédente : vos réponses y sont encore.".to_owned(),
+    ];
+    later(content.message(StatusCode::TOO_MANY_REQUESTS, "too_many", "Un peu de patience", &words), wait)
+}
+
+fn later(mut response: Response, wait: Duration) -> Response {
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    response
+}
+
+/// The page for a form that was not read.
+fn refused(content: &DeskContent, form: Option<(&Form, &FormLimits)>, refusal: Refusal) -> Response {
+    let (status, outcome, title, words) = match refusal {
+        Refusal::TooLarge(received) => return too_large(content, form, &received),
+        Refusal::NotAForm => (
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "not_a_form",
+            "Envoi illisible",
+            "Le guichet n'a pas pu lire ce qui a été envoyé.",
+        ),
+        Refusal::Malformed | Refusal::BrokenOff => {
+            (StatusCode::BAD_REQUEST, "malformed", "Envoi illisible", "Le guichet n'a pas pu lire ce qui a été envoyé.")
+        }
+        Refusal::TooManyParts => {
+            (StatusCode::BAD_REQUEST, "too_many_parts", "Envoi illisible", "Ce formulaire compte trop de réponses.")
+        }
+        Refusal::TooSlow => (
+            StatusCode::REQUEST_TIMEOUT,
+            "too_slow",
+            "Connexion trop lente",
+            "L'envoi a pris trop de temps. Essayez avec des fichiers plus petits, ou d'un endroit où le réseau passe mieux.",
+        ),
+    };
+    let back = "Revenez à la page précédente : vos réponses y sont encore. Vous pouvez aussi appeler la mairie.";
+    content.message(status, outcome, title, &[words.to_owned(), back.to_owned()])
+}
+
+/// Too much was sent: what came before is kept in the page.
+fn too_large(content: &DeskContent, form: Option<(&Form, &FormLimits)>, received: &Received) -> Response {
+    let most = form.map_or(15 << 20, |(_, limits)| limits.files_bytes);
+    let message = format!("Vos fichiers dépassent {} en tout : réduisez-les, ou apportez-les à la mairie", file_size(most));
+    match form.filter(|_| !received.raw.values.is_empty()) {
+        Some((form, _)) => {
+            let field = form.fields.iter().find(|field| matches!(field.kind, FieldKind::File { .. }));
+            let input = field.map_or_else(String::new, |field| field.id.clone());
+            let mut errors = vec![FieldError { input, message }];
+            errors.extend(received.errors.iter().filter(|error| error.input != errors[0].input).cloned().collect::<Vec<_>>());
+            page(StatusCode::PAYLOAD_TOO_LARGE, content.pages.questions(form, &received.raw, &errors), "too_large")
+        }
+        None => {
+            let back = "Revenez à la page précédente : vos réponses y sont encore.".to_owned();
+            content.message(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Envoi trop lourd", &[format!("{message}."), back])
+        }
+    }
+}
+
+/// What a page carries so that the next one knows the same: answers, files, token.
+fn hidden(form: &Form, raw: &RawAnswers, token: Option<String>) -> Vec<(String, String)> {
+    let mut inputs = validate::raw_inputs(form, raw);
+    for (field, files) in &raw.files {
+        inputs.extend(files.iter().map(|file| (format!("fichier.{field}"), file.id.clone())));
+    }
+    inputs.extend(token.map(|token| (TOKEN.to_owned(), token)));
+    inputs
+}
+
+async fn receipt(State(desk): State<Arc<Desk>>, Path((reference, secret)): Path<(String, String)>) -> Response {
+    let content = desk.content();
+    let parsed = reference.parse::<Reference>();
+    // A reference that cannot be one is tried all the same: the answer takes as long.
+    let opens = desk.keys.opens(parsed.as_ref().unwrap_or(&Reference::new(0, [0; 5])), &secret);
+    let (Ok(reference), true) = (parsed, opens) else {
+        let words = [
+            "Cette adresse ne mène à aucun accusé. Vérifiez qu'elle est complète.".to_owned(),
+            "Avec votre référence, la mairie peut vous renseigner par téléphone.".to_owned(),
+        ];
+        return content.message(StatusCode::NOT_FOUND, "no_receipt", "Accusé introuvable", &words);
+    };
+    let store = desk.depot.store.clone();
+    let wanted = reference.clone();
+    let found = reading(move || {
+        let Some(recorded) = store.receipt(&wanted)? else { return Ok(None) };
+        Ok(store.detail(&wanted, true)?.map(|detail| (recorded, detail)))
+    })
+    .await;
+    match found {
+        Ok(Some((recorded, detail))) => confirmation(&content, &recorded, &detail),
+        Ok(None) => {
+            let words = ["Cet accusé n'est plus gardé.".to_owned()];
+            content.message(StatusCode::NOT_FOUND, "no_receipt", "Accusé introuvable", &words)
+        }
+        Err(error) => {
+            tracing::error!(event = "receipt.failed", reason = AcceptError::from(error).as_str(), "a receipt cannot be read");
+            let words = ["Votre envoi est bien enregistré, mais l'accusé ne peut pas s'afficher en ce moment.".to_owned()];
+            let answer = content.message(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Revenez dans un moment", &words);
+            later(answer, Duration::from_secs(30))
+        }
+    }
+}
+
+fn confirmation(content: &DeskContent, recorded: &Recorded, detail: &Detail) -> Response {
+    let reference = recorded.reference.to_string();
+    let Ok(kept) = serde_json::from_value::<KeptReceipt>(recorded.receipt.clone()) else {
+        let words = [
+            format!("Votre envoi a été enregistré {} sous la référence {reference}.", received_at(&recorded.received_at)),
+            "Vos réponses ont été effacées du guichet, comme annoncé. La mairie peut vous renseigner.".to_owned(),
+        ];
+        return content.message(StatusCode::GONE, "receipt_erased", "Accusé effacé", &words);
+    };
+    let document = kept.receipt.document();
+    let Some(form) = content.site.forms.get(&detail.form_id) else {
+        let rows = document.rows.iter().map(|row| format!("{} : {}", row.label, row.value));
+        let words: Vec<String> = [document.lead.clone()].into_iter().chain(rows).chain(document.paragraphs.clone()).collect();
+        let html = content.pages.message(MessageKind::Valide, &document.title, &words, &[]);
+        return page(StatusCode::OK, html, "receipt");
+    };
+    let copy = copy_words(detail);
+    let told = Confirmation {
+        reference: &reference,
+        received: &received_at(&recorded.received_at),
+        received_iso: &recorded.received_at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        copy_sent: copy.as_deref(),
+        next_steps: next_steps(form),
+        tracking_url: None,
+    };
+    let html = content.pages.confirmation(form, &told, &document, &detail.answers);
+    of_form(form, page(StatusCode::OK, html, "receipt"))
+}
+
+/// Where the copy of the receipt goes, the address half hidden; or that it could not be delivered.
+fn copy_words(detail: &Detail) -> Option<String> {
+    let email = detail.sender.as_ref()?.email.as_ref()?;
+    let failed = detail.mails.iter().any(|mail| mail.role == MailRole::Usager && mail.state == DeliveryState::Failed);
+    Some(if failed {
+        format!("La copie par courriel n'a pas pu être remise à {} : imprimez cette page", half_hidden(email))
+    } else {
+        format!("Une copie vous est envoyée à {}", half_hidden(email))
+    })
+}
+
+/// `helene.aubry@exemple.fr` → `h…y@exemple.fr`: enough to notice a slip.
+fn half_hidden(email: &str) -> String {
+    let (local, domain) = email.rsplit_once('@').unwrap_or((email, ""));
+    let first: String = local.chars().take(1).collect();
+    let last: String = if local.chars().count() > 3 { local.chars().rev().take(1).collect() } else { String::new() };
+    format!("{first}…{last}@{domain}")
+}
+
+fn next_steps(form: &Form) -> Vec<String> {
+    vec![
+        format!("Votre envoi part vers la boîte de la mairie. Service à joindre : {}.", form.service.name),
+        format!("Sans nouvelles, appelez le {} et donnez votre référence.", form.service.telephone),
+    ]
+}
+
+async fn health(State(desk): State<Arc<Desk>>) -> Response {
+    let store = desk.depot.store.clone();
+    let looked = reading(move || {
+        let oldest = [store.oldest_waiting(MailRole::Mairie)?, store.oldest_waiting(MailRole::Usager)?];
+        Ok((store.free_bytes()?, oldest))
+    })
+    .await;
+    let (status, state, mail) = match looked {
+        Ok((free, _)) if free < LOW_SPACE => (StatusCode::SERVICE_UNAVAILABLE, "plein", "inconnu"),
+        Ok((_, oldest)) => (StatusCode::OK, "ok", mail_state(oldest.into_iter().flatten().min(), (desk.clock)())),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "en panne", "inconnu"),
+    };
+    let body = format!("{{\"depot\":\"{state}\",\"courriel\":\"{mail}\"}}\n");
+    let json = HeaderValue::from_static("application/json; charset=utf-8");
+    with("health", (status, [(header::CONTENT_TYPE, json)], body).into_response())
+}
+
+/// How long the oldest mail has waited, in a word.
+fn mail_state(oldest: Option<Timestamp>, now: Timestamp) -> &'static str {
+    match oldest.map(|oldest| now.duration_since(oldest)) {
+        Some(wait) if wait > SignedDuration::from_hours(24) => "bloqué",
+        Some(wait) if wait > SignedDuration::from_hours(1) => "en retard",
+        _ => "ok",
+    }
+}
+
+/// A page of HTML, with what it came from for the log.
+pub(super) fn page(status: StatusCode, html: String, outcome: &'static str) -> Response {
+    let html_type = HeaderValue::from_static("text/html; charset=utf-8");
+    with(outcome, (status, [(header::CONTENT_TYPE, html_type)], html).into_response())
+}
+
+fn with(outcome: &'static str, mut response: Response) -> Response {
+    response.extensions_mut().insert(Outcome(outcome));
+    response
+}
+
+fn of_form(form: &Form, mut response: Response) -> Response {
+    response.extensions_mut().insert(FormId(form.id.clone()));
+    response
+}
+
+/// A person needs longer to read the check page; one sign of a robot among others, never a refusal by itself.
+const MIN_AGE: SignedDuration = SignedDuration::from_secs(3);
+/// Free bytes under which the guichet says it is full: those the store keeps for itself.
+const LOW_SPACE: u64 = 64 << 20;

@@ -1,0 +1,183 @@
+//! The headers every answer carries, errors and panics included: the outermost layer of every router.
+//!
+//! Two departures from the reference set, on purpose. `Referrer-Policy` is not `no-referrer`: browsers then send
+//! `Origin: null` with a form, and a form could not be told from a forged one. `upgrade-insecure-requests` and HSTS only
+//! stand where the public address is https: on a plain loopback they would break the page.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::Uri;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+
+/// What a page may load and do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Policy {
+    /// Pages of the site: own scripts and styles.
+    Site,
+    /// Pages of the guichet: no script at all, never kept by a cache.
+    Guichet,
+    /// Pages of the preview's tools.
+    Tool,
+    /// A mail shown in a frame of the preview, or something downloaded: nothing may run.
+    Sandbox,
+}
+
+/// How the outside sees this server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Outside {
+    /// Whether visitors come by https.
+    pub(super) https: bool,
+    /// Scheme and host of the guichet when it is not where the site is: the site's forms post there.
+    pub(super) guichet_origin: Option<String>,
+    /// Seconds browsers are told to come back by https only; 0: not told.
+    pub(super) hsts_seconds: u64,
+}
+
+/// Adds the headers to all that `router` answers; what an inner layer has set stays.
+pub(super) fn harden(router: Router, policy: Policy, outside: &Outside) -> Router {
+    let plain = Outside { https: false, ..outside.clone() };
+    let sets = Arc::new([headers(policy, &plain), headers(policy, outside)]);
+    router.layer(from_fn_with_state(sets, add))
+}
+
+async fn add(State(sets): State<Arc<[HeaderMap; 2]>>, request: Request, next: Next) -> Response {
+    let set = &sets[usize::from(!is_loopback_host(&request))];
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in set {
+        headers.entry(name).or_insert_with(|| value.clone());
+    }
+    response
+}
+
+/// Whether the visitor named this machine itself: `localhost`, `127.0.0.1` or `[::1]`, with or without port.
+pub(super) fn is_loopback_host(request: &Request) -> bool {
+    let named = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or(""));
+    let named = match (request.uri().authority(), named) {
+        (Some(authority), _) => authority.as_str(),
+        (None, Some(host)) => host,
+        (None, None) => return false,
+    };
+    let host = match named.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !host.is_empty() => host,
+        _ => named,
+    };
+    matches!(host.to_ascii_lowercase().as_str(), "localhost" | "127.0.0.1" | "[::1]")
+}
+
+/// Scheme and host of an address: what `Origin` holds.
+pub(super) fn origin(url: &str) -> Option<String> {
+    let uri: Uri = url.parse().ok()?;
+    let scheme = uri.scheme_str()?;
+    Some(format!("{scheme}://{}", uri.authority()?.as_str().to_ascii_lowercase()))
+}
+
+fn headers(policy: Policy, outside: &Outside) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut set = |name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    let mut content = content_policy(policy, outside);
+    if outside.https {
+        content.push_str("; upgrade-insecure-requests");
+        if outside.hsts_seconds > 0 {
+            set(header::STRICT_TRANSPORT_SECURITY, &format!("max-age={}", outside.hsts_seconds));
+        }
+    }
+    set(header::CONTENT_SECURITY_POLICY, &content);
+    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(header::X_FRAME_OPTIONS, if policy == Policy::Sandbox { "SAMEORIGIN" } else { "DENY" });
+    // Another host must see where a form comes from; the same host may see the whole address.
+    set(header::REFERRER_POLICY, if outside.guichet_origin.is_some() { "strict-origin" } else { "same-origin" });
+    for (name, value) in FIXED {
+        set(HeaderName::from_static(name), value);
+    }
+    set(header::CACHE_CONTROL, if policy == Policy::Site { "no-cache" } else { "no-store" });
+    headers
+}
+
+fn content_policy(policy: Policy, outside: &Outside) -> String {
+    let form_action = outside.guichet_origin.as_ref().map(|origin| format!(" {origin}")).unwrap_or_default();
+    match policy {
+        Policy::Site => format!(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; \
+             manifest-src 'self'; form-action 'self'{form_action}; base-uri 'none'; frame-ancestors 'none'; \
+             require-trusted-types-for 'script'; trusted-types 'none'"
+        ),
+        Policy::Guichet => "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'self'; form-action 'self'; \
+                            base-uri 'none'; frame-ancestors 'none'"
+            .to_owned(),
+        Policy::Tool => "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; \
+                         connect-src 'self'; frame-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+            .to_owned(),
+        Policy::Sandbox => {
+            "sandbox; default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+                .to_owned()
+        }
+    }
+}
+
+const FIXED: [(&str, &str); 6] = [
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-embedder-policy", "require-corp"),
+    ("cross-origin-resource-policy", "same-origin"),
+    (
+        "permissions-policy",
+        "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), \
+         midi=(), payment=(), publickey-credentials-get=(), usb=(), browsing-topics=()",
+    ),
+    ("origin-agent-cluster", "?1"),
+    ("x-permitted-cross-domain-policies", "none"),
+];
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    fn loopback(host: &str) -> bool {
+        is_loopback_host(&Request::builder().uri("/").header("host", host).body(Body::empty()).unwrap())
+    }
+
+    #[test]
+    fn only_the_machine_itself_is_loopback() {
+        for host in ["localhost", "localhost:8080", "127.0.0.1:1", "[::1]", "[::1]:8080", "LOCALHOST:80"] {
+            assert!(loopback(host), "{host}");
+        }
+        for host in ["", ":80", "exemple.fr", "localhost.exemple.fr", "127.0.0.1.exemple.fr:80", "::1", "[::1].fr", "0.0.0.0"] {
+            assert!(!loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_scheme_and_host() {
+        assert_eq!(origin("https://Guichet.example/x").as_deref(), Some("https://guichet.example"));
+        assert_eq!(origin("http://127.0.0.1:8080").as_deref(), Some("http://127.0.0.1:8080"));
+        assert_eq!(origin("guichet.example"), None);
+    }
+
+    #[test]
+    fn nothing_of_https_is_promised_on_plain_http() {
+        let outside = Outside { https: true, hsts_seconds: 300, guichet_origin: None };
+        let secure = headers(Policy::Site, &outside);
+        assert!(secure.contains_key("strict-transport-security"));
+        let plain = headers(Policy::Site, &Outside { https: false, ..outside });
+        assert!(!plain.contains_key("strict-transport-security"));
+        assert!(!plain["content-security-policy"].to_str().unwrap().contains("upgrade-insecure"));
+    }
+
+    #[test]
+    fn guichet_pages_may_run_no_script_and_stay_in_no_cache() {
+        let headers = headers(Policy::Guichet, &Outside::default());
+        let content = headers["content-security-policy"].to_str().unwrap();
+        assert!(content.contains("default-src 'none'") && !content.contains("script-src"));
+        assert_eq!(headers["cache-control"], "no-store");
+    }
+}

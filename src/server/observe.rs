@@ -1,0 +1,48 @@
+//! One line of log for each request, without any personal data: neither path, query, address nor what was typed.
+
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::Next;
+use axum::response::Response;
+
+/// What came of a request, in a word; put in the extensions of its answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outcome(pub(super) &'static str);
+
+/// The form a request was about, once it is known to exist.
+#[derive(Debug, Clone)]
+pub(super) struct FormId(pub(super) String);
+
+/// Logs what was asked and what came of it.
+pub(super) async fn observe(request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let method = method(&request);
+    let response = next.run(request).await;
+    tracing::info!(
+        event = "request",
+        route = route.as_deref().unwrap_or("–"),
+        method,
+        form = response.extensions().get::<FormId>().map(|form| form.0.as_str()),
+        outcome = response.extensions().get::<Outcome>().map(|outcome| outcome.0),
+        status = response.status().as_u16(),
+        duration_ms = begun.elapsed().as_millis() as u64,
+        "request answered"
+    );
+    response
+}
+
+/// A method of the standard; a stranger may have made up another one.
+fn method(request: &Request) -> &'static str {
+    match request.method().as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        "PATCH" => "PATCH",
+        _ => "other",
+    }
+}

@@ -1,0 +1,69 @@
+// Starts `mulot serve` on a copy of the starter commune, with everything it may write in one temporary folder.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import fs from "node:fs";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const HERE = path.dirname(fileURLToPath(import.meta.url));
+const ROOT = path.resolve(HERE, "../../..");
+
+/** The day the starter commune is written for. */
+export const TODAY = "2026-11-21";
+
+/** The binary under test. */
+export function binary() {
+  if (process.env.MULOT) return path.resolve(process.env.MULOT);
+  const target = process.env.CARGO_TARGET_DIR ?? path.join(ROOT, "target");
+  return path.join(target, "debug", "mulot");
+}
+
+/** A served commune: `base` is its address, `folder` its files, `stop` ends it. */
+export async function serve() {
+  const home = fs.mkdtempSync(path.join(os.tmpdir(), "mulot-navigateur-"));
+  const folder = path.join(home, "saint-mulot-des-champs");
+  fs.cpSync(path.join(ROOT, "starter-commune"), folder, { recursive: true });
+  const temporary = path.join(home, "tmp");
+  fs.mkdirSync(temporary);
+  const port = await freePort();
+  const child = spawn(binary(), ["serve", folder, "--port", String(port), "--date", TODAY], {
+    cwd: home,
+    env: { ...process.env, HOME: home, TMPDIR: temporary, XDG_CACHE_HOME: path.join(home, "cache"), XDG_STATE_HOME: path.join(home, "state") },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let said = "";
+  const ended = once(child, "exit").catch((error) => [error.message]);
+  const base = await new Promise((resolve, reject) => {
+    const hear = (chunk) => {
+      said += chunk;
+      const found = said.match(/http:\/\/[^\s/]+:\d+/);
+      if (found) resolve(found[0]);
+    };
+    child.stdout.on("data", hear);
+    child.stderr.on("data", hear);
+    ended.then(([code]) => reject(new Error(`${binary()} serve ended (${code}) before it gave an address:\n${said}`)));
+  });
+  return {
+    base,
+    folder,
+    home,
+    said: () => said,
+    async stop() {
+      child.kill("SIGTERM");
+      await ended;
+      fs.rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort() {
+  const probe = net.createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, "close");
+  return port;
+}

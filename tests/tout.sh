@@ -25,7 +25,7 @@ need() { # command, package
     present "$1" || packages="$packages $2"
 }
 need cc build-essential
-present google-chrome || need chromium chromium
+need chromium chromium
 need java default-jre-headless
 need node nodejs
 need npm npm

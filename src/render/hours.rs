@@ -5,6 +5,7 @@ use jiff::ToSpan as _;
 
 use super::parts;
 use super::view::{HoursException, HoursRow, HoursView, OpeningState, OpeningView, Text};
+use crate::model::calendar::{HolidayZone, holiday};
 use crate::model::commune::{OpeningHours, TimeRange, WeeklyHours};
 use crate::model::content::Moment;
 use crate::text::dates;
@@ -20,9 +21,19 @@ const HOLIDAYS_ANNOUNCED: i32 = 30;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keeper {
     /// Closed on public holidays, unless an exception says otherwise.
-    Public,
+    Public(HolidayZone),
     /// Opens as he likes on public holidays.
     Private,
+}
+
+impl Keeper {
+    /// Name of the public holiday of that day, for who keeps it.
+    fn holiday(self, date: Date) -> Option<&'static str> {
+        match self {
+            Keeper::Public(zone) => holiday(date, zone),
+            Keeper::Private => None,
+        }
+    }
 }
 
 /// Ranges of one day.
@@ -30,7 +41,7 @@ pub(super) fn ranges(hours: &OpeningHours, keeper: Keeper, date: Date) -> Vec<Ti
     if let Some(exception) = hours.exceptions.iter().find(|exception| exception.from <= date && date <= exception.until) {
         return exception.ranges.clone();
     }
-    if keeper == Keeper::Public && holiday(hours, date).is_some() {
+    if keeper.holiday(date).is_some() {
         return Vec::new();
     }
     let day = date.weekday().to_monday_one_offset().unsigned_abs();
@@ -43,11 +54,6 @@ pub(super) fn ranges(hours: &OpeningHours, keeper: Keeper, date: Date) -> Vec<Ti
     ranges.sort_by_key(|range| (range.from, range.until));
     ranges.dedup();
     ranges
-}
-
-/// Name of the public holiday of that day.
-fn holiday(hours: &OpeningHours, date: Date) -> Option<&'static str> {
-    super::holidays::name(date, hours.alsace_moselle)
 }
 
 /// « semaines paires » and « semaines impaires » are rules, other notes are words (ISO 8601 weeks).
@@ -76,8 +82,7 @@ pub(super) fn opening(hours: &OpeningHours, keeper: Keeper, today: Date, zone: &
     let sentence = match days.first() {
         Some((_, ranges)) if open => format!("Ouvert aujourd’hui {}", spoken(ranges)),
         _ => {
-            let why = holiday(hours, today).filter(|_| keeper == Keeper::Public);
-            let closed = why.map_or("Fermé aujourd’hui.".to_owned(), |name| format!("Fermé aujourd’hui ({name})."));
+            let closed = keeper.holiday(today).map_or("Fermé aujourd’hui.".to_owned(), |name| format!("Fermé aujourd’hui ({name})."));
             match days.iter().skip(1).find_map(|(date, ranges)| Some((*date, ranges.first()?.from))) {
                 Some((date, from)) => format!("{closed} Rouvre {} à {}", next_day(today, date), dates::time(from)),
                 None => closed.trim_end_matches('.').to_owned(),
@@ -136,9 +141,7 @@ pub(super) fn table<'a>(hours: &'a OpeningHours, keeper: Keeper, today: Date, zo
             (exception.from, view)
         })
         .collect();
-    if keeper == Keeper::Public {
-        exceptions.extend(holidays(hours, today));
-    }
+    exceptions.extend(holidays(hours, keeper, today));
     exceptions.sort_by_key(|(from, _)| *from);
     Some(HoursView {
         opening: opening(hours, keeper, today, zone),
@@ -148,10 +151,10 @@ pub(super) fn table<'a>(hours: &'a OpeningHours, keeper: Keeper, today: Date, zo
 }
 
 /// Public holidays soon to come that fall on a day usually open.
-fn holidays(hours: &OpeningHours, today: Date) -> Vec<(Date, HoursException<'static>)> {
+fn holidays(hours: &OpeningHours, keeper: Keeper, today: Date) -> Vec<(Date, HoursException<'static>)> {
     let mut soon = Vec::new();
     for date in (0..HOLIDAYS_ANNOUNCED).filter_map(|offset| today.checked_add(i64::from(offset).days()).ok()) {
-        let Some(name) = holiday(hours, date) else { continue };
+        let Some(name) = keeper.holiday(date) else { continue };
         let excepted = hours.exceptions.iter().any(|exception| exception.from <= date && date <= exception.until);
         if !excepted && !ranges(hours, Keeper::Private, date).is_empty() {
             let dates = parts::days(date, date).into();
@@ -238,7 +241,7 @@ mod tests {
 
     #[test]
     fn the_day_is_told_right() {
-        let told = |day: Date| opening(&hours(), Keeper::Public, day, "Europe/Paris").unwrap().sentence.into_owned();
+        let told = |day: Date| opening(&hours(), Keeper::Public(HolidayZone::of("", false)), day, "Europe/Paris").unwrap().sentence.into_owned();
         assert_eq!(told(date(2026, 11, 23)), "Ouvert aujourd’hui de 9\u{a0}h à 12\u{a0}h\u{a0}30 et de 14\u{a0}h à 17\u{a0}h\u{a0}30");
         // 21 November 2026 is the Saturday of week 47, an odd one.
         assert_eq!(told(date(2026, 11, 21)), "Fermé aujourd’hui. Rouvre lundi à 9\u{a0}h");

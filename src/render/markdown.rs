@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use pulldown_cmark::{Alignment, BlockQuoteKind, Event, Options, Parser, Tag, TagEnd, TextMergeWithOffset};
+use pulldown_cmark::{Alignment, BlockQuoteKind, Event, LinkType, Options, Parser, Tag, TagEnd, TextMergeWithOffset};
 
 use super::links::{Destination, Links};
 use super::view::ImageView;
@@ -289,6 +289,7 @@ impl<'w, 's> Writer<'w, 's> {
             Tag::Strikethrough => self.out.push_str("<del>"),
             Tag::Superscript => self.out.push_str("<sup>"),
             Tag::Subscript => self.out.push_str("<sub>"),
+            Tag::Link { link_type: LinkType::Email, dest_url, .. } => self.open_link(&format!("mailto:{dest_url}"), range),
             Tag::Link { dest_url, .. } => self.open_link(dest_url, range),
             Tag::Paragraph | Tag::Image { .. } | Tag::HtmlBlock | Tag::MetadataBlock(_) => {}
         }
@@ -606,11 +607,10 @@ impl Writer<'_, '_> {
     /// Cleans a body that holds raw HTML, and resolves the links and pictures written in it.
     fn sanitise(&mut self) {
         let line = self.raw_html.unwrap_or(self.body.first_line);
-        let found = Mutex::new(Vec::new());
-        let seen = &found;
-        let (links, path) = (self.links, self.path);
-        let mut builder = ammonia::Builder::default();
-        builder
+        // The filter may not borrow: it notes the addresses that want resolving, they are replaced in the clean text.
+        let seen = Arc::new(Mutex::new(BTreeSet::new()));
+        let noted = Arc::clone(&seen);
+        let clean = ammonia::Builder::default()
             .add_tags(["figure", "figcaption", "picture", "source", "section", "details", "summary", "mark", "time", "abbr"])
             .add_generic_attributes(["id", "class", "role", "tabindex", "aria-label", "lang"])
             .add_tag_attributes("source", ["type", "srcset", "sizes"])
@@ -619,13 +619,27 @@ impl Writer<'_, '_> {
             .add_tag_attributes("th", ["scope"])
             .add_tag_attributes("details", ["open"])
             .link_rel(None)
-            .attribute_filter(move |element, attribute, value| match (element, attribute) {
-                ("a", "href") | ("img", "src") => raw_address(links, path, line, element, value, seen),
-                _ => Some(value.into()),
-            });
-        let clean = builder.clean(&self.out).to_string();
-        drop(builder);
+            .attribute_filter(move |element, attribute, value| {
+                if matches!((element, attribute), ("a", "href") | ("img", "src")) {
+                    let mut noted = noted.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    noted.insert((element == "img", value.to_owned()));
+                }
+                Some(value.into())
+            })
+            .clean(&self.out)
+            .to_string();
         self.out = clean;
+        let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let found = Mutex::new(Vec::new());
+        for (image, value) in seen {
+            let (element, attribute) = if image { ("img", "src") } else { ("a", "href") };
+            let resolved = raw_address(self.links, self.path, line, element, &value, &found);
+            if resolved.as_deref() == Some(value.as_str()) {
+                continue;
+            }
+            let written = |value: &str| format!(" {attribute}=\"{}\"", value.replace('&', "&amp;").replace('"', "&quot;"));
+            self.out = self.out.replace(&written(&value), &resolved.map(|to| written(&to)).unwrap_or_default());
+        }
         self.rendered.diagnostics.extend(found.into_inner().unwrap_or_default());
     }
 }

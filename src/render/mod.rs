@@ -11,7 +11,6 @@ mod assets;
 mod feeds;
 mod form;
 pub mod guichet;
-mod holidays;
 mod hours;
 mod links;
 mod markdown;

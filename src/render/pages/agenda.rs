@@ -134,7 +134,7 @@ impl<'s> Edition<'s> {
         })
     }
 
-    fn place_name(&self, event: &'s Event) -> Option<Cow<'s, str>> {
+    pub(super) fn place_name(&self, event: &'s Event) -> Option<Cow<'s, str>> {
         parts::option(&event.place).or_else(|| {
             let id = self.equipement(event)?;
             Some(french(&self.site.contents[id].title))

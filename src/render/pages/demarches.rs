@@ -166,7 +166,7 @@ impl<'s> Edition<'s> {
             Some(Kind::Service(service)) if !service.contact.hours.weekly.is_empty() => &service.contact.hours,
             _ => &site.commune.mairie.hours,
         };
-        (contact, hours::table(own, Keeper::Public, site.today(), &site.commune.fuseau))
+        (contact, hours::table(own, self.public(), site.today(), &site.commune.fuseau))
     }
 
     /// The fiche of a form.

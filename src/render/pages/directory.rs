@@ -175,7 +175,7 @@ impl<'s> Edition<'s> {
                 card.phone = elu.telephone.as_deref().and_then(parts::phone);
                 card.email = parts::option(&elu.email);
             }
-            Kind::Service(service) => self.fill(&mut card, &service.contact, Keeper::Public),
+            Kind::Service(service) => self.fill(&mut card, &service.contact, self.public()),
             Kind::Association(association) => {
                 card.text = card.text.or_else(|| parts::option(&association.object));
                 self.fill(&mut card, &association.contact, Keeper::Private);
@@ -186,7 +186,7 @@ impl<'s> Edition<'s> {
             }
             Kind::Equipement(equipement) => {
                 card.subtitle = Some(parts::capitalised(&equipement.kind).into());
-                self.fill(&mut card, &equipement.contact, Keeper::Public);
+                self.fill(&mut card, &equipement.contact, self.public());
             }
             _ => return None,
         }
@@ -282,7 +282,7 @@ impl<'s> Edition<'s> {
             page: self.page_of(content, url, breadcrumb),
             content: self.content_view(content, 2, drawn),
             contact,
-            hours: self.hours_of(&service.contact.hours, Keeper::Public),
+            hours: self.hours_of(&service.contact.hours, self.public()),
             demarches: demarches.map(|id| parts::link(french(&self.site.contents[*id].title), &*self.site.urls[*id])).collect(),
             list_url: Shelf::Services.url().into(),
         }
@@ -353,7 +353,7 @@ impl<'s> Edition<'s> {
             content: self.content_view(content, 2, drawn),
             kind: parts::capitalised(&equipement.kind).into(),
             contact,
-            hours: self.hours_of(&equipement.contact.hours, Keeper::Public),
+            hours: self.hours_of(&equipement.contact.hours, self.public()),
             access_pmr: parts::option(&equipement.access),
             capacity: equipement.capacity.map(|count| plural(u64::from(count), "personne", "personnes").into()),
             area: equipement.surface.map(|surface| format!("{}\u{a0}m²", grouped(u64::from(surface))).into()),

@@ -68,7 +68,7 @@ impl<'s> Edition<'s> {
         let site = self.site;
         let mairie = &site.commune.mairie;
         let mut answers = Vec::new();
-        if let Some(opening) = hours::opening(&mairie.hours, Keeper::Public, site.today(), &site.commune.fuseau) {
+        if let Some(opening) = hours::opening(&mairie.hours, self.public(), site.today(), &site.commune.fuseau) {
             answers.push(AnswerView {
                 kind: AnswerKind::Ouverture,
                 label: "Mairie".into(),

@@ -404,6 +404,11 @@ impl<'s> Edition<'s> {
         Some(SourceView { name: french(name), url: None })
     }
 
+    /// Who keeps the commune's public holidays.
+    pub(super) fn public(&self) -> super::hours::Keeper {
+        super::hours::Keeper::Public(crate::model::calendar::HolidayZone::of_commune(&self.site.commune))
+    }
+
     /// Where an event takes place, in words.
     pub(super) fn place_of(&self, event: &'s crate::model::content::Event) -> Option<Text<'s>> {
         self.place_name(event)

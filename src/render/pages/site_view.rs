@@ -174,7 +174,7 @@ impl<'s> Edition<'s> {
             email: (!mairie.courriel.is_empty()).then(|| mairie.courriel.as_str().into()),
             url: service.map(Cow::from),
             hours_summary: hours::summary(&mairie.hours),
-            opening: hours::opening(&mairie.hours, Keeper::Public, self.site.today(), &commune.fuseau),
+            opening: hours::opening(&mairie.hours, self.public(), self.site.today(), &commune.fuseau),
             emergency: mairie.urgence.as_ref().and_then(|urgence| {
                 Some(EmergencyView { label: french(&urgence.libelle), phone: parts::phone(&urgence.telephone)? })
             }),

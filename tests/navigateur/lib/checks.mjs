@@ -14,6 +14,9 @@ const AXE = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const FRENCH = JSON.parse(fs.readFileSync(require.resolve("axe-core/locales/fr.json"), "utf8"));
 const VNU = path.join(path.dirname(require.resolve("vnu-jar/package.json")), "build/dist/vnu.jar");
 
+// What another width or scheme changes alone; the rest of the rules runs once a width.
+const LOOK_ONLY = ["color-contrast", "link-in-text-block", "target-size", "scrollable-region-focusable"];
+
 const LAW = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "RGAAv4"];
 
 /** Bytes of HTML, CSS, scripts (compressed) and fonts a page may weigh. */
@@ -27,17 +30,20 @@ export const examiner = (browser, base, options = {}) =>
 export async function axe(page, name, { tags = [...LAW, "best-practice"], looks = LOOKS } = {}) {
   const findings = [];
   const before = page.viewportSize();
+  const seen = new Set();
   for (const { width, scheme } of looks) {
+    const runOnly = seen.has(width) ? { type: "rule", values: LOOK_ONLY } : { type: "tag", values: tags };
+    seen.add(width);
     await page.setViewportSize({ width, height: 800 });
     await page.emulateMedia({ colorScheme: scheme });
     await page.evaluate(`window.axe || (() => { ${AXE} })()`);
     const violations = await page.evaluate(
-      async ({ tags, locale }) => {
+      async ({ runOnly, locale }) => {
         axe.configure({ locale });
-        const result = await axe.run(document, { runOnly: tags, resultTypes: ["violations"], iframes: false });
+        const result = await axe.run(document, { runOnly, resultTypes: ["violations"], iframes: false });
         return result.violations.map(({ id, help, nodes }) => ({ id, help, where: nodes.map((node) => node.target.join(" ")), why: nodes[0].failureSummary }));
       },
-      { tags, locale: FRENCH },
+      { runOnly, locale: FRENCH },
     );
     for (const { id, help, where, why } of violations) {
       findings.push(`${name}, ${width} px, ${scheme}: ${id}: ${help}: ${where.slice(0, 4).join(" | ")} (${where.length}) ${why.split("\n").slice(1, 3).join(" ").trim()}`);
@@ -77,7 +83,7 @@ export async function spacedOut(page, name, width) {
       return ["hidden", "clip"].includes(style.overflowY) && element.clientHeight > 1 && element.scrollHeight > element.clientHeight + 2;
     };
     return [...document.querySelectorAll("main *, header *, footer *")]
-      .filter((element) => element.innerText?.trim() && hides(element))
+      .filter((element) => !element.closest(".vh") && element.innerText?.trim() && hides(element))
       .map((element) => `${element.localName}.${element.className}`);
   });
   await style.evaluate((element) => element.remove());
@@ -88,21 +94,32 @@ export async function spacedOut(page, name, width) {
 export async function targets(page, name) {
   await page.setViewportSize({ width: 360, height: 800 });
   const small = await page.evaluate(() => {
-    const main = ".bouton, .entete-telephone, .menu-replie summary, .tuile a, .evitement a:focus, input:not([type=hidden],[type=checkbox],[type=radio]), textarea, select, .choix-un > label";
+    const main = ".bouton, .entete-telephone, .menu-replie summary, .tuile a, input, textarea, select";
+    // What a touch at a point does: the link, button or control it lands on, a label being its control.
+    const hit = (x, y) => {
+      const target = document.elementFromPoint(x, y)?.closest("a, button, summary, label, input, textarea, select");
+      return target?.localName === "label" ? (target.control ?? target) : target;
+    };
+    // How far one may slide from the middle along an axis and still touch it: links drawn over a whole card count whole.
+    const reach = (element, x, y, dx, dy) => {
+      let steps = 0;
+      while (steps < 48 && hit(x + dx * steps, y + dy * steps) === element) steps += 1;
+      return steps;
+    };
     const found = [];
-    for (const element of document.querySelectorAll("a[href], button, input:not([type=hidden]), textarea, select, summary, label")) {
+    for (const element of document.querySelectorAll("a[href], button, input:not([type=hidden]), textarea, select, summary")) {
       if (!element.checkVisibility({ visibilityProperty: true }) || element.closest("[aria-hidden=true], .evitement")) continue;
-      // A label that surrounds or names a text control is not what one aims at.
-      if (element.localName === "label" && !element.matches(".choix-un > label")) continue;
-      const inSentence = element.localName === "a" && getComputedStyle(element).display === "inline";
-      if (inSentence && !element.matches(main)) continue;
+      const important = element.matches(main);
+      if (!important && element.localName === "a" && getComputedStyle(element).display === "inline") continue;
+      element.scrollIntoView({ block: "center" });
       const box = element.getBoundingClientRect();
-      if (box.width <= 1 || box.height <= 1) continue;
-      // A check box or radio is aimed at through its label.
-      if (["checkbox", "radio"].includes(element.type) && element.labels?.length) continue;
-      const least = element.matches(main) ? 44 : 24;
-      if (box.height < least - 0.5 || (least === 24 && box.width < 24)) {
-        found.push(`${element.localName}.${element.className} « ${(element.innerText || element.name || "").trim().slice(0, 30)} » ${Math.round(box.width)}×${Math.round(box.height)}, wanted ${least}`);
+      const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
+      const height = Math.max(box.height, reach(element, x, y, 0, 1) + reach(element, x, y, 0, -1));
+      const width = Math.max(box.width, reach(element, x, y, 1, 0) + reach(element, x, y, -1, 0));
+      const least = important ? 44 : 24;
+      if (height < least - 1 || width < 23) {
+        const label = (element.innerText || element.name || "").trim().slice(0, 30);
+        found.push(`${element.localName}.${element.className} « ${label} » ${Math.round(width)}×${Math.round(height)}, wanted ${least}`);
       }
     }
     return found;

@@ -57,12 +57,43 @@ export async function reference(page) {
   return found;
 }
 
+/** Chooses one answer of several. */
+export const choose = (page, name, value) => page.locator(`main input[name="${name}"][value="${value}"]`).check();
+
+/** What the form of this page would send, to send it again later. */
+export const formData = (page) =>
+  page.locator("main form").first().evaluate((form) => ({ action: form.action, fields: [...new FormData(form)].map(([name, value]) => [name, String(value)]) }));
+
+/** Sends what [`formData`] kept, as the page itself would. */
+export async function post(page, { action, fields }) {
+  await page.evaluate(
+    ({ action, fields }) => {
+      const form = Object.assign(document.createElement("form"), { action, method: "post" });
+      for (const [name, value] of fields) form.append(Object.assign(document.createElement("textarea"), { name, value }));
+      form.hidden = true;
+      document.body.append(form);
+    },
+    { action, fields },
+  );
+  await Promise.all([page.waitForNavigation({ waitUntil: "load" }), page.locator("body > form").evaluate((form) => form.submit())]);
+}
+
 /** Fills the whole of « saisir la mairie », as a person. */
 export async function fillSaisir(page, pdf) {
   await fill(page, DEMANDE);
   if (pdf) await control(page, "pieces").setInputFiles(pdf);
-  await control(page, "qualite").and(page.locator("[value=personne]")).check();
+  await choose(page, "qualite", "personne");
   await fill(page, JEANNE);
+}
+
+/** A question to the mairie, from the fiche to the confirmation. */
+export async function askQuestion(page) {
+  await openQuestions(page, CONTACT);
+  await fill(page, { message: "À quelle heure ferme la déchèterie ?", nom: "Paul Chauvin", courriel: "paul@exemple.example" });
+  const response = await submit(page);
+  must(response.status() === 200, `the question is refused: ${await said(page)}`);
+  await submit(page);
+  return reference(page);
 }
 
 /** Every error of the summary leads to a control of the page; gives how many. */
@@ -149,6 +180,8 @@ export async function tour(page, files, visit) {
   await openQuestions(page, SIGNALER);
   await submit(page);
   await see("questions of a report with errors");
-  await open(page, "/guichet/inconnu/verifier");
-  await see("message of the guichet");
+  await open(page, "/guichet/recu/2026-AAAAAA/faux");
+  await see("receipt that does not exist");
+  await open(page, "/guichet/formulaire-inconnu/");
+  await see("form that does not exist");
 }

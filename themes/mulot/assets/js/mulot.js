@@ -24,13 +24,13 @@
     const today = days.findIndex(([date]) => date === at.date);
     if (today < 0) return null;
     for (const [from, to] of days[today][1]) {
-      if (at.minute < from) return ["ferme", `Fermé en ce moment. Ouvre à ${hour(from)}`];
+      if (at.minute < from) return ["ferme", `Fermé en ce moment. Ouvre à ${hour(from)}`];
       if (at.minute < to) return ["ouvert", `Ouvert en ce moment, jusqu’à ${hour(to)}`];
     }
     const next = days.findIndex(([, ranges], i) => i > today && ranges.length);
     if (next < 0) return ["ferme", "Fermé en ce moment"];
     const when = next === today + 1 ? "demain" : next < today + 7 ? dayName(days[next][0]) : null;
-    return ["ferme", when ? `Fermé en ce moment. Ouvre ${when} à ${hour(days[next][1][0][0])}` : "Fermé en ce moment"];
+    return ["ferme", when ? `Fermé en ce moment. Ouvre ${when} à ${hour(days[next][1][0][0])}` : "Fermé en ce moment"];
   }
 
   function refresh() {

@@ -10,6 +10,7 @@ pub mod intake;
 pub mod load;
 pub mod model;
 pub mod pictures;
+pub mod pipeline;
 pub mod registry;
 pub mod render;
 pub mod resolve;

@@ -1227,6 +1227,7 @@ pub struct FieldView<'a> {
     pub inputmode: Option<Text<'a>>,
     /// A token of the HTML standard: `given-name`, `email`, `address-line1` (never `street-address`: it is for several lines)…
     pub autocomplete: Option<Text<'a>>,
+    /// For themes that want it. Ours says the limit in `hint` and lets the guichet answer, so that nothing pasted is cut.
     pub maxlength: Option<u32>,
     /// Visual width of a one-line control.
     pub width: FieldWidth,

@@ -4,9 +4,11 @@
 //! 1. [`token`] proves that the check page was shown, and carries the single-use nonce.
 //! 2. [`files`] streams uploads to disk and moves accepted ones to their final, synced place.
 //! 3. [`validate`] and [`compose`] turn what came into answers, a receipt and mails.
-//! 4. [`store`] records submission, answers, files and mails in one transaction; many share one sync.
-//! 5. [`deliver`] claims a mail under a lease, hands it to the [`mailer`], settles.
+//! 4. [`accept`] chains all of it when a resident presses « Envoyer ».
+//! 5. [`store`] records submission, answers, files and mails in one transaction; many share one sync.
+//! 6. [`deliver`] claims a mail under a lease, hands it to the [`mailer`], settles.
 
+pub mod accept;
 pub mod compose;
 pub mod deliver;
 pub mod files;

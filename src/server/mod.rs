@@ -2,8 +2,84 @@
 
 pub mod forms;
 mod headers;
+mod letterbox;
 pub mod listen;
 mod observe;
+mod office;
+pub mod preview;
 pub mod rate;
 pub mod receive;
 pub mod site;
+mod workshop;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use tower::ServiceExt;
+
+use crate::diagnostic::Diagnostic;
+use crate::intake::files::FileError;
+use crate::intake::mailer::MailerError;
+use crate::intake::store::StoreError;
+use crate::intake::token::KeyError;
+
+pub use self::listen::ListenError;
+use self::office::Office;
+pub use self::workshop::BuildReport;
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened to.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The folder of the commune cannot be served: errors stand in it.
+    #[error("the folder of the commune has errors")]
+    Content(Vec<Diagnostic>),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file store cannot be opened.
+    #[error(transparent)]
+    Files(#[from] FileError),
+    /// The keys cannot be had.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// Mails could not be sent.
+    #[error(transparent)]
+    Mailer(#[from] MailerError),
+    /// The folder cannot be watched.
+    #[error("{} cannot be watched: {reason}", folder.display())]
+    Watch {
+        /// The commune's folder.
+        folder: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A folder or a thread cannot be made.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// What was to be made.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Sends each request to the router of its prefix, or to `rest`; each keeps its own headers and its own « not found ».
+fn by_prefix(branches: Vec<(&'static str, Router)>, rest: Router) -> Router {
+    let branches = Arc::new(branches);
+    Router::new().fallback(move |request: Request| {
+        let path = request.uri().path();
+        let branch = branches.iter().find(|(prefix, _)| path.starts_with(prefix)).map_or(&rest, |(_, router)| router);
+        let answer = branch.clone().oneshot(request);
+        async move {
+            match answer.await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        }
+    })
+}

@@ -1,0 +1,120 @@
+//! The back of a guichet: its data folder opened, its worker, its housework. What stands beside the web server.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{Timestamp, Zoned};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::StartError;
+use crate::intake::accept::Depot;
+use crate::intake::deliver::Worker;
+use crate::intake::files::{FileStore, tidy};
+use crate::intake::mailer::{Mailer, Transport};
+use crate::intake::store::{Store, StoreOptions};
+use crate::intake::token::Keys;
+
+/// A data folder in use; clones share it.
+#[derive(Clone)]
+pub(super) struct Office {
+    folder: PathBuf,
+    depot: Depot,
+    keys: Keys,
+    mailer: Arc<Mailer>,
+    _temporary: Option<Arc<tempfile::TempDir>>,
+}
+
+impl Office {
+    /// Opens the data folder, which is made if needed, and the way out.
+    pub(super) fn open(folder: &Path, transport: Transport) -> Result<Self, StartError> {
+        let options = StoreOptions::default();
+        let min_free_bytes = options.min_free_bytes;
+        let mailer = Arc::new(Mailer::new(transport)?);
+        let store = Store::open(folder, options)?;
+        let files = FileStore::open(folder, min_free_bytes)?;
+        let keys = Keys::open(folder)?;
+        Ok(Office { folder: folder.to_owned(), depot: Depot { store, files }, keys, mailer, _temporary: None })
+    }
+
+    /// The same, keeping a temporary folder as long as it lives.
+    pub(super) fn keeping(mut self, temporary: tempfile::TempDir) -> Self {
+        self._temporary = Some(Arc::new(temporary));
+        self
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn depot(&self) -> Depot {
+        self.depot.clone()
+    }
+
+    pub(super) fn keys(&self) -> Keys {
+        self.keys.clone()
+    }
+
+    pub(super) fn destination(&self) -> String {
+        self.mailer.destination()
+    }
+
+    /// Starts the delivery and the housework.
+    pub(super) fn deliver(&self) -> Delivery {
+        let (stop, stopping) = watch::channel(false);
+        let worker =
+            Worker { store: self.depot.store.clone(), mailer: self.mailer.clone(), files: self.depot.files.clone() };
+        let delivering = tokio::spawn({
+            let stopping = stopping.clone();
+            async move { worker.run(stopping, Timestamp::now).await }
+        });
+        let housework = tokio::spawn(housework(self.depot.clone(), stopping));
+        Delivery { stop, delivering, housework }
+    }
+}
+
+/// What works beside the web server.
+pub(super) struct Delivery {
+    stop: watch::Sender<bool>,
+    delivering: JoinHandle<()>,
+    housework: JoinHandle<()>,
+}
+
+impl Delivery {
+    /// Ends it after the mail in hand.
+    pub(super) async fn stop(self) {
+        self.stop.send_replace(true);
+        for task in [self.delivering, self.housework] {
+            if task.await.is_err_and(|error| error.is_panic()) {
+                tracing::error!(event = "worker.panic", "a task beside the server panicked");
+            }
+        }
+    }
+}
+
+/// Erases what is due and sweeps drafts, at start then every hour.
+async fn housework(depot: Depot, mut stopping: watch::Receiver<bool>) {
+    while !*stopping.borrow_and_update() {
+        let depot = depot.clone();
+        let done = tokio::task::spawn_blocking(move || tidy(&depot.store, &depot.files, &Zoned::now())).await;
+        match done {
+            Ok(Ok(tidied)) if tidied.missing.is_empty() => {
+                tracing::debug!(event = "tidied", drafts = tidied.drafts, orphans = tidied.orphans, "housework done");
+            }
+            Ok(Ok(tidied)) => {
+                tracing::error!(event = "files.missing", files = tidied.missing.len(), "the disk has lost files");
+            }
+            Ok(Err(error)) => {
+                tracing::error!(event = "tidy.failed", reason = super::receive::trouble(&error), "housework failed");
+            }
+            Err(_) => tracing::error!(event = "tidy.failed", reason = "panic", "housework failed"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(HOUR) => {}
+            changed = stopping.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);

@@ -171,6 +171,7 @@ impl Pages {
         let around = self.around(form);
         let mut page = form::page(form, &around, "Votre envoi n’a pas pu être enregistré", &self.commune, false);
         page.breadcrumb.pop();
+        let step = if hidden.iter().any(|(name, _)| name == TOKEN) { "envoyer" } else { "verifier" };
         let hidden: Vec<HiddenField<'_>> =
             hidden.into_iter().map(|(name, value)| HiddenField { name: name.into(), value: value.into() }).collect();
         let view = UnavailableView {
@@ -181,7 +182,7 @@ impl Pages {
             ],
             answers: form::typed_groups(form, answers),
             retry: (!hidden.is_empty()).then(|| RetryView {
-                action_url: format!("{}/guichet/{}/envoyer", around.action_base, form.id).into(),
+                action_url: format!("{}/guichet/{}/{step}", around.action_base, form.id).into(),
                 hidden,
                 label: "Essayer encore".into(),
             }),

@@ -19,13 +19,8 @@ use crate::model::site::Target;
 use crate::text::slug::slug;
 use crate::text::typography::french;
 
-/// Ids that templates use: a heading never takes them.
-const RESERVED_IDS: &[&str] = &[
-    "a-venir", "accuse", "actualites", "agenda", "aide-humaine", "autres", "avant-envoi", "bienvenue", "comment", "contact",
-    "contenu", "cout", "delai", "demarches", "documents", "donnees", "en-bref", "en-cours", "ensuite", "envoye", "erreurs",
-    "garde", "horaires", "ici", "menu", "passees", "pied", "pied-site", "pour-qui", "preparer", "resultat", "retour",
-    "sommaire", "tarifs", "tournee", "voir-aussi", "voisines",
-];
+/// Start of the ids that templates, notes and tables use: a heading never takes it.
+const RESERVED: &str = "bloc-";
 
 /// `sizes` of the pictures of a text: the column, or the screen when it is narrower.
 const PICTURE_SIZES: &str = "(min-width: 46rem) 42rem, 100vw";
@@ -108,6 +103,7 @@ struct Writer<'w, 's> {
     in_code: bool,
     link: Option<OpenLink>,
     table: Table,
+    tables: usize,
     notes: Notes,
     /// Buffers under the footnote being written.
     outer: Vec<(String, String)>,
@@ -170,12 +166,13 @@ impl<'w, 's> Writer<'w, 's> {
             shift: level.saturating_sub(2),
             out: String::with_capacity(body.markdown.len() * 5 / 4 + 64),
             rendered: Rendered::default(),
-            ids: RESERVED_IDS.iter().map(|id| (*id).to_owned()).collect(),
+            ids: BTreeSet::new(),
             last_level: level - 1,
             heading: None,
             in_code: false,
             link: None,
             table: Table::default(),
+            tables: 0,
             notes: Notes::default(),
             outer: Vec::new(),
             raw_html: None,
@@ -235,7 +232,7 @@ impl<'w, 's> Writer<'w, 's> {
                 let nth = if call == 1 { String::new() } else { format!("-{call}") };
                 let _ = write!(
                     self.out,
-                    "<sup class=\"appel\"><a href=\"#note-{number}\" id=\"appel-{number}{nth}\" aria-label=\"Note {number}\">{number}</a></sup>"
+                    "<sup class=\"appel\"><a href=\"#bloc-note-{number}\" id=\"bloc-appel-{number}{nth}\" aria-label=\"Note {number}\">{number}</a></sup>"
                 );
             }
             Event::TaskListMarker(done) => self.out.push_str(if *done { "☑ " } else { "☐ " }),
@@ -271,8 +268,9 @@ impl<'w, 's> Writer<'w, 's> {
             Tag::DefinitionListTitle => self.out.push_str("<dt>"),
             Tag::DefinitionListDefinition => self.out.push_str("<dd>"),
             Tag::Table(alignments) => {
+                self.tables += 1;
                 self.table = Table { alignments: alignments.clone(), ..Table::default() };
-                self.out.push_str("<div class=\"table-cadre\" role=\"region\" aria-label=\"Tableau\" tabindex=\"0\">\n<table>\n");
+                self.open_table();
             }
             Tag::TableHead => {
                 self.table.in_head = true;
@@ -330,6 +328,23 @@ impl<'w, 's> Writer<'w, 's> {
             TagEnd::Link => self.close_link(),
             TagEnd::Image | TagEnd::HtmlBlock | TagEnd::MetadataBlock(_) => {}
         }
+    }
+
+    /// Opens a table that scrolls by itself, named after the heading above it.
+    fn open_table(&mut self) {
+        let number = self.tables;
+        let _ = write!(
+            self.out,
+            "<div class=\"table-cadre\" role=\"region\" aria-labelledby=\"bloc-tableau-{number}\" tabindex=\"0\">\n<table>\n<caption class=\"vh\" id=\"bloc-tableau-{number}\">"
+        );
+        match self.rendered.headings.last() {
+            Some((_, _, title)) => escape(title, &mut self.out),
+            None => self.out.push_str("Tableau"),
+        }
+        if number > 1 {
+            let _ = write!(self.out, " (tableau {number})");
+        }
+        self.out.push_str("</caption>\n");
     }
 
     fn open_cell(&mut self) {
@@ -405,7 +420,8 @@ impl<'w, 's> Writer<'w, 's> {
     }
 
     fn free_id(&mut self, wanted: &str) -> String {
-        let mut id = wanted.to_owned();
+        let wanted = if wanted.starts_with(RESERVED) { format!("titre-{wanted}") } else { wanted.to_owned() };
+        let mut id = wanted.clone();
         let mut number = 1;
         while !self.ids.insert(id.clone()) {
             number += 1;
@@ -594,11 +610,11 @@ impl Writer<'_, '_> {
             };
             let _ = write!(
                 self.out,
-                "<div class=\"footnote-definition\" id=\"note-{number}\" role=\"note\"><span>{number}.</span><div>{text}"
+                "<div class=\"footnote-definition\" id=\"bloc-note-{number}\" role=\"note\"><span>{number}.</span><div>{text}"
             );
             for call in 1..=calls {
                 let nth = if call == 1 { String::new() } else { format!("-{call}") };
-                let _ = write!(self.out, " <a href=\"#appel-{number}{nth}\" aria-label=\"Retour au texte\">↩</a>");
+                let _ = write!(self.out, " <a href=\"#bloc-appel-{number}{nth}\" aria-label=\"Retour au texte\">↩</a>");
             }
             let _ = writeln!(self.out, "{close}</div></div>");
         }
@@ -612,7 +628,7 @@ impl Writer<'_, '_> {
         let noted = Arc::clone(&seen);
         let clean = ammonia::Builder::default()
             .add_tags(["figure", "figcaption", "picture", "source", "section", "details", "summary", "mark", "time", "abbr"])
-            .add_generic_attributes(["id", "class", "role", "tabindex", "aria-label", "lang"])
+            .add_generic_attributes(["id", "class", "role", "tabindex", "aria-label", "aria-labelledby", "lang"])
             .add_tag_attributes("source", ["type", "srcset", "sizes"])
             .add_tag_attributes("img", ["srcset", "sizes", "loading", "decoding"])
             .add_tag_attributes("a", ["rel"])

@@ -163,7 +163,7 @@ impl Palette {
     /// The CSS block that declares every token.
     pub(super) fn css(&self) -> String {
         let mut css = String::with_capacity(self.tokens.len() * 48);
-        css.push_str(":root{");
+        css.push_str(":root{color-scheme:light dark;");
         for (name, light, _) in &self.tokens {
             let _ = write!(css, "{name}:{};", light.hex());
         }

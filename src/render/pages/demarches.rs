@@ -9,7 +9,7 @@ use crate::model::form::{Form, Silence};
 use crate::model::site::ContentId;
 use crate::model::submission::RawAnswers;
 use crate::render::form::{self, Surroundings};
-use crate::render::hours::{self, Keeper};
+use crate::render::hours;
 use crate::render::parts;
 use crate::render::view::{
     ActionView, ContactView, DemarcheCard, DemarcheGroup, DemarcheView, DemarchesView, FormView, HandlerKind, HoursView, Link,

@@ -6,7 +6,7 @@ use super::{Drawn, Edition};
 use crate::diagnostic::Place;
 use crate::model::content::{Kind, Tile};
 use crate::model::site::{ContentId, Target};
-use crate::render::hours::{self, Keeper};
+use crate::render::hours;
 use crate::render::links::{Broken, Destination};
 use crate::render::parts;
 use crate::render::view::{AnswerKind, AnswerView, HomeView, ImageView, TileView};

@@ -9,7 +9,6 @@ mod home;
 mod news;
 mod site_view;
 
-pub(super) use alerts::card as alert_card;
 pub(super) use demarches::fiche_link;
 
 use std::borrow::Cow;

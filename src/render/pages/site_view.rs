@@ -12,7 +12,7 @@ use crate::model::commune::Commune;
 use crate::model::content::Kind;
 use crate::model::form::FieldKind;
 use crate::model::site::{ContentId, Site};
-use crate::render::hours::{self, Keeper};
+use crate::render::hours;
 use crate::render::parts;
 use crate::render::view::{
     CommuneView, EmergencyView, FeedView, ImageView, Link, MairieView, MenuSection, PreviewView, SiteView, Text,

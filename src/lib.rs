@@ -3,6 +3,7 @@
 //! The map is `ARCHITECTURE.md`. There is no API promise: the library exists for the binary, the tests and the benchmarks.
 
 pub mod check;
+pub mod cli;
 pub mod diagnostic;
 pub mod embedded;
 pub mod fs;
@@ -10,6 +11,7 @@ pub mod intake;
 pub mod load;
 pub mod model;
 pub mod pictures;
+pub mod pipeline;
 pub mod registry;
 pub mod render;
 pub mod resolve;

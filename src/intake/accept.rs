@@ -21,7 +21,7 @@ use crate::model::reference::Reference;
 use crate::model::submission::{StoredFile, ValidAnswers};
 
 /// Where accepted requests are kept.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Depot {
     /// The database.
     pub store: Store,

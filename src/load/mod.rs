@@ -10,7 +10,7 @@ mod commune;
 mod content;
 mod form;
 mod hours;
-mod toml_reader;
+pub(crate) mod toml_reader;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

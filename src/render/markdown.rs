@@ -64,7 +64,9 @@ pub(super) fn inline(links: &Links<'_>, path: &str, place: &Place, markdown: &st
     let body = Body { markdown: markdown.to_owned(), first_line: place.line };
     let mut rendered = render(links, path, &body, 2);
     let html = rendered.html.trim();
-    if let Some(inner) = html.strip_prefix("<p>").and_then(|html| html.strip_suffix("</p>")).filter(|html| !html.contains("<p>")) {
+    if let Some(inner) =
+        html.strip_prefix("<p>").and_then(|html| html.strip_suffix("</p>")).filter(|html| !html.contains("<p>"))
+    {
         rendered.html = inner.to_owned();
     }
     rendered
@@ -287,7 +289,9 @@ impl<'w, 's> Writer<'w, 's> {
             Tag::Strikethrough => self.out.push_str("<del>"),
             Tag::Superscript => self.out.push_str("<sup>"),
             Tag::Subscript => self.out.push_str("<sub>"),
-            Tag::Link { link_type: LinkType::Email, dest_url, .. } => self.open_link(&format!("mailto:{dest_url}"), range),
+            Tag::Link { link_type: LinkType::Email, dest_url, .. } => {
+                self.open_link(&format!("mailto:{dest_url}"), range)
+            }
             Tag::Link { dest_url, .. } => self.open_link(dest_url, range),
             Tag::Paragraph | Tag::Image { .. } | Tag::HtmlBlock | Tag::MetadataBlock(_) => {}
         }
@@ -404,7 +408,8 @@ impl<'w, 's> Writer<'w, 's> {
         }
         let level = (written.max(2) + self.shift).min(6);
         if level > self.last_level + 1 {
-            let (here, expected) = ("#".repeat(written as usize), "#".repeat((self.last_level + 1 - self.shift) as usize));
+            let (here, expected) =
+                ("#".repeat(written as usize), "#".repeat((self.last_level + 1 - self.shift) as usize));
             self.warn(
                 Code::Headings,
                 place,
@@ -470,7 +475,8 @@ impl<'w, 's> Writer<'w, 's> {
         let Some(link) = self.link.take() else { return };
         self.out.push_str(&link.close);
         let words = link.words.trim().to_lowercase();
-        let vague = ["ici", "cliquez ici", "cliquer ici", "lien", "ce lien", "lire la suite", "en savoir plus", "plus d'infos"];
+        let vague =
+            ["ici", "cliquez ici", "cliquer ici", "lien", "ce lien", "lire la suite", "en savoir plus", "plus d'infos"];
         let message = if words.is_empty() {
             "ce lien n'a pas de mots : personne ne saura où il mène".to_owned()
         } else if vague.contains(&words.replace('’', "'").as_str()) {
@@ -548,8 +554,12 @@ impl<'w, 's> Writer<'w, 's> {
     fn judge_alternative(&mut self, alt: &str, written: &str, range: &Range<usize>) {
         let lower = alt.trim().to_lowercase();
         let name = written.rsplit('/').next().unwrap_or("").to_lowercase();
-        let image_name = [".jpg", ".jpeg", ".png", ".webp", ".gif", ".svg"].iter().any(|extension| lower.ends_with(extension));
-        if image_name || (!lower.is_empty() && name == lower) || ["image", "photo", "illustration"].contains(&lower.as_str()) {
+        let image_name =
+            [".jpg", ".jpeg", ".png", ".webp", ".gif", ".svg"].iter().any(|extension| lower.ends_with(extension));
+        if image_name
+            || (!lower.is_empty() && name == lower)
+            || ["image", "photo", "illustration"].contains(&lower.as_str())
+        {
             let place = self.place(range.clone());
             self.rendered.diagnostics.push(
                 Diagnostic::warning(Code::Alternative, place, format!("« {alt} » ne dit pas ce que montre l'image"))
@@ -560,16 +570,37 @@ impl<'w, 's> Writer<'w, 's> {
 
     fn judge_raw(&mut self, html: &str, range: &Range<usize>) {
         let lower = html.to_ascii_lowercase();
-        let forbidden = ["<script", "<iframe", "<style", "<object", "<embed", "<form", "<input", "<button", "<svg", "<math", "javascript:"];
+        let forbidden = [
+            "<script",
+            "<iframe",
+            "<style",
+            "<object",
+            "<embed",
+            "<form",
+            "<input",
+            "<button",
+            "<svg",
+            "<math",
+            "javascript:",
+        ];
         let handler = lower.split(|letter: char| letter.is_ascii_whitespace() || letter == '/').any(|word| {
-            word.strip_prefix("on").is_some_and(|rest| rest.split('=').next().is_some_and(|name| name.len() > 2 && name.bytes().all(|byte| byte.is_ascii_lowercase())) && rest.contains('='))
+            word.strip_prefix("on").is_some_and(|rest| {
+                rest.split('=')
+                    .next()
+                    .is_some_and(|name| name.len() > 2 && name.bytes().all(|byte| byte.is_ascii_lowercase()))
+                    && rest.contains('=')
+            })
         });
         let found = forbidden.iter().find(|word| lower.contains(*word)).map(|word| word.trim_start_matches('<'));
         let Some(what) = found.or(handler.then_some("on…=")) else { return };
         let place = self.place(range.clone());
         self.rendered.diagnostics.push(
-            Diagnostic::warning(Code::BadValue, place, format!("code HTML refusé (`{what}`) : il est retiré de la page"))
-                .hint("écrivez du Markdown ; pour une vidéo ou une carte, mettez un lien"),
+            Diagnostic::warning(
+                Code::BadValue,
+                place,
+                format!("code HTML refusé (`{what}`) : il est retiré de la page"),
+            )
+            .hint("écrivez du Markdown ; pour une vidéo ou une carte, mettez un lien"),
         );
     }
 
@@ -627,7 +658,18 @@ impl Writer<'_, '_> {
         let seen = Arc::new(Mutex::new(BTreeSet::new()));
         let noted = Arc::clone(&seen);
         let clean = ammonia::Builder::default()
-            .add_tags(["figure", "figcaption", "picture", "source", "section", "details", "summary", "mark", "time", "abbr"])
+            .add_tags([
+                "figure",
+                "figcaption",
+                "picture",
+                "source",
+                "section",
+                "details",
+                "summary",
+                "mark",
+                "time",
+                "abbr",
+            ])
             .add_generic_attributes(["id", "class", "role", "tabindex", "aria-label", "aria-labelledby", "lang"])
             .add_tag_attributes("source", ["type", "srcset", "sizes"])
             .add_tag_attributes("img", ["srcset", "sizes", "loading", "decoding"])
@@ -653,7 +695,8 @@ impl Writer<'_, '_> {
             if resolved.as_deref() == Some(value.as_str()) {
                 continue;
             }
-            let written = |value: &str| format!(" {attribute}=\"{}\"", value.replace('&', "&amp;").replace('"', "&quot;"));
+            let written =
+                |value: &str| format!(" {attribute}=\"{}\"", value.replace('&', "&amp;").replace('"', "&quot;"));
             self.out = self.out.replace(&written(&value), &resolved.map(|to| written(&to)).unwrap_or_default());
         }
         self.rendered.diagnostics.extend(found.into_inner().unwrap_or_default());
@@ -669,7 +712,10 @@ fn raw_address<'v>(
     value: &'v str,
     found: &Mutex<Vec<Diagnostic>>,
 ) -> Option<std::borrow::Cow<'v, str>> {
-    let ours = value.starts_with('/') || value.starts_with('#') || value.starts_with("http://") || value.starts_with("https://");
+    let ours = value.starts_with('/')
+        || value.starts_with('#')
+        || value.starts_with("http://")
+        || value.starts_with("https://");
     if ours || value.starts_with("mailto:") || value.starts_with("tel:") {
         return Some(value.into());
     }
@@ -787,7 +833,8 @@ fn trim_word(word: &str) -> &str {
 
 /// What a bare address links to.
 fn bare_address(word: &str) -> Option<String> {
-    let host_of = |rest: &str| rest.split(['/', '?', '#']).next().is_some_and(|host| host.contains('.') && !host.ends_with('.'));
+    let host_of =
+        |rest: &str| rest.split(['/', '?', '#']).next().is_some_and(|host| host.contains('.') && !host.ends_with('.'));
     if let Some(rest) = word.strip_prefix("https://").or_else(|| word.strip_prefix("http://")) {
         return host_of(rest).then(|| word.to_owned());
     }
@@ -796,7 +843,8 @@ fn bare_address(word: &str) -> Option<String> {
     }
     let (local, domain) = word.split_once('@')?;
     let good = |part: &str| {
-        !part.is_empty() && part.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_' | '+'))
+        !part.is_empty()
+            && part.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_' | '+'))
     };
     (good(local) && good(domain) && domain.contains('.') && !domain.starts_with('.')).then(|| format!("mailto:{word}"))
 }

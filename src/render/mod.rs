@@ -104,8 +104,12 @@ fn verify_anchors(
             (None, false) => format!("intertitres de cette page : {}", ids.join(", ")),
         };
         diagnostics.push(
-            Diagnostic::error(Code::DeadAnchor, link.place.clone(), format!("aucun intertitre « #{} » au bout de ce lien", link.anchor))
-                .hint(hint),
+            Diagnostic::error(
+                Code::DeadAnchor,
+                link.place.clone(),
+                format!("aucun intertitre « #{} » au bout de ce lien", link.anchor),
+            )
+            .hint(hint),
         );
     }
 }

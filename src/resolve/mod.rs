@@ -25,12 +25,12 @@ pub fn site(sources: Sources, now: DateTime) -> (Site, Vec<Diagnostic>) {
     let mut public: Vec<Content> = Vec::with_capacity(contents.len());
     for mut content in contents {
         attach_siblings(&mut content, &files);
-        check_files(&content, &files, &mut diagnostics);
         match hidden(&content, &commune.catalogue, now) {
             Some(why) => {
                 targets.insert(content.path, Target::Hidden(why));
             }
             None => {
+                check_files(&content, &files, &mut diagnostics);
                 targets.insert(content.path.clone(), Target::Page(public.len()));
                 public.push(content);
             }

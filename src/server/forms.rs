@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
-use axum::http::header::{self, HeaderValue};
 use axum::http::StatusCode;
+use axum::http::header::{self, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::{SignedDuration, Timestamp, Zoned};
@@ -81,7 +81,8 @@ impl DeskContent {
             Some((content, url)) => {
                 let words = [
                     format!("« {} » ne peut pas être rempli en ligne en ce moment.", content.title),
-                    "Appelez la mairie, écrivez-lui ou venez au guichet : votre démarche sera prise de la même façon.".to_owned(),
+                    "Appelez la mairie, écrivez-lui ou venez au guichet : votre démarche sera prise de la même façon."
+                        .to_owned(),
                 ];
                 let link = ("Revenir à la démarche".to_owned(), self.pages.site_url(url));
                 let html = self.pages.message(MessageKind::Info, "Ce formulaire est fermé", &words, &[link]);
@@ -499,18 +500,26 @@ fn refused(content: &DeskContent, form: Option<(&Form, &FormLimits)>, refusal: R
 /// Too much was sent: what came before is kept in the page.
 fn too_large(content: &DeskContent, form: Option<(&Form, &FormLimits)>, received: &Received) -> Response {
     let most = form.map_or(15 << 20, |(_, limits)| limits.files_bytes);
-    let message = format!("Vos fichiers dépassent {} en tout : réduisez-les, ou apportez-les à la mairie", file_size(most));
+    let message =
+        format!("Vos fichiers dépassent {} en tout : réduisez-les, ou apportez-les à la mairie", file_size(most));
     match form.filter(|_| !received.raw.values.is_empty()) {
         Some((form, _)) => {
             let field = form.fields.iter().find(|field| matches!(field.kind, FieldKind::File { .. }));
             let input = field.map_or_else(String::new, |field| field.id.clone());
             let mut errors = vec![FieldError { input, message }];
-            errors.extend(received.errors.iter().filter(|error| error.input != errors[0].input).cloned().collect::<Vec<_>>());
+            errors.extend(
+                received.errors.iter().filter(|error| error.input != errors[0].input).cloned().collect::<Vec<_>>(),
+            );
             page(StatusCode::PAYLOAD_TOO_LARGE, content.pages.questions(form, &received.raw, &errors), "too_large")
         }
         None => {
             let back = "Revenez à la page précédente : vos réponses y sont encore.".to_owned();
-            content.message(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Envoi trop lourd", &[format!("{message}."), back])
+            content.message(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_large",
+                "Envoi trop lourd",
+                &[format!("{message}."), back],
+            )
         }
     }
 }
@@ -551,9 +560,15 @@ async fn receipt(State(desk): State<Arc<Desk>>, Path((reference, secret)): Path<
             content.message(StatusCode::NOT_FOUND, "no_receipt", "Accusé introuvable", &words)
         }
         Err(error) => {
-            tracing::error!(event = "receipt.failed", reason = AcceptError::from(error).as_str(), "a receipt cannot be read");
-            let words = ["Votre envoi est bien enregistré, mais l'accusé ne peut pas s'afficher en ce moment.".to_owned()];
-            let answer = content.message(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Revenez dans un moment", &words);
+            tracing::error!(
+                event = "receipt.failed",
+                reason = AcceptError::from(error).as_str(),
+                "a receipt cannot be read"
+            );
+            let words =
+                ["Votre envoi est bien enregistré, mais l'accusé ne peut pas s'afficher en ce moment.".to_owned()];
+            let answer =
+                content.message(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Revenez dans un moment", &words);
             later(answer, Duration::from_secs(30))
         }
     }
@@ -563,7 +578,10 @@ fn confirmation(content: &DeskContent, recorded: &Recorded, detail: &Detail) -> 
     let reference = recorded.reference.to_string();
     let Ok(kept) = serde_json::from_value::<KeptReceipt>(recorded.receipt.clone()) else {
         let words = [
-            format!("Votre envoi a été enregistré {} sous la référence {reference}.", received_at(&recorded.received_at)),
+            format!(
+                "Votre envoi a été enregistré {} sous la référence {reference}.",
+                received_at(&recorded.received_at)
+            ),
             "Vos réponses ont été effacées du guichet, comme annoncé. La mairie peut vous renseigner.".to_owned(),
         ];
         return content.message(StatusCode::GONE, "receipt_erased", "Accusé effacé", &words);
@@ -571,7 +589,8 @@ fn confirmation(content: &DeskContent, recorded: &Recorded, detail: &Detail) -> 
     let document = kept.receipt.document();
     let Some(form) = content.site.forms.get(&detail.form_id) else {
         let rows = document.rows.iter().map(|row| format!("{} : {}", row.label, row.value));
-        let words: Vec<String> = [document.lead.clone()].into_iter().chain(rows).chain(document.paragraphs.clone()).collect();
+        let words: Vec<String> =
+            [document.lead.clone()].into_iter().chain(rows).chain(document.paragraphs.clone()).collect();
         let html = content.pages.message(MessageKind::Valide, &document.title, &words, &[]);
         return page(StatusCode::OK, html, "receipt");
     };

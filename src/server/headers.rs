@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::Uri;
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 
@@ -151,7 +151,9 @@ mod tests {
         for host in ["localhost", "localhost:8080", "127.0.0.1:1", "[::1]", "[::1]:8080", "LOCALHOST:80"] {
             assert!(loopback(host), "{host}");
         }
-        for host in ["", ":80", "exemple.fr", "localhost.exemple.fr", "127.0.0.1.exemple.fr:80", "::1", "[::1].fr", "0.0.0.0"] {
+        for host in
+            ["", ":80", "exemple.fr", "localhost.exemple.fr", "127.0.0.1.exemple.fr:80", "::1", "[::1].fr", "0.0.0.0"]
+        {
             assert!(!loopback(host), "{host}");
         }
     }

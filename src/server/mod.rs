@@ -1,6 +1,8 @@
 //! HTTP, nothing but HTTP: connections, the guichet's routes, the live preview, the production server.
 
+pub mod config;
 pub mod forms;
+pub mod guichet;
 mod headers;
 mod letterbox;
 pub mod listen;

@@ -97,7 +97,8 @@ pub(super) async fn receive(
 ) -> Result<Received, Refusal> {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let media = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    let mut reading = Reading { form, others, files, limits, parts: 0, kept: Kept::default(), received: Received::default() };
+    let mut reading =
+        Reading { form, others, files, limits, parts: 0, kept: Kept::default(), received: Received::default() };
     match media.as_str() {
         "application/x-www-form-urlencoded" => reading.urlencoded(request).await?,
         "multipart/form-data" => reading.multipart(request).await?,
@@ -147,7 +148,8 @@ impl Reading<'_> {
             return Err(Refusal::TooLarge(Box::default()));
         }
         let progress = Arc::new(AtomicUsize::new(0));
-        let metered = Metered { body, progress: progress.clone(), total: 0, most: self.limits.drained_bytes, rest: false };
+        let metered =
+            Metered { body, progress: progress.clone(), total: 0, most: self.limits.drained_bytes, rest: false };
         let request = Request::from_parts(parts, Body::new(metered));
         let mut multipart = Multipart::from_request(request, &()).await.map_err(|_| Refusal::Malformed)?;
         loop {
@@ -279,7 +281,10 @@ impl Reading<'_> {
             if self.kept.removed.contains(&id) || !seen.insert(id.clone()) {
                 continue;
             }
-            let single = self.form.field(&field).is_some_and(|field| matches!(field.kind, FieldKind::File { max_count, .. } if max_count <= 1));
+            let single = self
+                .form
+                .field(&field)
+                .is_some_and(|field| matches!(field.kind, FieldKind::File { max_count, .. } if max_count <= 1));
             if single && self.received.raw.files.contains_key(&field) {
                 // A new file takes the place of the one sent before.
                 continue;
@@ -315,7 +320,8 @@ impl Reading<'_> {
             });
             if files.len() < before && !self.received.errors.iter().any(|error| error.input == *field) {
                 let most = file_size(self.limits.files_bytes);
-                let message = format!("Vos fichiers dépassent {most} en tout : réduisez-les, ou apportez-les à la mairie");
+                let message =
+                    format!("Vos fichiers dépassent {most} en tout : réduisez-les, ou apportez-les à la mairie");
                 self.received.errors.push(FieldError { input: field.clone(), message });
             }
         }
@@ -351,10 +357,12 @@ pub(super) fn trouble(error: &FileError) -> &'static str {
 }
 
 fn storage_error(error: &FileError) -> FileError {
-    FileError::Full { path: match error {
-        FileError::Full { path } | FileError::Io { path, .. } => path.clone(),
-        _ => std::path::PathBuf::new(),
-    } }
+    FileError::Full {
+        path: match error {
+            FileError::Full { path } | FileError::Io { path, .. } => path.clone(),
+            _ => std::path::PathBuf::new(),
+        },
+    }
 }
 
 /// The parts of a form come from the browser in chunks; each one shows that the encoding makes sense.
@@ -425,7 +433,9 @@ pub(super) async fn blocking<T: Send + 'static>(
 ) -> Result<T, FileError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,
-        Err(_) => Err(FileError::Io { path: std::path::PathBuf::new(), source: std::io::ErrorKind::Interrupted.into() }),
+        Err(_) => {
+            Err(FileError::Io { path: std::path::PathBuf::new(), source: std::io::ErrorKind::Interrupted.into() })
+        }
     }
 }
 
@@ -501,7 +511,8 @@ fn plus_decoded(bytes: &[u8]) -> Vec<u8> {
 
 /// Text of at most `most` bytes; what is cut is far beyond what any question takes, so that validation tells it.
 fn bounded(bytes: Vec<u8>, most: usize) -> String {
-    let mut text = String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    let mut text =
+        String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
     if text.len() > most {
         let end = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         text.truncate(end);

@@ -45,7 +45,8 @@ pub async fn answer(output: &Output, request: Request) -> Response {
 pub fn folder(folder: &Path) -> Router {
     let missing = ServeFile::new(folder.join(NOT_FOUND)).precompressed_br().precompressed_gzip();
     let missing = tower_http::set_status::SetStatus::new(missing, StatusCode::NOT_FOUND);
-    let files = ServeDir::new(folder).precompressed_br().precompressed_gzip().call_fallback_on_method_not_allowed(false);
+    let files =
+        ServeDir::new(folder).precompressed_br().precompressed_gzip().call_fallback_on_method_not_allowed(false);
     let files = files.fallback(missing);
     Router::new().fallback_service(files).layer(axum::middleware::from_fn(
         async |request: Request, next: axum::middleware::Next| {

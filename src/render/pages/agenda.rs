@@ -7,7 +7,9 @@ use super::{Drawn, EVENTS_PER_PAGE, Edition, crumb, page_count, pagination};
 use crate::model::content::{Content, Event, Kind, Moment};
 use crate::model::site::{ContentId, Target};
 use crate::render::parts;
-use crate::render::view::{AgendaMonth, AgendaView, ContactView, EventCard, EventView, FeedView, FilterView, PlaceView};
+use crate::render::view::{
+    AgendaMonth, AgendaView, ContactView, EventCard, EventView, FeedView, FilterView, PlaceView,
+};
 use crate::text::dates;
 use crate::text::slug::slug;
 use crate::text::typography::french;

@@ -65,7 +65,13 @@ impl<'s> Edition<'s> {
         way
     }
 
-    pub(super) fn free_page(&self, id: ContentId, content: &'s Content, url: &'s str, drawn: &mut Drawn) -> FreePageView<'s> {
+    pub(super) fn free_page(
+        &self,
+        id: ContentId,
+        content: &'s Content,
+        url: &'s str,
+        drawn: &mut Drawn,
+    ) -> FreePageView<'s> {
         let section = self.section_of(content);
         let siblings: Vec<Link<'s>> = section.map_or_else(Vec::new, |section| {
             let above = url.trim_end_matches('/').rsplit_once('/').map_or("/", |(above, _)| above);
@@ -87,7 +93,13 @@ impl<'s> Edition<'s> {
     }
 
     /// Index of a section or of a folder below it.
-    pub(super) fn section(&self, _id: ContentId, content: &'s Content, url: &'s str, drawn: &mut Drawn) -> SectionView<'s> {
+    pub(super) fn section(
+        &self,
+        _id: ContentId,
+        content: &'s Content,
+        url: &'s str,
+        drawn: &mut Drawn,
+    ) -> SectionView<'s> {
         let section = self.section_of(content);
         let pages = section.map_or(&[][..], |section| section.pages.as_slice());
         let is_top = section.is_some_and(|section| section.url == url);
@@ -192,16 +204,20 @@ impl<'s> Edition<'s> {
         page.noindex = true;
         page.breadcrumb = Vec::new();
         let mut links = vec![parts::link("Accueil", "/")];
-        links.extend(self.site.sections.iter().map(|section| parts::link(french(&section.title), section.url.as_str())));
+        links
+            .extend(self.site.sections.iter().map(|section| parts::link(french(&section.title), section.url.as_str())));
         links.extend([parts::link("Démarches", "/demarches/"), parts::link("Plan du site", "/plan-du-site/")]);
         NotFoundView { page, links }
     }
 
     pub(super) fn redirect(&self, old: &str) -> RedirectView<'s> {
         let new = self.site.redirects.get(old).map_or("/", String::as_str);
-        let title = self.site.urls.iter().position(|url| url == new).map_or("nouvelle adresse".into(), |id| {
-            french(&self.site.contents[id].title)
-        });
+        let title = self
+            .site
+            .urls
+            .iter()
+            .position(|url| url == new)
+            .map_or("nouvelle adresse".into(), |id| french(&self.site.contents[id].title));
         let mut page = self.page_view("Cette page a changé d’adresse", new, None, Vec::new());
         page.noindex = true;
         page.breadcrumb = Vec::new();

@@ -26,8 +26,8 @@ use super::markdown::{self, AnchorLink, Rendered};
 use super::parts;
 use super::theme::{Frame, Theme};
 use super::view::{
-    ChromeView, ContentView, Crumb, DocumentView, FeedView, ImageView, PageNumber, PageView, PaginationView, SourceView, Text,
-    TocEntry, View,
+    ChromeView, ContentView, Crumb, DocumentView, FeedView, ImageView, PageNumber, PageView, PaginationView,
+    SourceView, Text, TocEntry, View,
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::content::{Body, Content, DocumentRef, ImageRef, Kind, Layer, Moment};
@@ -364,9 +364,7 @@ impl<'s> Edition<'s> {
             return markdown::render(&self.links, path, body, level);
         }
         match self.theme.variables(&body.markdown, &self.values, path, body.first_line) {
-            Ok(markdown) => {
-                markdown::render(&self.links, path, &Body { markdown, first_line: body.first_line }, level)
-            }
+            Ok(markdown) => markdown::render(&self.links, path, &Body { markdown, first_line: body.first_line }, level),
             Err(error) => Rendered { diagnostics: vec![error], ..Rendered::default() },
         }
     }
@@ -378,7 +376,11 @@ impl<'s> Edition<'s> {
     }
 
     /// A picture named in a front matter; a missing one was told when the site was resolved.
-    pub(super) fn image(&self, image: Option<&'s ImageRef>, diagnostics: &mut Vec<Diagnostic>) -> Option<ImageView<'s>> {
+    pub(super) fn image(
+        &self,
+        image: Option<&'s ImageRef>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<ImageView<'s>> {
         let image = image?;
         let view = self.links.media.image(&image.path, &image.alt, image.credit.as_deref());
         view.map_err(|broken| tell(broken, &image.place, diagnostics)).ok()
@@ -389,7 +391,11 @@ impl<'s> Edition<'s> {
     }
 
     /// A document named in a front matter; a missing one was told when the site was resolved.
-    pub(super) fn document(&self, document: &'s DocumentRef, diagnostics: &mut Vec<Diagnostic>) -> Option<DocumentView<'s>> {
+    pub(super) fn document(
+        &self,
+        document: &'s DocumentRef,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<DocumentView<'s>> {
         let view = self.links.media.document(&document.path, document.title.as_deref());
         view.map_err(|broken| tell(broken, &document.place, diagnostics)).ok()
     }
@@ -454,7 +460,8 @@ fn toc(rendered: &Rendered, level: u8) -> Vec<TocEntry<'static>> {
         return Vec::new();
     }
     let kept = rendered.headings.iter().filter(|(heading, ..)| *heading <= level + 1);
-    kept.map(|(heading, id, title)| TocEntry { level: *heading, id: id.clone().into(), title: title.clone().into() }).collect()
+    kept.map(|(heading, id, title)| TocEntry { level: *heading, id: id.clone().into(), title: title.clone().into() })
+        .collect()
 }
 
 /// Pages that a list takes; an empty list takes one, which says so.
@@ -463,7 +470,12 @@ fn page_count(items: usize, per_page: usize) -> usize {
 }
 
 /// Numbers of the pages of a list; `None` when there is only one.
-fn pagination<'a>(label: &'a str, current: usize, total: usize, url: impl Fn(usize) -> String) -> Option<PaginationView<'a>> {
+fn pagination<'a>(
+    label: &'a str,
+    current: usize,
+    total: usize,
+    url: impl Fn(usize) -> String,
+) -> Option<PaginationView<'a>> {
     if total < 2 {
         return None;
     }

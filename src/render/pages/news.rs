@@ -36,7 +36,11 @@ impl<'s> Edition<'s> {
     }
 
     pub(super) fn news_feed(&self) -> FeedView<'s> {
-        self.feed(format!("Actualités {}", self.site.commune.names.forme_de), "/actualites/atom.xml", "application/atom+xml")
+        self.feed(
+            format!("Actualités {}", self.site.commune.names.forme_de),
+            "/actualites/atom.xml",
+            "application/atom+xml",
+        )
     }
 
     pub(super) fn news_list(&self, category: Option<&'s str>, number: usize, url: &str) -> NewsListView<'s> {

@@ -6,19 +6,19 @@ use serde::Serialize;
 use tera::Context;
 
 use super::Edition;
+use super::alerts;
 use super::directory::Shelf;
 use crate::diagnostic::Diagnostic;
 use crate::model::commune::Commune;
 use crate::model::content::Kind;
 use crate::model::form::FieldKind;
 use crate::model::site::{ContentId, Site};
+use crate::render::Options;
 use crate::render::hours;
 use crate::render::parts;
 use crate::render::view::{
     CommuneView, EmergencyView, FeedView, ImageView, Link, MairieView, MenuSection, PreviewView, SiteView, Text,
 };
-use super::alerts;
-use crate::render::Options;
 use crate::text::numbers::plural;
 use crate::text::typography::french;
 
@@ -90,7 +90,8 @@ impl<'s> Edition<'s> {
         let commune = &site.commune;
         let at = |url: &str| -> Text<'s> { format!("{prefix}{url}").into() };
         let blazon = self.blazon(prefix, diagnostics);
-        let icon = blazon.as_ref().filter(|image| image.src.ends_with(".svg")).map(|image| image.src.clone().into_owned());
+        let icon =
+            blazon.as_ref().filter(|image| image.src.ends_with(".svg")).map(|image| image.src.clone().into_owned());
         SiteView {
             commune: commune_view(commune),
             mairie: self.mairie_view(prefix),

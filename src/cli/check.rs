@@ -1,0 +1,73 @@
+//! `mulot check`.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::report::{self, Format};
+use super::{Exit, FolderArgs, day_note, generator, missing_folder, picture_cache};
+use crate::diagnostic::{self, Diagnostic};
+use crate::pipeline::{self, Base, BuildRequest};
+
+#[derive(Debug, Args)]
+#[command(help_template = super::usage::TEMPLATE)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    folder: FolderArgs,
+    /// Forme du rapport : texte ou json
+    #[arg(
+        long = "format",
+        value_name = "FORMAT",
+        default_value = "texte",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    format: Format,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    conforme: bool,
+    resume: String,
+    diagnostics: &'a [Diagnostic],
+}
+
+pub(super) fn run(args: &CheckArgs) -> Exit {
+    let folder = &args.folder.folder;
+    if let Some(exit) = missing_folder(folder) {
+        return exit;
+    }
+    let pictures = picture_cache();
+    let built = pipeline::build(&BuildRequest {
+        folder,
+        base: &Base::embedded(),
+        pictures: &pictures,
+        now: args.folder.now(),
+        options: crate::render::Options { preview: None, generator: generator() },
+    });
+    let diagnostics = pipeline::checked(&built);
+    let wrong = diagnostic::has_errors(&diagnostics);
+    let summary = report::summary(&diagnostics);
+    match args.format {
+        Format::Json => {
+            let told = Report { conforme: diagnostics.is_empty(), resume: summary, diagnostics: &diagnostics };
+            report::give(serde_json::to_string_pretty(&told).unwrap_or_default());
+        }
+        Format::Text => {
+            let drawn = report::text(&diagnostics, folder, report::colour());
+            if !drawn.is_empty() {
+                report::say(drawn.trim_end());
+                report::say("");
+            }
+            let name =
+                built.site.as_ref().map_or_else(|| folder.display().to_string(), |site| site.commune.names.nom.clone());
+            report::say(match (diagnostics.is_empty(), wrong) {
+                (true, _) => format!("{name}{} : rien à signaler", day_note(&args.folder)),
+                (false, true) => {
+                    format!("{name}{} : {summary} ; le site ne peut pas être construit ainsi", day_note(&args.folder))
+                }
+                (false, false) => format!("{name}{} : {summary} ; le site peut être construit", day_note(&args.folder)),
+            });
+        }
+    }
+    if wrong { Exit::Fault } else { Exit::Done }
+}

@@ -1,0 +1,156 @@
+//! Understands the order, calls one function, reports in French.
+
+mod build;
+mod check;
+mod demandes;
+mod faults;
+mod guichet;
+mod new;
+mod report;
+mod serve;
+mod telemetry;
+mod usage;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::pictures::PictureCache;
+use crate::text::dates::short_date;
+
+/// How the program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done.
+    Done,
+    /// 1: the content or the order is at fault.
+    Fault,
+    /// 2: the machine is at fault.
+    Machine,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::Fault => 1,
+            Exit::Machine => 2,
+        })
+    }
+}
+
+/// Le site et le guichet d'une commune rurale.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mulot",
+    version,
+    disable_help_flag = true,
+    disable_help_subcommand = true,
+    disable_version_flag = true,
+    subcommand_help_heading = "Commandes",
+    next_help_heading = "Options",
+    help_template = usage::TEMPLATE,
+    subcommand_value_name = "COMMANDE",
+    after_help = "Pour l'aide d'une commande : mulot COMMANDE --aide"
+)]
+struct Cli {
+    /// Affiche cette aide
+    #[arg(short = 'h', long = "aide", alias = "help", action = ArgAction::Help, global = true)]
+    help: Option<bool>,
+    /// Affiche la version
+    #[arg(short = 'V', long = "version", action = ArgAction::Version)]
+    version: Option<bool>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Crée le dossier d'une commune, prérempli depuis la liste officielle
+    New(new::NewArgs),
+    /// Construit le site
+    Build(build::BuildArgs),
+    /// Montre le site pendant que vous écrivez, avec de vrais formulaires
+    Serve(serve::ServeArgs),
+    /// Vérifie le contenu, la loi et l'accessibilité, sans rien écrire
+    Check(check::CheckArgs),
+    /// Ouvre le guichet : reçoit les demandes des habitants et les porte à la mairie
+    Guichet(guichet::GuichetArgs),
+    /// Montre les demandes reçues, ce qui attend et ce qui est bloqué
+    Demandes(demandes::DemandesArgs),
+}
+
+/// What every command on a commune's folder takes.
+#[derive(Debug, Args)]
+struct FolderArgs {
+    /// Dossier de la commune (le dossier courant s'il n'est pas donné)
+    #[arg(value_name = "DOSSIER", default_value = ".", hide_default_value = true)]
+    folder: PathBuf,
+    /// Fait comme si l'on était ce jour-là, à midi (AAAA-MM-JJ)
+    #[arg(long = "date", value_name = "DATE")]
+    date: Option<jiff::civil::Date>,
+}
+
+impl FolderArgs {
+    /// The instant to build for.
+    fn now(&self) -> jiff::Timestamp {
+        let noon = |date: jiff::civil::Date| date.at(12, 0, 0, 0).in_tz("Europe/Paris").map(|zoned| zoned.timestamp());
+        self.date.and_then(|date| noon(date).ok()).unwrap_or_else(jiff::Timestamp::now)
+    }
+}
+
+/// Runs an order: arguments as the system gives them, the program's name first.
+pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage::explain(&error),
+    };
+    match cli.command {
+        Command::New(args) => new::run(&args),
+        Command::Build(args) => build::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Guichet(args) => guichet::run(&args),
+        Command::Demandes(args) => demandes::run(&args),
+    }
+}
+
+/// Folder of the pictures' cache: the user's, never the author's.
+fn picture_cache() -> PictureCache {
+    PictureCache::new(cache_dir().map(|dir| dir.join("images")))
+}
+
+/// `$XDG_CACHE_HOME/mulot`, or `~/.cache/mulot`; `None` when neither is known.
+fn cache_dir() -> Option<PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME").filter(|dir| Path::new(dir).is_absolute()).map(PathBuf::from);
+    base.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"))).map(|base| base.join("mulot"))
+}
+
+/// Where servers run.
+fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        report::say(format!("erreur : la machine ne peut pas démarrer le serveur ({error})"));
+        Exit::Machine
+    })
+}
+
+/// What pages say of the program.
+fn generator() -> String {
+    format!("Mulot {}", env!("CARGO_PKG_VERSION"))
+}
+
+/// A folder that is not there is an order at fault, told before anything else.
+fn missing_folder(folder: &Path) -> Option<Exit> {
+    if folder.is_dir() {
+        return None;
+    }
+    report::say(format!("erreur : le dossier « {} » n'existe pas", folder.display()));
+    report::say("aide : vérifiez le chemin, ou créez une commune : mulot new DOSSIER --insee 01299");
+    Some(Exit::Fault)
+}
+
+/// « Site du 21 novembre 2026 », when another day than today was asked for.
+fn day_note(args: &FolderArgs) -> String {
+    args.date.map(|date| format!(" (comme au {})", short_date(date))).unwrap_or_default()
+}

@@ -1,0 +1,116 @@
+//! The only place that draws diagnostics for a terminal, or gives them as JSON.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::embedded;
+use crate::text::numbers::plural;
+
+/// How a report is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[value(name = "texte")]
+    Text,
+    /// For tools.
+    #[value(name = "json")]
+    Json,
+}
+
+/// Draws diagnostics with the lines they are about.
+///
+/// Shape: one block a diagnostic (`erreur[M0302]: …`, place, excerpt, `aide: …`), readable without colour.
+pub fn text(diagnostics: &[Diagnostic], folder: &Path, colour: bool) -> String {
+    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let mut drawn = String::new();
+    for diagnostic in diagnostics {
+        drawn.push_str(&block(diagnostic, folder, &renderer));
+        drawn.push_str("\n\n");
+    }
+    drawn
+}
+
+fn block(diagnostic: &Diagnostic, folder: &Path, renderer: &Renderer) -> String {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+        Severity::Blank => Level::NOTE,
+    };
+    let level = level.with_name(diagnostic.severity.label());
+    let title = level.primary_title(&diagnostic.message).id(diagnostic.code.as_str());
+    let source = source_of(&diagnostic.place.file, folder);
+    let place = &diagnostic.place;
+    let path = place.file.clone();
+    let mut group = Group::with_title(title);
+    let text = source.unwrap_or_default();
+    match byte_range(&text, place.line, place.column, place.length) {
+        Some(range) => {
+            group = group.element(Snippet::source(&text).path(path).annotation(AnnotationKind::Primary.span(range)));
+        }
+        None => group = group.element(annotate_snippets::Origin::path(path)),
+    }
+    if let Some(hint) = &diagnostic.hint {
+        group = group.element(Level::HELP.with_name("aide").message(hint));
+    }
+    renderer.render(&[group])
+}
+
+/// The file a diagnostic is about: the commune's, or the catalogue's.
+fn source_of(file: &str, folder: &Path) -> Option<String> {
+    let bytes = std::fs::read(folder.join(file))
+        .ok()
+        .or_else(|| embedded::catalogue().find(|(path, _)| path == file).map(|(_, bytes)| bytes.into_owned()))?;
+    let text = String::from_utf8(bytes).ok()?;
+    Some(text.trim_start_matches('\u{feff}').replace("\r\n", "\n"))
+}
+
+fn byte_range(text: &str, line: u32, column: u32, length: u32) -> Option<std::ops::Range<usize>> {
+    if line == 0 {
+        return None;
+    }
+    let mut start = 0;
+    let mut lines = text.split_inclusive('\n');
+    for _ in 1..line {
+        start += lines.next()?.len();
+    }
+    let written = lines.next()?.trim_end_matches('\n');
+    if column == 0 {
+        return Some(start..start + written.len());
+    }
+    let offset = |count: u32| written.char_indices().nth(count as usize).map_or(written.len(), |(at, _)| at);
+    let from = offset(column - 1);
+    let until = offset(column - 1 + length).max(from);
+    Some(start + from..start + until)
+}
+
+/// « 2 erreurs, 1 avertissement, 3 points à compléter »; empty when there is nothing to say.
+pub fn summary(diagnostics: &[Diagnostic]) -> String {
+    let count = |severity| diagnostics.iter().filter(|told| told.severity == severity).count() as u64;
+    let parts = [
+        (count(Severity::Error), "erreur", "erreurs"),
+        (count(Severity::Warning), "avertissement", "avertissements"),
+        (count(Severity::Blank), "point à compléter", "points à compléter"),
+    ];
+    let told: Vec<String> =
+        parts.iter().filter(|(count, ..)| *count > 0).map(|(count, one, many)| plural(*count, one, many)).collect();
+    told.join(", ")
+}
+
+/// Whether standard error shows colours.
+pub fn colour() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// Says one line to people, on standard error.
+pub fn say(line: impl AsRef<str>) {
+    // A closed terminal is no reason to stop.
+    let _ = writeln!(std::io::stderr(), "{}", line.as_ref());
+}
+
+/// Gives data, on standard output.
+pub fn give(data: impl AsRef<str>) {
+    let _ = writeln!(std::io::stdout(), "{}", data.as_ref());
+}

@@ -1,0 +1,114 @@
+//! The build on one screen: the stages called in order.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::civil::DateTime;
+
+use crate::diagnostic::{self, Diagnostic};
+use crate::load::{self, Layers};
+use crate::model::output::{Output, Pictures};
+use crate::model::site::Site;
+use crate::render::{self, Theme};
+use crate::write::{self, WriteError, Written};
+use crate::{check, resolve};
+
+/// What the binary carries: the layers below every commune.
+pub struct Base {
+    /// Files of the catalogue.
+    pub catalogue: load::Embedded,
+    /// Files of the built-in theme.
+    pub theme: BTreeMap<String, Cow<'static, [u8]>>,
+}
+
+impl Base {
+    /// Those embedded in this binary.
+    pub fn embedded() -> Self {
+        let own = |files: &mut dyn Iterator<Item = crate::embedded::EmbeddedFile>| {
+            files.map(|(path, bytes)| (path.into_owned(), bytes)).collect()
+        };
+        Base { catalogue: own(&mut crate::embedded::catalogue()), theme: own(&mut crate::embedded::theme()) }
+    }
+}
+
+/// What a build is asked.
+pub struct BuildRequest<'a> {
+    /// The commune's folder.
+    pub folder: &'a Path,
+    /// The layers below it.
+    pub base: &'a Base,
+    /// Where pictures are made ready.
+    pub pictures: &'a dyn Pictures,
+    /// Instant the site is built for.
+    pub now: jiff::Timestamp,
+    /// What pages say of the program, and of the preview if there is one.
+    pub options: render::Options,
+}
+
+/// What a build yields before a byte is written.
+pub struct Built {
+    /// The site, when there is a usable `commune.toml`.
+    pub site: Option<Site>,
+    /// Its theme, when it compiles.
+    pub theme: Option<Theme>,
+    /// Every file; incomplete when an error stands.
+    pub output: Output,
+    /// All there is to say, sorted.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Built {
+    /// Whether the output may be shown or written.
+    pub fn is_good(&self) -> bool {
+        self.site.is_some() && self.theme.is_some() && !diagnostic::has_errors(&self.diagnostics)
+    }
+}
+
+/// Builds a commune's site in memory.
+pub fn build(request: &BuildRequest<'_>) -> Built {
+    let mut built = Built { site: None, theme: None, output: Output::default(), diagnostics: Vec::new() };
+    let (sources, told) = load::sources(&Layers::of(request.folder, &request.base.catalogue));
+    built.diagnostics = told;
+    if let Some(mut sources) = sources {
+        let overrides = std::mem::take(&mut sources.theme);
+        let now = local(request.now, &sources.commune.fuseau);
+        let (theme, told) = Theme::new(&request.base.theme, &overrides, &sources.commune.identite);
+        built.diagnostics.extend(told);
+        let (site, told) = resolve::site(sources, now);
+        built.diagnostics.extend(told);
+        built.diagnostics.extend(check::site(&site));
+        if let Some(theme) = &theme {
+            let (output, told) = render::output(&site, theme, request.pictures, &request.options);
+            built.output = output;
+            built.diagnostics.extend(told);
+        }
+        (built.site, built.theme) = (Some(site), theme);
+    }
+    diagnostic::sort(&mut built.diagnostics);
+    built
+}
+
+/// Judges every page of a built site, as `mulot check` does; gives all there is to say, sorted.
+pub fn checked(built: &Built) -> Vec<Diagnostic> {
+    let mut diagnostics = built.diagnostics.clone();
+    if let Some(site) = built.site.as_ref().filter(|_| built.is_good()) {
+        diagnostics.extend(check::output(site, &built.output));
+    }
+    diagnostic::sort(&mut diagnostics);
+    diagnostics
+}
+
+/// Puts a good build on disk.
+///
+/// # Errors
+/// [`WriteError`]; what stood there is untouched.
+pub fn publish(built: &Built, dest: &Path, folder: &Path) -> Result<Written, WriteError> {
+    write::output(&built.output, dest, folder)
+}
+
+/// Local date and hour of an instant in a commune's zone; unknown zones were told by `load`, Paris then stands in.
+pub fn local(now: jiff::Timestamp, zone: &str) -> DateTime {
+    let zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
+    now.to_zoned(zone).datetime()
+}

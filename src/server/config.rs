@@ -1,0 +1,383 @@
+//! `guichet.toml`: what the production server is told, in French, every mistake with its line.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use super::listen::{Limits, ListenAddress};
+use super::rate::RateLimits;
+use super::receive::FormLimits;
+use crate::diagnostic::{Code, Diagnostic, Place, has_errors};
+use crate::intake::mailer::{Credentials, Deadlines, Security, SmtpConfig, Transport};
+use crate::load::toml_reader::{Reader, Source, parse};
+
+/// Variable that may hold the password of the mail account.
+pub const PASSWORD_VARIABLE: &str = "MULOT_SMTP_MOT_DE_PASSE";
+
+/// Settings of the guichet of one commune.
+///
+/// Shape: see `docs/guichet.md`. Relative paths are taken from the folder of the file.
+#[derive(Debug, Clone)]
+pub struct GuichetConfig {
+    /// The commune's folder.
+    pub folder: PathBuf,
+    /// Where requests are kept.
+    pub data: PathBuf,
+    /// Where to listen.
+    pub listen: ListenAddress,
+    /// Folder of the site to serve as well.
+    pub site: Option<PathBuf>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<IpAddr>,
+    /// Seconds browsers are told to come back by https only.
+    pub hsts_seconds: u64,
+    /// Where mails go.
+    pub transport: Transport,
+    /// How long strangers may hold.
+    pub limits: Limits,
+    /// How much a form may send.
+    pub form_limits: FormLimits,
+    /// How often.
+    pub rates: RateLimits,
+}
+
+impl GuichetConfig {
+    /// Reads a file; `password` is that of the mail account when it does not come from a file.
+    ///
+    /// # Errors
+    /// Every mistake, with its line.
+    pub fn read(path: &Path, password: Option<String>) -> Result<Self, Vec<Diagnostic>> {
+        let name =
+            path.file_name().map_or_else(|| "guichet.toml".to_owned(), |name| name.to_string_lossy().into_owned());
+        let unreadable = |cause: String| {
+            let told = Diagnostic::error(Code::Unreadable, Place::file(path.display().to_string()), cause);
+            vec![told.hint("indiquez le fichier de configuration : mulot guichet chemin/vers/guichet.toml")]
+        };
+        let bytes = crate::fs::read(path)
+            .map_err(|error| unreadable(format!("ce fichier ne peut pas être lu ({})", error.source)))?;
+        let text = String::from_utf8(bytes).map_err(|_| unreadable("ce fichier n'est pas en UTF-8".to_owned()))?;
+        let base = path.parent().unwrap_or(Path::new("."));
+        Self::parse(&name, &text, base, password)
+    }
+
+    /// Reads a text; `base` is the folder relative paths are taken from.
+    ///
+    /// # Errors
+    /// Every mistake, with its line.
+    pub fn parse(file: &str, text: &str, base: &Path, password: Option<String>) -> Result<Self, Vec<Diagnostic>> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut diagnostics = Vec::new();
+        let source = Source { file, text, first_line: 1 };
+        let table = parse(source, &mut diagnostics);
+        let mut reader = Reader::new(source, &table);
+        let config = config(&mut reader, base, password, &mut diagnostics);
+        reader.finish(&mut diagnostics);
+        match config {
+            Some(config) if !has_errors(&diagnostics) => Ok(config),
+            _ => {
+                crate::diagnostic::sort(&mut diagnostics);
+                Err(diagnostics)
+            }
+        }
+    }
+}
+
+fn config(
+    reader: &mut Reader<'_, '_>,
+    base: &Path,
+    password: Option<String>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<GuichetConfig> {
+    let folder = path(reader, "dossier", base, diagnostics)
+        .or_else(|| missing(reader, "dossier", "le dossier de la commune", diagnostics));
+    let data = path(reader, "donnees", base, diagnostics)
+        .or_else(|| missing(reader, "donnees", "le dossier où les demandes sont gardées", diagnostics));
+    let listen = listen(reader, base, diagnostics);
+    let site = path(reader, "site", base, diagnostics);
+    let proxies = proxies(reader, diagnostics);
+    let hsts = reader.integer("hsts_jours", 0..=3650, diagnostics).unwrap_or(7);
+    let transport = match reader.table("courriel", diagnostics) {
+        Some(mut mail) => {
+            let transport = transport(&mut mail, base, password, diagnostics);
+            mail.finish(diagnostics);
+            transport
+        }
+        None if reader.has("courriel") => None,
+        None => {
+            diagnostics.push(
+                Diagnostic::error(Code::MissingKey, reader.table_place(), "la table [courriel] manque").hint(
+                    "ajoutez [courriel] avec transport = \"smtp\" et serveur, ou transport = \"dossier\" et dossier",
+                ),
+            );
+            None
+        }
+    };
+    let (mut limits, mut form_limits, mut rates) = (Limits::default(), FormLimits::default(), RateLimits::default());
+    if let Some(mut table) = reader.table("limites", diagnostics) {
+        set_limits(&mut table, &mut limits, &mut form_limits, &mut rates, diagnostics);
+        table.finish(diagnostics);
+    }
+    Some(GuichetConfig {
+        folder: folder?,
+        data: data?,
+        listen: listen?,
+        site,
+        proxies,
+        hsts_seconds: u64::try_from(hsts).unwrap_or(0) * 86_400,
+        transport: transport?,
+        limits,
+        form_limits,
+        rates,
+    })
+}
+
+fn path(
+    reader: &mut Reader<'_, '_>,
+    key: &'static str,
+    base: &Path,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<PathBuf> {
+    reader.text(key, diagnostics).map(|path| base.join(path))
+}
+
+/// Tells a key that must be there, unless something of the wrong kind was told already.
+fn missing<T>(reader: &Reader<'_, '_>, key: &str, what: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<T> {
+    let place = reader.place(key);
+    if !reader.has(key) || !diagnostics.iter().any(|told| told.place == place) {
+        let state = if reader.has(key) { "est vide" } else { "manque" };
+        diagnostics.push(
+            Diagnostic::error(Code::MissingKey, place, format!("la clé « {key} » {state}"))
+                .hint(format!("écrivez {key} = \"…\" : {what} (voir docs/guichet.md)")),
+        );
+    }
+    None
+}
+
+fn listen(reader: &mut Reader<'_, '_>, base: &Path, diagnostics: &mut Vec<Diagnostic>) -> Option<ListenAddress> {
+    let Some(text) = reader.text("ecoute", diagnostics) else {
+        // Behind a proxy of the same machine, as the guide has it.
+        return (!reader.has("ecoute")).then(|| ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080))));
+    };
+    if let Ok(address) = text.parse() {
+        return Some(ListenAddress::Tcp(address));
+    }
+    if let Some(path) = text.strip_prefix("unix:").or_else(|| text.contains('/').then_some(text.as_str())) {
+        return Some(ListenAddress::Unix(base.join(path)));
+    }
+    diagnostics.push(
+        Diagnostic::error(
+            Code::BadValue,
+            reader.place("ecoute"),
+            format!("« {text} » n'est pas une adresse où écouter"),
+        )
+        .hint("écrivez ecoute = \"127.0.0.1:8080\", ou le chemin d'une socket : ecoute = \"/run/mulot/guichet.sock\""),
+    );
+    None
+}
+
+fn proxies(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<IpAddr> {
+    let texts = reader.texts("proxy", diagnostics);
+    let mut proxies = Vec::with_capacity(texts.len());
+    for text in texts {
+        match text.parse::<IpAddr>() {
+            Ok(address) => proxies.push(address.to_canonical()),
+            Err(_) => diagnostics.push(
+                Diagnostic::error(
+                    Code::BadValue,
+                    reader.place("proxy"),
+                    format!("« {text} » n'est pas une adresse IP"),
+                )
+                .hint("écrivez l'adresse du serveur mandataire, par exemple proxy = [\"127.0.0.1\"]"),
+            ),
+        }
+    }
+    proxies
+}
+
+fn transport(
+    mail: &mut Reader<'_, '_>,
+    base: &Path,
+    password: Option<String>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Transport> {
+    let is_smtp = mail.word("transport", &[("smtp", true), ("dossier", false)], diagnostics);
+    let folder = path(mail, "dossier", base, diagnostics);
+    let smtp = smtp(mail, base, password, is_smtp.unwrap_or(false), diagnostics);
+    match is_smtp {
+        Some(true) => smtp.map(Transport::Smtp),
+        Some(false) => match folder {
+            Some(folder) => Some(Transport::Folder(folder)),
+            None => missing(mail, "dossier", "le dossier où les messages sont posés", diagnostics),
+        },
+        None if mail.has("transport") => None,
+        None => missing(mail, "transport", "\"smtp\" ou \"dossier\"", diagnostics),
+    }
+}
+
+fn smtp(
+    mail: &mut Reader<'_, '_>,
+    base: &Path,
+    password: Option<String>,
+    wanted: bool,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<SmtpConfig> {
+    let host = mail.text("serveur", diagnostics);
+    let words = [("starttls", Security::StartTls), ("tls", Security::Tls), ("aucun", Security::None)];
+    let security = mail.word("chiffrement", &words, diagnostics).unwrap_or(Security::StartTls);
+    let usual = match security {
+        Security::StartTls => 587,
+        Security::Tls => 465,
+        Security::None => 25,
+    };
+    let port = mail.integer("port", 1..=65_535, diagnostics).and_then(|port| u16::try_from(port).ok()).unwrap_or(usual);
+    let user = mail.text("identifiant", diagnostics);
+    let password_file = path(mail, "mot_de_passe_fichier", base, diagnostics);
+    let ca_file = path(mail, "autorite", base, diagnostics);
+    let hello = mail.text("nom", diagnostics);
+    if !wanted {
+        return None;
+    }
+    let host = match host {
+        Some(host) => host,
+        None => {
+            return missing(mail, "serveur", "le serveur de messagerie, par exemple \"smtp.exemple.fr\"", diagnostics);
+        }
+    };
+    let credentials = match user {
+        Some(user) => {
+            Some(Credentials { user, password: secret(mail, password_file.as_deref(), password, diagnostics)? })
+        }
+        None => None,
+    };
+    if security == Security::None && credentials.is_some() {
+        diagnostics.push(
+            Diagnostic::error(Code::BadValue, mail.place("chiffrement"), "le mot de passe partirait en clair")
+                .hint("écrivez chiffrement = \"starttls\" ou \"tls\", ou retirez identifiant"),
+        );
+    }
+    Some(SmtpConfig { host, port, security, credentials, ca_file, hello, deadlines: Deadlines::default() })
+}
+
+/// The password: a file's first line, or the variable.
+fn secret(
+    mail: &Reader<'_, '_>,
+    file: Option<&Path>,
+    password: Option<String>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<String> {
+    let found = match file {
+        Some(file) => match crate::fs::read(file) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).lines().next().map(str::to_owned),
+            Err(error) => {
+                diagnostics.push(
+                    Diagnostic::error(
+                        Code::Unreadable,
+                        mail.place("mot_de_passe_fichier"),
+                        format!("le fichier du mot de passe ne peut pas être lu ({})", error.source),
+                    )
+                    .hint("vérifiez le chemin et les droits : le compte du guichet doit pouvoir le lire"),
+                );
+                return None;
+            }
+        },
+        None => password,
+    };
+    let found = found.filter(|password| !password.is_empty());
+    if found.is_none() {
+        diagnostics.push(
+            Diagnostic::error(Code::MissingKey, mail.place("identifiant"), "le mot de passe de cet identifiant manque")
+                .hint(format!(
+                    "écrivez mot_de_passe_fichier = \"…\", ou donnez-le dans la variable {PASSWORD_VARIABLE}"
+                )),
+        );
+    }
+    found
+}
+
+fn set_limits(
+    table: &mut Reader<'_, '_>,
+    limits: &mut Limits,
+    form_limits: &mut FormLimits,
+    rates: &mut RateLimits,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let mut number = |key, range| table.integer(key, range, diagnostics).and_then(|number| u32::try_from(number).ok());
+    if let Some(number) = number("connexions", 16..=65_000) {
+        limits.connections = number as usize;
+    }
+    if let Some(number) = number("connexions_par_adresse", 1..=65_000) {
+        limits.connections_per_address = number as usize;
+    }
+    if let Some(number) = number("fichiers_mo", 1..=25) {
+        form_limits.files_bytes = u64::from(number) << 20;
+        form_limits.drained_bytes = form_limits.drained_bytes.max(form_limits.files_bytes * 4);
+    }
+    if let Some(number) = number("envois_par_adresse", 1..=10_000) {
+        rates.sends = number;
+        rates.checks = rates.checks.max(number.saturating_mul(6));
+    }
+    if let Some(number) = number("envois_par_heure", 1..=1_000_000) {
+        rates.all_sends = number;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<GuichetConfig, Vec<String>> {
+        GuichetConfig::parse("guichet.toml", text, Path::new("/etc/mulot"), None)
+            .map_err(|told| told.into_iter().map(|one| format!("{}: {}", one.place, one.message)).collect())
+    }
+
+    const SMTP: &str = "dossier = \"commune\"\ndonnees = \"/var/lib/mulot\"\n\
+        [courriel]\ntransport = \"smtp\"\nserveur = \"smtp.exemple.fr\"\n";
+
+    #[test]
+    fn what_is_not_said_takes_safe_values() {
+        let config = read(SMTP).unwrap();
+        assert_eq!(config.folder, Path::new("/etc/mulot/commune"));
+        assert_eq!(config.data, Path::new("/var/lib/mulot"));
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+        let Transport::Smtp(smtp) = config.transport else { panic!("smtp") };
+        assert_eq!((smtp.port, smtp.security), (587, Security::StartTls));
+        assert_eq!(config.form_limits.files_bytes, 15 << 20);
+    }
+
+    #[test]
+    fn everything_can_be_said() {
+        let text = "dossier = \"c\"\ndonnees = \"d\"\necoute = \"/run/m.sock\"\nsite = \"public\"\nproxy = [\"127.0.0.1\", \"::1\"]\nhsts_jours = 30\n\
+            [courriel]\ntransport = \"dossier\"\ndossier = \"boite\"\n[limites]\nfichiers_mo = 10\nenvois_par_adresse = 20\n";
+        let config = read(text).unwrap();
+        assert_eq!(config.listen, ListenAddress::Unix("/run/m.sock".into()));
+        assert_eq!(config.proxies.len(), 2);
+        assert_eq!(config.hsts_seconds, 30 * 86_400);
+        assert_eq!(config.rates.sends, 20);
+        assert!(matches!(config.transport, Transport::Folder(folder) if folder == Path::new("/etc/mulot/boite")));
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_line() {
+        let told = read("donnes = \"d\"\necoute = \"quelque part\"\nproxy = [\"moi\"]\n[courriel]\ntransport = \"smtp\"\nchiffrement = \"ssl\"\n").unwrap_err();
+        for expected in [
+            "la clé « dossier » manque",
+            "la clé « donnees » manque",
+            "guichet.toml:1:1: la clé « donnes » n'existe pas ici",
+            "guichet.toml:2:10: « quelque part » n'est pas une adresse où écouter",
+            "« moi » n'est pas une adresse IP",
+            "la clé « serveur » manque",
+            "« ssl » n'est pas une valeur de « chiffrement »",
+        ] {
+            assert!(told.iter().any(|one| one.contains(expected)), "{expected}\n{told:#?}");
+        }
+    }
+
+    #[test]
+    fn a_name_without_password_and_a_password_in_clear_are_refused() {
+        let told = read(&format!("{SMTP}identifiant = \"moi\"\n")).unwrap_err();
+        assert!(told[0].contains("le mot de passe de cet identifiant manque"), "{told:?}");
+        let text = format!("{SMTP}identifiant = \"moi\"\nchiffrement = \"aucun\"\n");
+        let told = GuichetConfig::parse("g.toml", &text, Path::new("/"), Some("secret".into())).unwrap_err();
+        assert_eq!(told[0].message, "le mot de passe partirait en clair");
+        assert!(!format!("{told:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,233 @@
+//! `mulot guichet`: the production server of one commune, its delivery worker and its housework beside it.
+//!
+//! The commune's folder is read at start and again every hour, so that alerts come and go and a changed form is taken up; a
+//! folder that has become wrong leaves what was right in place.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+
+use super::config::GuichetConfig;
+use super::forms::{self, Clock, Desk, DeskContent, DeskOptions, crashed};
+use super::headers::{Outside, Policy, harden, origin};
+use super::listen::{self, Limits, ListenAddress, Listener, Stop, Stopper};
+use super::observe::observe;
+use super::{Office, StartError, by_prefix, site};
+use crate::diagnostic::Diagnostic;
+use crate::model::commune::Commune;
+use crate::model::output::{Output, Pictures};
+use crate::pipeline::{Base, BuildRequest, build};
+use crate::render::Options;
+use crate::render::guichet::Pages;
+
+/// What the program gives besides the settings.
+pub struct Means {
+    /// The layers below the commune.
+    pub base: Arc<Base>,
+    /// Where pictures are made ready.
+    pub pictures: Arc<dyn Pictures + Send + Sync>,
+    /// « Mulot 0.1.0 ».
+    pub generator: String,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+/// A production server, ready to serve.
+pub struct Guichet {
+    listener: Listener,
+    router: Router,
+    limits: Limits,
+    office: Office,
+    desk: Arc<Desk>,
+    source: Arc<Source>,
+    open_forms: Vec<String>,
+    diagnostics: Vec<Diagnostic>,
+    stopper: Stopper,
+    stop: Stop,
+}
+
+impl Guichet {
+    /// Reads the commune's folder, opens the data folder and listens.
+    ///
+    /// # Errors
+    /// [`StartError`] for whatever cannot be used; nothing was promised to anybody.
+    pub async fn build(config: GuichetConfig, means: Means) -> Result<Guichet, StartError> {
+        let listener = Listener::bind(&config.listen).await?;
+        let source = Arc::new(Source { folder: config.folder, means });
+        let built = blocking(&source, Source::content).await?;
+        let commune = built.content.site().commune.clone();
+        let office = Office::open(&config.data, config.transport)?;
+        let open_forms = built.content.site().forms.keys().cloned().collect();
+        let options = DeskOptions {
+            depot: office.depot(),
+            keys: office.keys(),
+            limits: config.form_limits,
+            rates: Some(config.rates),
+            proxies: config.proxies,
+            clock: source.means.clock.clone(),
+        };
+        let desk = Arc::new(Desk::new(built.content, options));
+        let outside = outside(&commune, config.hsts_seconds);
+        let trusted: Vec<String> =
+            [&commune.domaine, &commune.guichet.adresse].into_iter().filter_map(|url| origin(url)).collect();
+        let rest = match config.site {
+            Some(folder) => {
+                harden(site::folder(&folder).layer(axum::middleware::from_fn(observe)), Policy::Site, &outside)
+            }
+            None => harden(own_files(built.files), Policy::Site, &outside),
+        };
+        let router = by_prefix(vec![("/guichet/", forms::router(desk.clone(), &outside, &trusted))], rest)
+            .layer(tower_http::catch_panic::CatchPanicLayer::custom(crashed));
+        let router = harden(router, Policy::Site, &outside);
+        let (stopper, stop) = listen::stop();
+        let diagnostics = built.diagnostics;
+        Ok(Guichet {
+            listener,
+            router,
+            limits: config.limits,
+            office,
+            desk,
+            source,
+            open_forms,
+            diagnostics,
+            stopper,
+            stop,
+        })
+    }
+
+    /// The address, with the port the system chose.
+    pub fn local_addr(&self) -> &ListenAddress {
+        self.listener.local_addr()
+    }
+
+    /// Slugs of the forms that take requests.
+    pub fn open_forms(&self) -> &[String] {
+        &self.open_forms
+    }
+
+    /// What there is to say of the folder: why a form stays closed, among others.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+
+    /// Where mails go: a host and port, or a folder.
+    pub fn destination(&self) -> String {
+        self.office.destination()
+    }
+
+    /// All that it answers, for tests without a socket.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Serves until `signal` comes: then nothing more is accepted, what is in flight is finished, the mail in hand is sent.
+    pub async fn run_until_stopped(self, signal: impl Future<Output = ()>) {
+        tracing::info!(event = "started", address = %self.local_addr(), forms = self.open_forms.len(), "the guichet is open");
+        let worker = self.office.deliver();
+        let refreshing = tokio::spawn(refresh(self.source, self.desk, self.stop.clone()));
+        let web = tokio::spawn(listen::serve(self.listener, self.router, self.limits, self.stop));
+        signal.await;
+        tracing::info!(event = "stopping", "the guichet takes no more requests");
+        self.stopper.stop();
+        match web.await {
+            Ok(0) => {}
+            Ok(cut) => tracing::warn!(event = "cut", connections = cut, "connections were cut after the delay"),
+            Err(_) => tracing::error!(event = "web.panic", "the accept loop panicked"),
+        }
+        // It only waits.
+        refreshing.abort();
+        worker.stop().await;
+        tracing::info!(event = "stopped", "the guichet is closed");
+    }
+}
+
+/// Where the content comes from.
+struct Source {
+    folder: PathBuf,
+    means: Means,
+}
+
+/// A folder, read and ready to show.
+struct Content {
+    content: DeskContent,
+    files: Output,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Source {
+    fn content(&self) -> Result<Content, StartError> {
+        let options = Options { preview: None, generator: self.means.generator.clone() };
+        let pictures = &*self.means.pictures;
+        let mut built = build(&BuildRequest {
+            folder: &self.folder,
+            base: &self.means.base,
+            pictures,
+            now: (self.means.clock)(),
+            options: options.clone(),
+        });
+        let is_good = built.is_good();
+        let (Some(site), Some(theme), true) = (built.site.take(), &built.theme, is_good) else {
+            return Err(StartError::Content(built.diagnostics));
+        };
+        let (pages, told) = Pages::new(&site, theme, pictures, &options);
+        built.diagnostics.extend(told);
+        crate::diagnostic::sort(&mut built.diagnostics);
+        let mut files = built.output;
+        files.files.retain(|path, _| path.starts_with("theme/") || path.starts_with("medias/"));
+        Ok(Content { content: DeskContent::new(site, pages), files, diagnostics: built.diagnostics })
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    source: &Arc<Source>,
+    work: impl FnOnce(&Source) -> Result<T, StartError> + Send + 'static,
+) -> Result<T, StartError> {
+    let source = source.clone();
+    let folder = source.folder.clone();
+    tokio::task::spawn_blocking(move || work(&source))
+        .await
+        .unwrap_or_else(|_| Err(StartError::Io { path: folder, source: std::io::ErrorKind::Interrupted.into() }))
+}
+
+/// Reads the folder again every hour.
+async fn refresh(source: Arc<Source>, desk: Arc<Desk>, mut stop: Stop) {
+    loop {
+        tokio::select! {
+            () = stop.asked() => return,
+            () = tokio::time::sleep(HOUR) => {}
+        }
+        match blocking(&source, Source::content).await {
+            Ok(built) => desk.show(built.content),
+            Err(StartError::Content(told)) => {
+                let errors = told.iter().filter(|one| one.severity == crate::diagnostic::Severity::Error).count();
+                tracing::warn!(
+                    event = "content.refused",
+                    errors,
+                    "the folder has errors; what was right stays in place"
+                );
+            }
+            Err(_) => {
+                tracing::warn!(event = "content.refused", "the folder cannot be read; what was right stays in place")
+            }
+        }
+    }
+}
+
+/// What a guichet on a host of its own serves besides its pages: styles, fonts, the blazon.
+fn own_files(files: Output) -> Router {
+    let files = Arc::new(files);
+    Router::new().fallback(move |request: axum::extract::Request| {
+        let files = files.clone();
+        async move { site::answer(&files, request).await }
+    })
+}
+
+fn outside(commune: &Commune, hsts_seconds: u64) -> Outside {
+    let elsewhere = &commune.guichet.adresse;
+    let public = if elsewhere.is_empty() { &commune.domaine } else { elsewhere };
+    Outside { https: public.starts_with("https://"), guichet_origin: origin(elsewhere), hsts_seconds }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);

@@ -1,0 +1,193 @@
+//! Every mistake has its code, its place and its remedy.
+
+use mulot::diagnostic::Code;
+use serde_json::Value;
+
+use crate::commune_test::CommuneTest;
+
+/// A mistake: what is written, and the diagnostic it gives.
+struct Case {
+    code: Code,
+    file: &'static str,
+    bytes: &'static [u8],
+    /// `file:line` of the diagnostic.
+    place: &'static str,
+}
+
+const FORM: &str = "service = \"secretariat\"\nqui_traite = \"commune\"\n";
+
+fn told(test: &CommuneTest) -> Vec<Value> {
+    let run = test.run(&["check", "commune", "--date", "2026-11-21", "--format", "json"]);
+    let report: Value =
+        serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {} {}", run.stdout, run.stderr));
+    let list = report["diagnostics"].as_array().expect("a list").clone();
+    let wrong = list.iter().any(|told| told["gravite"] == "erreur");
+    assert_eq!(run.code, i32::from(wrong));
+    list
+}
+
+fn assert_told(test: &CommuneTest, code: Code, place: &str) {
+    let list = told(test);
+    let found = list.iter().find(|told| {
+        let line = told["ligne"].as_u64().unwrap_or(0);
+        let at = if line == 0 {
+            told["fichier"].as_str().unwrap_or("").to_owned()
+        } else {
+            format!("{}:{line}", told["fichier"].as_str().unwrap_or(""))
+        };
+        told["code"] == code.as_str() && at == place
+    });
+    let Some(found) = found else { panic!("{} at {place} is not in {list:#?}", code.as_str()) };
+    assert!(found["message"].as_str().is_some_and(|message| message.len() > 10));
+    assert!(found["remede"].as_str().is_some_and(|hint| hint.len() > 10), "{found}");
+}
+
+fn cases() -> Vec<Case> {
+    let case = |code, file, bytes: &'static str, place| Case { code, file, bytes: bytes.as_bytes(), place };
+    vec![
+        Case {
+            code: Code::NotUtf8,
+            file: "pages/a.md",
+            bytes: b"+++\ntitre = \"\xe9cole\"\n+++\n",
+            place: "pages/a.md:2",
+        },
+        Case { code: Code::NotUtf8, file: "pages/a.md", bytes: b"\xff\xfe+\0+\0+\0", place: "pages/a.md:1" },
+        case(Code::NoFrontMatter, "pages/a.md", "# Titre\n", "pages/a.md:1"),
+        case(Code::Misplaced, "notes.md", "+++\n+++\n", "notes.md"),
+        case(Code::BadToml, "pages/a.md", "+++\ntitre = Bonjour\n+++\n", "pages/a.md:2"),
+        case(Code::UnknownKey, "pages/a.md", "+++\ntitre = \"A\"\nresumé_simpl = \"x\"\n+++\n", "pages/a.md:3"),
+        case(Code::UnknownKey, "pages/a.md", "+++\ntitre = \"A\"\nresme = \"x\"\n+++\n", "pages/a.md:3"),
+        case(Code::MissingKey, "pages/a.md", "+++\nresume = \"x\"\n+++\n", "pages/a.md:2"),
+        case(Code::BadValue, "pages/a.md", "+++\ntitre = 12\n+++\n", "pages/a.md:2"),
+        case(
+            Code::BadDate,
+            "actualites/x.md",
+            "+++\ntitre = \"A\"\nresume = \"b\"\ndate = 2026-02-30\n+++\n",
+            "actualites/x.md:4",
+        ),
+        case(Code::AddressCollision, "pages/mairie/la-une.md", "+++\ntitre = \"A\"\nadresse = \"autre\"\n+++\n", ""),
+        case(Code::DeadLink, "pages/a.md", "+++\ntitre = \"A\"\n+++\n\n[x](rien.md)\n", "pages/a.md:5"),
+        case(Code::DeadAnchor, "pages/a.md", "+++\ntitre = \"A\"\n+++\n\n[x](mairie/index.md#rien)\n", "pages/a.md:5"),
+        case(Code::BadLink, "pages/a.md", "+++\ntitre = \"A\"\n+++\n\n[x](javascript:alert(1))\n", "pages/a.md:5"),
+        case(Code::MissingFile, "pages/a.md", "+++\ntitre = \"A\"\npieces = [\"plan.pdf\"]\n+++\n", "pages/a.md:3"),
+        case(Code::BadDocument, "pages/a.md", "+++\ntitre = \"A\"\npieces = [\"plan.docx\"]\n+++\n", ""),
+        case(Code::Alternative, "pages/a.md", "+++\ntitre = \"A\"\nimage = \"x.jpg\"\n+++\n", "pages/a.md:3"),
+        case(Code::Stale, "pages/a.md", "+++\ntitre = \"A\"\nrevoir_avant = 2026-01-01\n+++\n", "pages/a.md:2"),
+        case(Code::Headings, "pages/a.md", "+++\ntitre = \"A\"\n+++\n\n## B\n\n#### C\n", "pages/a.md:7"),
+    ]
+}
+
+#[test]
+fn every_mistake_is_told_with_its_place_and_its_remedy() {
+    for case in cases().into_iter().filter(|case| !case.place.is_empty()) {
+        assert_told(&CommuneTest::minimal().write(case.file, case.bytes), case.code, case.place);
+    }
+}
+
+#[test]
+fn mistakes_between_files_are_told() {
+    let collision = CommuneTest::minimal()
+        .write("pages/mairie/a.md", "+++\ntitre = \"A\"\n+++\n")
+        .write("pages/mairie/b.md", "+++\ntitre = \"B\"\nadresse = \"a\"\n+++\n");
+    assert_told(&collision, Code::AddressCollision, "pages/mairie/b.md:2");
+    let draft = CommuneTest::minimal()
+        .write("pages/a.md", "+++\ntitre = \"A\"\n+++\n\n[b](b.md)\n")
+        .write("pages/b.md", "+++\ntitre = \"B\"\nbrouillon = true\n+++\n");
+    assert_told(&draft, Code::HiddenTarget, "pages/a.md:5");
+    let word = CommuneTest::minimal()
+        .write("pages/a.md", "+++\ntitre = \"A\"\npieces = [\"plan.docx\"]\n+++\n")
+        .write("pages/plan.docx", "x");
+    assert_told(&word, Code::BadDocument, "pages/a.md:3");
+    let cut = CommuneTest::minimal()
+        .write("pages/a.md", "+++\ntitre = \"A\"\n+++\n\n![Une photo](x.jpg)\n")
+        .write("pages/x.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
+    assert_told(&cut, Code::BrokenImage, "pages/a.md:5");
+    std::fs::remove_file(cut.folder().join("commune.toml")).expect("removed");
+    assert_told(&cut, Code::NoCommune, "commune.toml");
+}
+
+#[test]
+fn a_loop_of_links_is_told() {
+    let test = CommuneTest::minimal();
+    std::os::unix::fs::symlink(test.folder(), test.folder().join("pages/encore")).expect("a link");
+    assert_told(&test, Code::LinkLoop, "pages/encore");
+}
+
+#[test]
+fn blanks_of_the_mairie_are_named_and_do_not_stop_the_build() {
+    let test = CommuneTest::minimal().edit("commune.toml", "telephone = \"04 65 71 00 01\"", "telephone = \"\"");
+    assert_told(&test, Code::LegalMention, "commune.toml");
+    assert_eq!(test.build().code, 0);
+    let test = CommuneTest::minimal().edit("annuaire/services/secretariat.md", "telephone = \"04 65 71 00 01\"\n", "");
+    assert_told(&test, Code::IncompleteService, "annuaire/services/secretariat.md:2");
+    assert_eq!(test.build().code, 0);
+    assert!(
+        !test.public().join("demarches/saisir-la-mairie/formulaire/index.html").exists(),
+        "a form without telephone stays closed"
+    );
+    let test = CommuneTest::minimal().edit("commune.toml", "destinataires = [\"mairie@trou.example\"]", "");
+    assert_told(&test, Code::NoRecipient, "commune.toml");
+}
+
+#[test]
+fn a_theme_with_an_undefined_variable_is_told_in_its_template() {
+    let test = CommuneTest::minimal().write(
+        "theme/templates/page.html",
+        "{% extends \"base.html\" %}\n{% block contenu %}\n{{ page.titre_inconnu }}\n{% endblock %}\n",
+    );
+    let list = told(&test);
+    let found = list.iter().find(|told| told["code"] == "M0501").unwrap_or_else(|| panic!("{list:#?}"));
+    assert!(found["fichier"].as_str().is_some_and(|file| file.ends_with("templates/page.html")), "{found}");
+    assert_eq!(found["ligne"], 3);
+    assert!(found["message"].as_str().is_some_and(|message| message.contains("titre_inconnu")), "{found}");
+}
+
+/// A form's front matter with its questions, and the diagnostic it gives.
+#[test]
+fn forms_are_judged_in_their_fiche() {
+    let data = "[formulaire.donnees]\nfinalite = \"x\"\nbase_legale = \"y\"\nconservation = \"12 mois\"\n";
+    let head = "[formulaire]\nnature = \"information\"\nidentite = \"libre\"\n";
+    let field = "[[champ]]\nid = \"a\"\ntype = \"texte\"\nquestion = \"A ?\"\n";
+    let cases = [
+        (Code::NoDataNotice, format!("{head}{field}"), 5),
+        (Code::MissingKey, format!("[formulaire]\nnature = \"information\"\n{data}{field}"), 5),
+        (Code::DuplicateField, format!("{head}{data}{field}{field}"), 17),
+        (
+            Code::DuplicateField,
+            format!("{head}{data}[[champ]]\nid = \"nom\"\ntype = \"texte\"\nquestion = \"A ?\"\n"),
+            13,
+        ),
+        (Code::BadCondition, format!("{head}{data}{field}si = \"b = c\"\n"), 16),
+        (
+            Code::BadForm,
+            format!("{head}{data}[[champ]]\nid = \"a\"\ntype = \"choix\"\nquestion = \"A ?\"\nchoix = [\"x\"]\n"),
+            16,
+        ),
+        (
+            Code::BadForm,
+            format!("[formulaire]\nnature = \"demande\"\nsilence = \"inconnu\"\nidentite = \"libre\"\n{data}{field}"),
+            8,
+        ),
+        (Code::MissingKey, format!("[formulaire]\nnature = \"demande\"\nidentite = \"personne\"\n{data}{field}"), 5),
+        (
+            Code::MissingKey,
+            format!("[formulaire]\nnature = \"demande\"\nsilence = \"rejet\"\nidentite = \"personne\"\n{data}{field}"),
+            7,
+        ),
+        (
+            Code::BadForm,
+            format!(
+                "{head}{data}[[champ]]\nid = \"a\"\ntype = \"fichier\"\nquestion = \"A ?\"\nnombre_max = 5\ntaille_max = 7\n"
+            ),
+            16,
+        ),
+        (Code::UnknownKey, format!("{head}{data}{field}obligatoir = true\n"), 16),
+    ];
+    for (code, form, line) in cases {
+        let text = format!("+++\ntitre = \"Demande\"\n{FORM}{form}+++\n");
+        let test = CommuneTest::minimal().write("demarches/demande.md", &text);
+        assert_told(&test, code, &format!("demarches/demande.md:{line}"));
+    }
+    let text = format!("+++\ntitre = \"D\"\nqui_traite = \"commune\"\nservice = \"voirie\"\n{head}{data}{field}+++\n");
+    assert_told(&CommuneTest::minimal().write("demarches/d.md", text), Code::IncompleteService, "demarches/d.md:4");
+}

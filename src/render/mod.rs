@@ -17,7 +17,13 @@ mod markdown;
 mod pages;
 mod palette;
 mod parts;
+#[cfg(test)]
+mod test_site;
+#[cfg(test)]
+mod tests;
 mod theme;
+// The names of the fields of a view say what they hold; where they do not, they are documented.
+#[allow(missing_docs)]
 pub mod view;
 
 use crate::diagnostic::{self, Code, Diagnostic};

@@ -1,5 +1,12 @@
 //! The catalogue's pages are templates: they render for a commune that has filled everything, and for one that has not.
 
+use std::borrow::Cow;
+use std::path::Path;
+
+use jiff::civil::date;
+use mulot::load::{Embedded, Layers};
+use mulot::model::form::{Form, Identity, Nature, Silence};
+use mulot::model::site::Site;
 use tera::{Context, Tera};
 
 const PAGES: [(&str, &str); 4] = [
@@ -108,4 +115,54 @@ fn the_statement_never_claims_more_than_was_measured() {
         full.contains("**partiellement conforme**") && full.contains("04/05/2026") && full.contains("72 %"),
         "{full}"
     );
+}
+
+/// The starter commune with the catalogue below it.
+fn starter() -> (Site, Vec<mulot::diagnostic::Diagnostic>) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let content = root.join("content");
+    let (found, _) = mulot::fs::walk(&content);
+    let catalogue: Embedded = found
+        .into_iter()
+        .map(|file| (file.relative, Cow::Owned(std::fs::read(&file.path).expect("a file of the catalogue"))))
+        .collect();
+    let (sources, mut diagnostics) = mulot::load::sources(&Layers::of(&root.join("starter-commune"), &catalogue));
+    let (site, told) = mulot::resolve::site(sources.expect("a commune"), date(2026, 11, 21).at(10, 0, 0, 0));
+    diagnostics.extend(told);
+    (site, diagnostics)
+}
+
+fn form<'s>(site: &'s Site, id: &str) -> &'s Form {
+    site.forms.get(id).unwrap_or_else(|| panic!("{id} is open"))
+}
+
+#[test]
+fn the_catalogue_is_read_without_a_word() {
+    let (_, diagnostics) = starter();
+    let own: Vec<_> = diagnostics
+        .iter()
+        .filter(|told| told.place.file.starts_with("pages/") || told.place.file.starts_with("demarches/"))
+        .collect();
+    assert!(own.is_empty(), "{own:#?}");
+}
+
+#[test]
+fn the_three_forms_of_every_commune_are_open() {
+    let (site, _) = starter();
+    let saisine = form(&site, "saisir-la-mairie");
+    assert_eq!((saisine.nature, saisine.identity, saisine.silence), (Nature::Demande, Identity::All, Silence::Inconnu));
+    assert!(saisine.takes_files() && saisine.field("reponse_par_courrier").is_some());
+    let contact = form(&site, "contact");
+    assert_eq!((contact.nature, contact.identity), (Nature::Contact, Identity::Free));
+    let report = form(&site, "signaler-un-probleme");
+    assert_eq!((report.nature, report.identity), (Nature::Information, Identity::None));
+    let danger = report.field("danger_appeler").and_then(|field| field.condition.as_ref()).expect("a condition");
+    assert_eq!((danger.field.as_str(), danger.values.as_slice()), ("danger", ["oui".to_owned()].as_slice()));
+}
+
+#[test]
+fn questions_that_have_no_step_stay_with_those_before() {
+    let (site, _) = starter();
+    let report = form(&site, "signaler-un-probleme");
+    assert!(report.fields.iter().all(|field| field.step.is_some()));
 }

@@ -1,7 +1,11 @@
 //! Faults of the machine, one French sentence with the path and what to do.
 
 use super::{Exit, report};
+use crate::intake::files::FileError;
+use crate::intake::mailer::MailerError;
 use crate::intake::store::StoreError;
+use crate::intake::token::KeyError;
+use crate::server::{ListenError, StartError};
 
 /// Says why the guichet's data cannot be used.
 pub(super) fn store_fault(error: &StoreError) -> Exit {
@@ -50,5 +54,68 @@ pub(super) fn store_fault(error: &StoreError) -> Exit {
     match error {
         StoreError::Absent { .. } | StoreError::Locked { .. } => Exit::Fault,
         _ => Exit::Machine,
+    }
+}
+
+/// Says why a server does not start; `in_use` is what to do when its address is taken.
+pub(super) fn start_fault(error: &StartError, in_use: &str) -> Exit {
+    let told = |what: String, hint: &str, exit: Exit| {
+        report::say(format!("erreur : {what}"));
+        report::say(format!("aide : {hint}"));
+        exit
+    };
+    match error {
+        StartError::Listen(ListenError::InUse(address)) => {
+            told(format!("l'adresse {address} est déjà prise par un autre programme"), in_use, Exit::Machine)
+        }
+        StartError::Listen(ListenError::Io { address, source }) => told(
+            format!("impossible d'écouter sur {address} ({source})"),
+            "vérifiez l'adresse ; un port sous 1024 demande des droits particuliers",
+            Exit::Machine,
+        ),
+        StartError::Content(diagnostics) => {
+            report::say(report::text(diagnostics, std::path::Path::new("."), report::colour()).trim_end());
+            told(
+                format!("{} dans le dossier de la commune", report::summary(diagnostics)),
+                "corrigez-les : mulot check DOSSIER les montre toutes",
+                Exit::Fault,
+            )
+        }
+        StartError::Store(error) | StartError::Files(FileError::Store(error)) => store_fault(error),
+        StartError::Files(error) => told(
+            format!("les fichiers reçus ne peuvent pas être gardés ({error})"),
+            "vérifiez la place libre et le droit d'écrire dans le dossier de données",
+            Exit::Machine,
+        ),
+        StartError::Keys(KeyError::Malformed { path }) => told(
+            format!("« {} » n'est pas une clé du guichet", path.display()),
+            "remettez celle de la sauvegarde ; sans elle, les liens déjà envoyés aux habitants ne s'ouvrent plus",
+            Exit::Machine,
+        ),
+        StartError::Keys(error) => told(
+            format!("la clé du guichet ne peut pas être lue ou créée ({error})"),
+            "vérifiez le droit d'écrire dans le dossier de données",
+            Exit::Machine,
+        ),
+        StartError::Mailer(MailerError::ClearCredentials { host }) => told(
+            format!("le mot de passe partirait en clair vers {host}"),
+            "écrivez chiffrement = \"starttls\" (port 587) ou \"tls\" (port 465)",
+            Exit::Fault,
+        ),
+        StartError::Mailer(error) => told(
+            format!("les courriels ne peuvent pas partir ({error})"),
+            "vérifiez la partie [courriel] de la configuration",
+            Exit::Machine,
+        ),
+        StartError::Watch { folder, reason } => told(
+            format!("le dossier « {} » ne peut pas être surveillé ({reason})", folder.display()),
+            "trop de fichiers sont peut-être surveillés sur cette machine : fermez d'autres programmes",
+            Exit::Machine,
+        ),
+        StartError::Io { path, source } => told(
+            format!("impossible d'utiliser « {} » ({source})", path.display()),
+            "vérifiez la place libre et vos droits à cet endroit",
+            Exit::Machine,
+        ),
     }
 }

@@ -4,8 +4,10 @@ mod build;
 mod check;
 mod demandes;
 mod faults;
+mod guichet;
 mod new;
 mod report;
+mod serve;
 mod telemetry;
 mod usage;
 
@@ -69,8 +71,12 @@ enum Command {
     New(new::NewArgs),
     /// Construit le site
     Build(build::BuildArgs),
+    /// Montre le site pendant que vous écrivez, avec de vrais formulaires
+    Serve(serve::ServeArgs),
     /// Vérifie le contenu, la loi et l'accessibilité, sans rien écrire
     Check(check::CheckArgs),
+    /// Ouvre le guichet : reçoit les demandes des habitants et les porte à la mairie
+    Guichet(guichet::GuichetArgs),
     /// Montre les demandes reçues, ce qui attend et ce qui est bloqué
     Demandes(demandes::DemandesArgs),
 }
@@ -104,6 +110,8 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Command::New(args) => new::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Serve(args) => serve::run(&args),
+        Command::Guichet(args) => guichet::run(&args),
         Command::Demandes(args) => demandes::run(&args),
     }
 }
@@ -117,6 +125,14 @@ fn picture_cache() -> PictureCache {
 fn cache_dir() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CACHE_HOME").filter(|dir| Path::new(dir).is_absolute()).map(PathBuf::from);
     base.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"))).map(|base| base.join("mulot"))
+}
+
+/// Where servers run.
+fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        report::say(format!("erreur : la machine ne peut pas démarrer le serveur ({error})"));
+        Exit::Machine
+    })
 }
 
 /// What pages say of the program.

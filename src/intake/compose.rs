@@ -728,6 +728,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn the_resident_is_never_sent_what_was_typed(typed in "[A-Za-z0-9]{12,40}") {
             let form = every_kind(true);

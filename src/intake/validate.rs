@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use jiff::ToSpan;
 use jiff::civil::Date;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::model::form::{Choice, Condition, Field, FieldKind, FileFormat, Form, IDENTITY_FIELD};
 use crate::model::submission::{Answer, AnswerValue, FieldError, RawAnswers, Sender, StoredFile, ValidAnswers};
@@ -438,20 +439,20 @@ fn ticked(raw: &RawAnswers, field: &Field) -> bool {
     matches!(raw.first(&field.id).trim(), "oui" | "on" | "1" | "true")
 }
 
-/// Text on one line: every run of spaces and line ends becomes one plain space.
+/// Text on one line, its accents composed: every run of spaces and line ends becomes one plain space.
 fn one_line(typed: &str) -> String {
     let words: Vec<&str> = typed.split(is_blank).filter(|word| !word.is_empty()).collect();
-    words.join(" ").trim().to_owned()
+    words.join(" ").trim().nfc().collect()
 }
 
-/// Text on several lines: line ends become `\n`, tabs become spaces, ends of lines and of the text are trimmed.
+/// Text on several lines, its accents composed: line ends become `\n`, tabs become spaces, ends of lines and of the text are trimmed.
 fn lines(typed: &str) -> String {
     let unified = typed.replace("\r\n", "\n").replace(['\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'], "\n");
     let lines: Vec<String> = unified
         .split('\n')
         .map(|line| line.replace('\t', "    ").replace('\u{feff}', "").trim_end().to_owned())
         .collect();
-    lines.join("\n").trim().to_owned()
+    lines.join("\n").trim().nfc().collect()
 }
 
 /// Spaces of every kind but those that tie French words, and the invisible ones that only editors leave.
@@ -614,7 +615,7 @@ pub(crate) mod tests {
     /// Answers of a resident that are all right.
     pub(crate) fn good() -> RawAnswers {
         let mut raw = raw(&[
-            ("objet", "  Une  benne "),
+            ("objet", "  Une  benne e\u{301} "),
             ("message", "Bonjour,\r\n\r\nje voudrais…\t\r\n"),
             ("mel", "Jeanne.Martin@Exemple.FR"),
             ("tel", "0612345678"),
@@ -659,7 +660,7 @@ pub(crate) mod tests {
         let value =
             |id: &str| valid.answers.iter().find(|answer| answer.field == id).map(|answer| answer.value.clone());
         let text = |text: &str| Some(AnswerValue::Text(text.into()));
-        assert_eq!(value("objet"), text("Une benne"));
+        assert_eq!(value("objet"), text("Une benne é"));
         assert_eq!(value("message"), text("Bonjour,\n\nje voudrais…"));
         assert_eq!(value("mel"), text("Jeanne.Martin@exemple.fr"));
         assert_eq!(value("tel"), text("06\u{a0}12\u{a0}34\u{a0}56\u{a0}78"));

@@ -263,7 +263,8 @@ fn svg_size(svg: &str) -> (u32, u32) {
         open[at..].split('"').next()
     };
     let length = |name: &str| attribute(name)?.trim_end_matches("px").parse::<f64>().ok();
-    let mut view_box = attribute("viewBox").unwrap_or("").split([' ', ',']).filter_map(|part| part.parse::<f64>().ok()).skip(2);
+    let mut view_box =
+        attribute("viewBox").unwrap_or("").split([' ', ',']).filter_map(|part| part.parse::<f64>().ok()).skip(2);
     let view_box = view_box.next().zip(view_box.next());
     let size = length("width").zip(length("height")).or(view_box).unwrap_or((300.0, 150.0));
     (size.0.round().max(1.0) as u32, size.1.round().max(1.0) as u32)

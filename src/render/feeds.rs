@@ -4,8 +4,8 @@
 
 use atom_syndication::{Entry, Feed, FixedDateTime, Generator, Link, Person, Text};
 use icalendar::{Calendar, Component as _, Event as CalendarEvent, EventLike as _, Property};
-use jiff::civil::{Date, DateTime};
 use jiff::ToSpan as _;
+use jiff::civil::{Date, DateTime};
 
 use super::pages::Edition;
 use super::parts;
@@ -32,7 +32,11 @@ pub(super) fn publish(edition: &Edition<'_>, output: &mut Output, diagnostics: &
     for (url, title, ids) in lists {
         match atom(edition, url, &title, ids) {
             Some(bytes) => output.put(format!("{}atom.xml", &url[1..]), bytes),
-            None => diagnostics.push(Diagnostic::error(Code::BadValue, Place::default(), format!("le flux {url}atom.xml n'a pas pu être écrit"))),
+            None => diagnostics.push(Diagnostic::error(
+                Code::BadValue,
+                Place::default(),
+                format!("le flux {url}atom.xml n'a pas pu être écrit"),
+            )),
         }
     }
     let events: Vec<ContentId> = site.past_events.iter().rev().chain(&site.upcoming_events).copied().collect();
@@ -55,7 +59,8 @@ fn permanent(edition: &Edition<'_>, url: &str) -> String {
 
 fn atom(edition: &Edition<'_>, list: &str, title: &str, ids: &[ContentId]) -> Option<Vec<u8>> {
     let entries: Vec<Entry> = ids.iter().take(ENTRIES).filter_map(|id| entry(edition, *id)).collect();
-    let updated = entries.iter().map(|entry| entry.updated).max().or_else(|| instant(edition, Date::constant(2000, 1, 1)))?;
+    let updated =
+        entries.iter().map(|entry| entry.updated).max().or_else(|| instant(edition, Date::constant(2000, 1, 1)))?;
     let address = format!("{list}atom.xml");
     let mut feed = Feed {
         title: Text::plain(clean(title)),
@@ -92,7 +97,11 @@ fn entry(edition: &Edition<'_>, id: ContentId) -> Option<Entry> {
         id: permanent(edition, url),
         updated: published,
         published: Some(published),
-        links: edition.absolute(url).map(|href| Link { href, rel: "alternate".into(), ..Link::default() }).into_iter().collect(),
+        links: edition
+            .absolute(url)
+            .map(|href| Link { href, rel: "alternate".into(), ..Link::default() })
+            .into_iter()
+            .collect(),
         summary: summary.map(|summary| Text::plain(clean(&crate::text::typography::french(&summary)))),
         ..Entry::default()
     })
@@ -182,19 +191,24 @@ fn sitemap(edition: &Edition<'_>, output: &Output) -> Option<Vec<u8>> {
     use quick_xml::Writer;
     edition.absolute("/")?;
     let mut writer = Writer::new(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_vec());
-    let written = writer.create_element("urlset").with_attribute(("xmlns", "http://www.sitemaps.org/schemas/sitemap/0.9")).write_inner_content(|writer| {
-        for url in edition.listed_urls(output) {
-            let Some(address) = edition.absolute(&url.0) else { continue };
-            writer.create_element("url").write_inner_content(|writer| {
-                writer.create_element("loc").write_text_content(quick_xml::events::BytesText::new(&address))?;
-                if let Some(date) = url.1 {
-                    writer.create_element("lastmod").write_text_content(quick_xml::events::BytesText::new(&date.to_string()))?;
-                }
-                Ok(())
-            })?;
-        }
-        Ok(())
-    });
+    let written = writer
+        .create_element("urlset")
+        .with_attribute(("xmlns", "http://www.sitemaps.org/schemas/sitemap/0.9"))
+        .write_inner_content(|writer| {
+            for url in edition.listed_urls(output) {
+                let Some(address) = edition.absolute(&url.0) else { continue };
+                writer.create_element("url").write_inner_content(|writer| {
+                    writer.create_element("loc").write_text_content(quick_xml::events::BytesText::new(&address))?;
+                    if let Some(date) = url.1 {
+                        writer
+                            .create_element("lastmod")
+                            .write_text_content(quick_xml::events::BytesText::new(&date.to_string()))?;
+                    }
+                    Ok(())
+                })?;
+            }
+            Ok(())
+        });
     written.ok().map(|writer| std::mem::take(writer.get_mut()))
 }
 

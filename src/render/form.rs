@@ -109,7 +109,12 @@ pub(super) fn contact<'a>(form: &'a Form, around: &'a Surroundings) -> ContactVi
 }
 
 /// Questions under the titles of their steps, in order.
-fn groups<'a>(form: &'a Form, around: &'a Surroundings, answers: &'a RawAnswers, errors: &'a [FieldError]) -> Vec<FieldGroup<'a>> {
+fn groups<'a>(
+    form: &'a Form,
+    around: &'a Surroundings,
+    answers: &'a RawAnswers,
+    errors: &'a [FieldError],
+) -> Vec<FieldGroup<'a>> {
     let mut groups: Vec<(Option<&str>, FieldGroup<'a>)> = Vec::new();
     for field in &form.fields {
         let view = field_view(form, field, around, answers, errors);
@@ -156,11 +161,16 @@ fn field_view<'a>(
         autocomplete: field.autocomplete.as_deref().map(Cow::from),
         ..FieldView::default()
     };
-    let chosen = |choice: &str| answers.values.get(&field.id).is_some_and(|values| values.iter().any(|value| value == choice));
+    let chosen =
+        |choice: &str| answers.values.get(&field.id).is_some_and(|values| values.iter().any(|value| value == choice));
     match &field.kind {
         FieldKind::Text { max } => {
             view.maxlength = Some(*max);
-            view.width = if matches!(field.id.as_str(), "prenom" | "nom") || *max <= 40 { FieldWidth::Moyen } else { FieldWidth::Long };
+            view.width = if matches!(field.id.as_str(), "prenom" | "nom") || *max <= 40 {
+                FieldWidth::Moyen
+            } else {
+                FieldWidth::Long
+            };
         }
         FieldKind::LongText { max } => {
             view.kind = Kind::TexteLong;
@@ -218,7 +228,8 @@ fn field_view<'a>(
         FieldKind::Information { .. } => {
             view.kind = Kind::Information;
             view.required = true;
-            view.body_html = around.information_html.get(&field.id).map_or(Text::default(), |html| html.as_str().into());
+            view.body_html =
+                around.information_html.get(&field.id).map_or(Text::default(), |html| html.as_str().into());
         }
         FieldKind::Rna => view.width = FieldWidth::Moyen,
         FieldKind::Siret => one_line(&mut view, Kind::Texte, "text", Some("numeric"), FieldWidth::Moyen),
@@ -226,7 +237,13 @@ fn field_view<'a>(
     view
 }
 
-fn one_line(view: &mut FieldView<'_>, kind: Kind, input_type: &'static str, inputmode: Option<&'static str>, width: FieldWidth) {
+fn one_line(
+    view: &mut FieldView<'_>,
+    kind: Kind,
+    input_type: &'static str,
+    inputmode: Option<&'static str>,
+    width: FieldWidth,
+) {
     view.kind = kind;
     view.input_type = input_type.into();
     view.inputmode = inputmode.map(Cow::from);
@@ -332,7 +349,8 @@ fn words_of(form: &Form, condition: &Condition) -> String {
         let ticked = condition.equal == condition.values.iter().any(|value| value == "oui");
         format!("Si vous avez {}coché « {question} »", if ticked { "" } else { "laissé non " })
     } else {
-        let answers: Vec<String> = condition.values.iter().map(|value| format!("« {} »", label_of(&field.kind, value))).collect();
+        let answers: Vec<String> =
+            condition.values.iter().map(|value| format!("« {} »", label_of(&field.kind, value))).collect();
         let opening = if condition.equal { "Si vous avez répondu" } else { "Sauf si vous avez répondu" };
         format!("{opening} {} à « {question} »", answers.join(" ou "))
     };
@@ -386,7 +404,8 @@ fn target_of(field: &Field, input: &str) -> String {
 pub(super) fn notice<'a>(form: &'a Form, around: &'a Surroundings) -> DataNoticeView<'a> {
     let data = &form.data;
     let retention = parts::delay(data.retention);
-    let row = |label: &'static str, value: String| Row { label: label.into(), value: french(&value).into_owned().into() };
+    let row =
+        |label: &'static str, value: String| Row { label: label.into(), value: french(&value).into_owned().into() };
     let mut rows = vec![
         row("À quoi elles servent", parts::capitalised(&data.purpose)),
         row("Base légale", parts::capitalised(&data.legal_basis)),
@@ -476,7 +495,9 @@ pub(super) fn typed_groups<'a>(form: &'a Form, raw: &'a RawAnswers) -> Vec<Summa
     let mut groups: Vec<(Option<&str>, SummaryGroup<'a>)> = Vec::new();
     for field in &form.fields {
         let inputs: Vec<String> = match field.kind {
-            FieldKind::Address => ["voie", "code_postal", "commune"].iter().map(|part| format!("{}.{part}", field.id)).collect(),
+            FieldKind::Address => {
+                ["voie", "code_postal", "commune"].iter().map(|part| format!("{}.{part}", field.id)).collect()
+            }
             FieldKind::Information { .. } => continue,
             _ => vec![field.id.clone()],
         };
@@ -488,7 +509,11 @@ pub(super) fn typed_groups<'a>(form: &'a Form, raw: &'a RawAnswers) -> Vec<Summa
         let files = raw.files.get(&field.id).map_or(&[][..], Vec::as_slice);
         typed.extend(files.iter().map(|file| Cow::from(file.name.as_str())));
         if !typed.is_empty() {
-            push_row(&mut groups, field.step.as_deref(), SummaryRow { label: french(&field.question), lines: typed, edit_url: None });
+            push_row(
+                &mut groups,
+                field.step.as_deref(),
+                SummaryRow { label: french(&field.question), lines: typed, edit_url: None },
+            );
         }
     }
     groups.into_iter().map(|(_, group)| group).collect()

@@ -126,7 +126,10 @@ impl Pages {
             demarche: fiche_link(form, &around.site_prefix),
             step: Some(StepView { current: 2, total: 2, label: "Vérification".into() }),
             action_url: format!("{base}/envoyer").into(),
-            hidden: hidden.into_iter().map(|(name, value)| HiddenField { name: name.into(), value: value.into() }).collect(),
+            hidden: hidden
+                .into_iter()
+                .map(|(name, value)| HiddenField { name: name.into(), value: value.into() })
+                .collect(),
             groups: form::check_groups(form, answers, &valid.answers, |control| format!("{base}/modifier#{control}")),
             honeypot: HoneypotView {
                 name: HONEYPOT.into(),
@@ -144,7 +147,13 @@ impl Pages {
     }
 
     /// The receipt: this page *is* the accusé.
-    pub fn confirmation(&self, form: &Form, told: &Confirmation<'_>, receipt: &ReceiptDocument, answers: &[Answer]) -> String {
+    pub fn confirmation(
+        &self,
+        form: &Form,
+        told: &Confirmation<'_>,
+        receipt: &ReceiptDocument,
+        answers: &[Answer],
+    ) -> String {
         let around = self.around(form);
         let mut page = form::page(form, &around, "Votre envoi est enregistré", &self.commune, false);
         if let Some(last) = page.breadcrumb.last_mut() {
@@ -171,6 +180,7 @@ impl Pages {
         let around = self.around(form);
         let mut page = form::page(form, &around, "Votre envoi n’a pas pu être enregistré", &self.commune, false);
         page.breadcrumb.pop();
+        let step = if hidden.iter().any(|(name, _)| name == TOKEN) { "envoyer" } else { "verifier" };
         let hidden: Vec<HiddenField<'_>> =
             hidden.into_iter().map(|(name, value)| HiddenField { name: name.into(), value: value.into() }).collect();
         let view = UnavailableView {
@@ -181,7 +191,7 @@ impl Pages {
             ],
             answers: form::typed_groups(form, answers),
             retry: (!hidden.is_empty()).then(|| RetryView {
-                action_url: format!("{}/guichet/{}/envoyer", around.action_base, form.id).into(),
+                action_url: format!("{}/guichet/{}/{step}", around.action_base, form.id).into(),
                 hidden,
                 label: "Essayer encore".into(),
             }),
@@ -251,7 +261,13 @@ impl Pages {
     }
 
     fn draw<V: View>(&self, view: &V) -> Result<String, Diagnostic> {
-        let missing = || Diagnostic::error(crate::diagnostic::Code::Template, Default::default(), "l'en-tête du thème n'a pas pu être dessiné");
+        let missing = || {
+            Diagnostic::error(
+                crate::diagnostic::Code::Template,
+                Default::default(),
+                "l'en-tête du thème n'a pas pu être dessiné",
+            )
+        };
         let frame = self.frame.as_ref().ok_or_else(missing)?;
         let page = self.theme.page(frame, view)?;
         Ok(String::from_utf8_lossy(&page).into_owned())
@@ -305,14 +321,21 @@ fn legal(form: &Form) -> &'static str {
 
 /// The blocks of the accusé: its lead, its facts, its sentences.
 fn accuse(receipt: &ReceiptDocument) -> AccuseView<'_> {
-    let rows = receipt.rows.iter().map(|row| Row { label: row.label.as_str().into(), value: row.value.as_str().into() });
+    let rows =
+        receipt.rows.iter().map(|row| Row { label: row.label.as_str().into(), value: row.value.as_str().into() });
     let paragraph = |text: &'_ str| -> Text<'static> { text.to_owned().into() };
     AccuseView {
         title: receipt.title.as_str().into(),
         blocks: vec![
             BlockView { paragraphs: vec![paragraph(&receipt.lead)], rows: rows.collect(), ..BlockView::default() },
             BlockView {
-                paragraphs: receipt.paragraphs.iter().chain([&receipt.delivery]).filter(|text| !text.is_empty()).map(|text| paragraph(text)).collect(),
+                paragraphs: receipt
+                    .paragraphs
+                    .iter()
+                    .chain([&receipt.delivery])
+                    .filter(|text| !text.is_empty())
+                    .map(|text| paragraph(text))
+                    .collect(),
                 ..BlockView::default()
             },
         ],

@@ -1,7 +1,7 @@
 //! Opening hours in words: is it open on the build day, when does it open again, the table of the week.
 
-use jiff::civil::{Date, Weekday};
 use jiff::ToSpan as _;
+use jiff::civil::{Date, Weekday};
 
 use super::parts;
 use super::view::{HoursException, HoursRow, HoursView, OpeningState, OpeningView, Text};
@@ -38,7 +38,8 @@ impl Keeper {
 
 /// Ranges of one day.
 pub(super) fn ranges(hours: &OpeningHours, keeper: Keeper, date: Date) -> Vec<TimeRange> {
-    if let Some(exception) = hours.exceptions.iter().find(|exception| exception.from <= date && date <= exception.until) {
+    if let Some(exception) = hours.exceptions.iter().find(|exception| exception.from <= date && date <= exception.until)
+    {
         return exception.ranges.clone();
     }
     if keeper.holiday(date).is_some() {
@@ -82,7 +83,9 @@ pub(super) fn opening(hours: &OpeningHours, keeper: Keeper, today: Date, zone: &
     let sentence = match days.first() {
         Some((_, ranges)) if open => format!("Ouvert aujourd’hui {}", spoken(ranges)),
         _ => {
-            let closed = keeper.holiday(today).map_or("Fermé aujourd’hui.".to_owned(), |name| format!("Fermé aujourd’hui ({name})."));
+            let closed = keeper
+                .holiday(today)
+                .map_or("Fermé aujourd’hui.".to_owned(), |name| format!("Fermé aujourd’hui ({name})."));
             match days.iter().skip(1).find_map(|(date, ranges)| Some((*date, ranges.first()?.from))) {
                 Some((date, from)) => format!("{closed} Rouvre {} à {}", next_day(today, date), dates::time(from)),
                 None => closed.trim_end_matches('.').to_owned(),
@@ -92,8 +95,10 @@ pub(super) fn opening(hours: &OpeningHours, keeper: Keeper, today: Date, zone: &
     let told: Vec<String> = days
         .iter()
         .map(|(date, ranges)| {
-            let ranges: Vec<String> =
-                ranges.iter().map(|range| format!("{}-{}", range.from.strftime("%H:%M"), range.until.strftime("%H:%M"))).collect();
+            let ranges: Vec<String> = ranges
+                .iter()
+                .map(|range| format!("{}-{}", range.from.strftime("%H:%M"), range.until.strftime("%H:%M")))
+                .collect();
             format!("{date}={}", ranges.join(","))
         })
         .collect();
@@ -241,8 +246,16 @@ mod tests {
 
     #[test]
     fn the_day_is_told_right() {
-        let told = |day: Date| opening(&hours(), Keeper::Public(HolidayZone::of("", false)), day, "Europe/Paris").unwrap().sentence.into_owned();
-        assert_eq!(told(date(2026, 11, 23)), "Ouvert aujourd’hui de 9\u{a0}h à 12\u{a0}h\u{a0}30 et de 14\u{a0}h à 17\u{a0}h\u{a0}30");
+        let told = |day: Date| {
+            opening(&hours(), Keeper::Public(HolidayZone::of("", false)), day, "Europe/Paris")
+                .unwrap()
+                .sentence
+                .into_owned()
+        };
+        assert_eq!(
+            told(date(2026, 11, 23)),
+            "Ouvert aujourd’hui de 9\u{a0}h à 12\u{a0}h\u{a0}30 et de 14\u{a0}h à 17\u{a0}h\u{a0}30"
+        );
         // 21 November 2026 is the Saturday of week 47, an odd one.
         assert_eq!(told(date(2026, 11, 21)), "Fermé aujourd’hui. Rouvre lundi à 9\u{a0}h");
         assert_eq!(told(date(2026, 11, 22)), "Fermé aujourd’hui. Rouvre demain à 9\u{a0}h");
@@ -251,7 +264,10 @@ mod tests {
 
     #[test]
     fn the_summary_groups_days() {
-        assert_eq!(summary(&hours())[0], "Lundi et mardi\u{a0}: 9\u{a0}h\u{a0}– 12\u{a0}h\u{a0}30, 14\u{a0}h\u{a0}– 17\u{a0}h\u{a0}30");
+        assert_eq!(
+            summary(&hours())[0],
+            "Lundi et mardi\u{a0}: 9\u{a0}h\u{a0}– 12\u{a0}h\u{a0}30, 14\u{a0}h\u{a0}– 17\u{a0}h\u{a0}30"
+        );
         assert_eq!(day_names(&[1, 2, 3, 4, 5]), "du lundi au vendredi");
     }
 

@@ -142,16 +142,28 @@ impl<'s> Links<'s> {
     pub(super) fn resolve(&self, from: &str, written: &str) -> Result<Destination, Broken> {
         let written = written.trim();
         if written.is_empty() {
-            return Err(Broken::error(Code::BadLink, "lien vide", "écrivez entre les parenthèses le fichier ou l'adresse où mène ce lien"));
+            return Err(Broken::error(
+                Code::BadLink,
+                "lien vide",
+                "écrivez entre les parenthèses le fichier ou l'adresse où mène ce lien",
+            ));
         }
         if let Some(anchor) = written.strip_prefix('#') {
-            return Ok(Destination::Page { url: String::new(), target: self.site.targets.get(from).copied(), anchor: Some(decode(anchor)) });
+            return Ok(Destination::Page {
+                url: String::new(),
+                target: self.site.targets.get(from).copied(),
+                anchor: Some(decode(anchor)),
+            });
         }
         if let Some((scheme, rest)) = scheme(written) {
             return self.foreign(written, &scheme, rest);
         }
         if written.starts_with("//") {
-            return Err(Broken::error(Code::BadLink, format!("lien incomplet « {written} »"), format!("écrivez `https:{written}`")));
+            return Err(Broken::error(
+                Code::BadLink,
+                format!("lien incomplet « {written} »"),
+                format!("écrivez `https:{written}`"),
+            ));
         }
         if let Some(path) = written.strip_prefix('/') {
             return self.absolute(path);
@@ -164,14 +176,23 @@ impl<'s> Links<'s> {
             "http" | "https" => {
                 let host = rest.trim_start_matches('/').split(['/', '?', '#']).next().unwrap_or("");
                 if !rest.starts_with("//") || host.is_empty() || host.contains(char::is_whitespace) {
-                    return Err(Broken::error(Code::BadLink, format!("adresse incomplète « {written} »"), "copiez l'adresse entière depuis le navigateur"));
+                    return Err(Broken::error(
+                        Code::BadLink,
+                        format!("adresse incomplète « {written} »"),
+                        "copiez l'adresse entière depuis le navigateur",
+                    ));
                 }
-                if !self.domain.is_empty() && let Some(path) = written.strip_prefix(self.domain).filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+                if !self.domain.is_empty()
+                    && let Some(path) =
+                        written.strip_prefix(self.domain).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+                {
                     return self.absolute(path.trim_start_matches('/'));
                 }
                 Ok(Destination::External(utf8_percent_encode(written, ADDRESS).to_string()))
             }
-            "mailto" | "tel" | "sms" | "geo" => Ok(Destination::Other(utf8_percent_encode(written, ADDRESS).to_string())),
+            "mailto" | "tel" | "sms" | "geo" => {
+                Ok(Destination::Other(utf8_percent_encode(written, ADDRESS).to_string()))
+            }
             "javascript" | "vbscript" | "data" => Err(Broken::error(
                 Code::BadLink,
                 format!("lien « {scheme}: » refusé : il exécuterait du code"),
@@ -218,12 +239,16 @@ impl<'s> Links<'s> {
             return Err(Broken::error(
                 Code::BadLink,
                 format!("aucune page du site n'a l'adresse « {path} »"),
-                format!("c'est le chemin d'un fichier : écrivez-le sans la barre de tête, relatif à cette page (`{file}` depuis la racine du dossier)"),
+                format!(
+                    "c'est le chemin d'un fichier : écrivez-le sans la barre de tête, relatif à cette page (`{file}` depuis la racine du dossier)"
+                ),
             ));
         }
         let addresses = self.site.urls.iter().map(String::as_str).chain(self.routes.iter().map(String::as_str));
         let hint = match nearest(&path, addresses) {
-            Some(near) => format!("la plus proche est `{near}` ; mieux : un lien vers le fichier `.md`, vérifié et suivi s'il change d'adresse"),
+            Some(near) => format!(
+                "la plus proche est `{near}` ; mieux : un lien vers le fichier `.md`, vérifié et suivi s'il change d'adresse"
+            ),
             None => "écrivez un lien vers le fichier `.md` de la page".to_owned(),
         };
         Err(Broken::error(Code::BadLink, format!("aucune page du site n'a l'adresse « {path} »"), hint))
@@ -263,6 +288,10 @@ impl<'s> Links<'s> {
             Some(Target::Page(id)) => {
                 Ok(Destination::Page { url: self.site.urls[*id].clone(), target: Some(Target::Page(*id)), anchor })
             }
+            // Its own mistakes are told; nothing is written anyway.
+            Some(Target::Hidden(Hidden::Broken)) => {
+                Ok(Destination::Page { url: "/".into(), target: None, anchor: None })
+            }
             Some(Target::Hidden(why)) => Err(hidden(written, *why)),
             None => self.file(path),
         }
@@ -301,11 +330,20 @@ impl<'s> Links<'s> {
     fn dead(&self, from: &str, written: &str, joined: &str) -> Broken {
         let message = format!("le lien « {written} » ne mène à aucun fichier");
         let lower = written.to_lowercase();
-        if lower.starts_with("www.") || lower.split('/').next().is_some_and(|host| host.ends_with(".fr") || host.ends_with(".com") || host.ends_with(".org")) {
+        if lower.starts_with("www.")
+            || lower
+                .split('/')
+                .next()
+                .is_some_and(|host| host.ends_with(".fr") || host.ends_with(".com") || host.ends_with(".org"))
+        {
             return Broken::error(Code::BadLink, message, format!("si c'est un site, écrivez `https://{written}`"));
         }
         if written.contains('@') && !written.contains('/') {
-            return Broken::error(Code::BadLink, message, format!("si c'est une adresse électronique, écrivez `mailto:{written}`"));
+            return Broken::error(
+                Code::BadLink,
+                message,
+                format!("si c'est une adresse électronique, écrivez `mailto:{written}`"),
+            );
         }
         let code = if joined.ends_with(".md") || !joined.contains('.') { Code::DeadLink } else { Code::MissingFile };
         let hint = match self.nearest_path(joined) {
@@ -327,11 +365,24 @@ impl<'s> Links<'s> {
 fn hidden(written: &str, why: Hidden) -> Broken {
     let (state, hint) = match why {
         Hidden::Draft => ("est un brouillon", "publiez-le (retirez `brouillon = true`) ou retirez le lien"),
-        Hidden::NotYet => ("n'est pas encore publié (`publie_le`)", "le lien apparaîtra le jour venu ; jusque-là, seuls ses mots sont affichés"),
-        Hidden::Expired => ("n'est plus publié (`expire_le`)", "retirez le lien ou repoussez `expire_le` ; seuls ses mots sont affichés"),
-        Hidden::SwitchedOff => ("est retiré du catalogue par commune.toml", "remettez cette fiche dans `[catalogue]`, ou retirez le lien"),
+        Hidden::NotYet => (
+            "n'est pas encore publié (`publie_le`)",
+            "le lien apparaîtra le jour venu ; jusque-là, seuls ses mots sont affichés",
+        ),
+        Hidden::Expired => (
+            "n'est plus publié (`expire_le`)",
+            "retirez le lien ou repoussez `expire_le` ; seuls ses mots sont affichés",
+        ),
+        Hidden::Broken | Hidden::SwitchedOff => {
+            ("est retiré du catalogue par commune.toml", "remettez cette fiche dans `[catalogue]`, ou retirez le lien")
+        }
     };
-    Broken::new(Severity::Warning, Code::HiddenTarget, format!("le lien « {written} » mène à un contenu qui {state}"), hint)
+    Broken::new(
+        Severity::Warning,
+        Code::HiddenTarget,
+        format!("le lien « {written} » mène à un contenu qui {state}"),
+        hint,
+    )
 }
 
 /// Addresses of lists, by the folder that feeds them.

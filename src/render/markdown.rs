@@ -19,13 +19,8 @@ use crate::model::site::Target;
 use crate::text::slug::slug;
 use crate::text::typography::french;
 
-/// Ids that templates use: a heading never takes them.
-const RESERVED_IDS: &[&str] = &[
-    "a-venir", "accuse", "actualites", "agenda", "aide-humaine", "autres", "avant-envoi", "bienvenue", "comment", "contact",
-    "contenu", "cout", "delai", "demarches", "documents", "donnees", "en-bref", "en-cours", "ensuite", "envoye", "erreurs",
-    "garde", "horaires", "ici", "menu", "passees", "pied", "pied-site", "pour-qui", "preparer", "resultat", "retour",
-    "sommaire", "tarifs", "tournee", "voir-aussi", "voisines",
-];
+/// Start of the ids that templates, notes and tables use: a heading never takes it.
+const RESERVED: &str = "bloc-";
 
 /// `sizes` of the pictures of a text: the column, or the screen when it is narrower.
 const PICTURE_SIZES: &str = "(min-width: 46rem) 42rem, 100vw";
@@ -69,7 +64,9 @@ pub(super) fn inline(links: &Links<'_>, path: &str, place: &Place, markdown: &st
     let body = Body { markdown: markdown.to_owned(), first_line: place.line };
     let mut rendered = render(links, path, &body, 2);
     let html = rendered.html.trim();
-    if let Some(inner) = html.strip_prefix("<p>").and_then(|html| html.strip_suffix("</p>")).filter(|html| !html.contains("<p>")) {
+    if let Some(inner) =
+        html.strip_prefix("<p>").and_then(|html| html.strip_suffix("</p>")).filter(|html| !html.contains("<p>"))
+    {
         rendered.html = inner.to_owned();
     }
     rendered
@@ -108,6 +105,7 @@ struct Writer<'w, 's> {
     in_code: bool,
     link: Option<OpenLink>,
     table: Table,
+    tables: usize,
     notes: Notes,
     /// Buffers under the footnote being written.
     outer: Vec<(String, String)>,
@@ -170,12 +168,13 @@ impl<'w, 's> Writer<'w, 's> {
             shift: level.saturating_sub(2),
             out: String::with_capacity(body.markdown.len() * 5 / 4 + 64),
             rendered: Rendered::default(),
-            ids: RESERVED_IDS.iter().map(|id| (*id).to_owned()).collect(),
+            ids: BTreeSet::new(),
             last_level: level - 1,
             heading: None,
             in_code: false,
             link: None,
             table: Table::default(),
+            tables: 0,
             notes: Notes::default(),
             outer: Vec::new(),
             raw_html: None,
@@ -235,7 +234,7 @@ impl<'w, 's> Writer<'w, 's> {
                 let nth = if call == 1 { String::new() } else { format!("-{call}") };
                 let _ = write!(
                     self.out,
-                    "<sup class=\"appel\"><a href=\"#note-{number}\" id=\"appel-{number}{nth}\" aria-label=\"Note {number}\">{number}</a></sup>"
+                    "<sup class=\"appel\"><a href=\"#bloc-note-{number}\" id=\"bloc-appel-{number}{nth}\" aria-label=\"Note {number}\">{number}</a></sup>"
                 );
             }
             Event::TaskListMarker(done) => self.out.push_str(if *done { "☑ " } else { "☐ " }),
@@ -271,8 +270,9 @@ impl<'w, 's> Writer<'w, 's> {
             Tag::DefinitionListTitle => self.out.push_str("<dt>"),
             Tag::DefinitionListDefinition => self.out.push_str("<dd>"),
             Tag::Table(alignments) => {
+                self.tables += 1;
                 self.table = Table { alignments: alignments.clone(), ..Table::default() };
-                self.out.push_str("<div class=\"table-cadre\" role=\"region\" aria-label=\"Tableau\" tabindex=\"0\">\n<table>\n");
+                self.open_table();
             }
             Tag::TableHead => {
                 self.table.in_head = true;
@@ -289,7 +289,9 @@ impl<'w, 's> Writer<'w, 's> {
             Tag::Strikethrough => self.out.push_str("<del>"),
             Tag::Superscript => self.out.push_str("<sup>"),
             Tag::Subscript => self.out.push_str("<sub>"),
-            Tag::Link { link_type: LinkType::Email, dest_url, .. } => self.open_link(&format!("mailto:{dest_url}"), range),
+            Tag::Link { link_type: LinkType::Email, dest_url, .. } => {
+                self.open_link(&format!("mailto:{dest_url}"), range)
+            }
             Tag::Link { dest_url, .. } => self.open_link(dest_url, range),
             Tag::Paragraph | Tag::Image { .. } | Tag::HtmlBlock | Tag::MetadataBlock(_) => {}
         }
@@ -330,6 +332,23 @@ impl<'w, 's> Writer<'w, 's> {
             TagEnd::Link => self.close_link(),
             TagEnd::Image | TagEnd::HtmlBlock | TagEnd::MetadataBlock(_) => {}
         }
+    }
+
+    /// Opens a table that scrolls by itself, named after the heading above it.
+    fn open_table(&mut self) {
+        let number = self.tables;
+        let _ = write!(
+            self.out,
+            "<div class=\"table-cadre\" role=\"region\" aria-labelledby=\"bloc-tableau-{number}\" tabindex=\"0\">\n<table>\n<caption class=\"vh\" id=\"bloc-tableau-{number}\">"
+        );
+        match self.rendered.headings.last() {
+            Some((_, _, title)) => escape(title, &mut self.out),
+            None => self.out.push_str("Tableau"),
+        }
+        if number > 1 {
+            let _ = write!(self.out, " (tableau {number})");
+        }
+        self.out.push_str("</caption>\n");
     }
 
     fn open_cell(&mut self) {
@@ -389,7 +408,8 @@ impl<'w, 's> Writer<'w, 's> {
         }
         let level = (written.max(2) + self.shift).min(6);
         if level > self.last_level + 1 {
-            let (here, expected) = ("#".repeat(written as usize), "#".repeat((self.last_level + 1 - self.shift) as usize));
+            let (here, expected) =
+                ("#".repeat(written as usize), "#".repeat((self.last_level + 1 - self.shift) as usize));
             self.warn(
                 Code::Headings,
                 place,
@@ -405,7 +425,8 @@ impl<'w, 's> Writer<'w, 's> {
     }
 
     fn free_id(&mut self, wanted: &str) -> String {
-        let mut id = wanted.to_owned();
+        let wanted = if wanted.starts_with(RESERVED) { format!("titre-{wanted}") } else { wanted.to_owned() };
+        let mut id = wanted.clone();
         let mut number = 1;
         while !self.ids.insert(id.clone()) {
             number += 1;
@@ -454,7 +475,8 @@ impl<'w, 's> Writer<'w, 's> {
         let Some(link) = self.link.take() else { return };
         self.out.push_str(&link.close);
         let words = link.words.trim().to_lowercase();
-        let vague = ["ici", "cliquez ici", "cliquer ici", "lien", "ce lien", "lire la suite", "en savoir plus", "plus d'infos"];
+        let vague =
+            ["ici", "cliquez ici", "cliquer ici", "lien", "ce lien", "lire la suite", "en savoir plus", "plus d'infos"];
         let message = if words.is_empty() {
             "ce lien n'a pas de mots : personne ne saura où il mène".to_owned()
         } else if vague.contains(&words.replace('’', "'").as_str()) {
@@ -532,8 +554,12 @@ impl<'w, 's> Writer<'w, 's> {
     fn judge_alternative(&mut self, alt: &str, written: &str, range: &Range<usize>) {
         let lower = alt.trim().to_lowercase();
         let name = written.rsplit('/').next().unwrap_or("").to_lowercase();
-        let image_name = [".jpg", ".jpeg", ".png", ".webp", ".gif", ".svg"].iter().any(|extension| lower.ends_with(extension));
-        if image_name || (!lower.is_empty() && name == lower) || ["image", "photo", "illustration"].contains(&lower.as_str()) {
+        let image_name =
+            [".jpg", ".jpeg", ".png", ".webp", ".gif", ".svg"].iter().any(|extension| lower.ends_with(extension));
+        if image_name
+            || (!lower.is_empty() && name == lower)
+            || ["image", "photo", "illustration"].contains(&lower.as_str())
+        {
             let place = self.place(range.clone());
             self.rendered.diagnostics.push(
                 Diagnostic::warning(Code::Alternative, place, format!("« {alt} » ne dit pas ce que montre l'image"))
@@ -544,16 +570,37 @@ impl<'w, 's> Writer<'w, 's> {
 
     fn judge_raw(&mut self, html: &str, range: &Range<usize>) {
         let lower = html.to_ascii_lowercase();
-        let forbidden = ["<script", "<iframe", "<style", "<object", "<embed", "<form", "<input", "<button", "<svg", "<math", "javascript:"];
+        let forbidden = [
+            "<script",
+            "<iframe",
+            "<style",
+            "<object",
+            "<embed",
+            "<form",
+            "<input",
+            "<button",
+            "<svg",
+            "<math",
+            "javascript:",
+        ];
         let handler = lower.split(|letter: char| letter.is_ascii_whitespace() || letter == '/').any(|word| {
-            word.strip_prefix("on").is_some_and(|rest| rest.split('=').next().is_some_and(|name| name.len() > 2 && name.bytes().all(|byte| byte.is_ascii_lowercase())) && rest.contains('='))
+            word.strip_prefix("on").is_some_and(|rest| {
+                rest.split('=')
+                    .next()
+                    .is_some_and(|name| name.len() > 2 && name.bytes().all(|byte| byte.is_ascii_lowercase()))
+                    && rest.contains('=')
+            })
         });
         let found = forbidden.iter().find(|word| lower.contains(*word)).map(|word| word.trim_start_matches('<'));
         let Some(what) = found.or(handler.then_some("on…=")) else { return };
         let place = self.place(range.clone());
         self.rendered.diagnostics.push(
-            Diagnostic::warning(Code::BadValue, place, format!("code HTML refusé (`{what}`) : il est retiré de la page"))
-                .hint("écrivez du Markdown ; pour une vidéo ou une carte, mettez un lien"),
+            Diagnostic::warning(
+                Code::BadValue,
+                place,
+                format!("code HTML refusé (`{what}`) : il est retiré de la page"),
+            )
+            .hint("écrivez du Markdown ; pour une vidéo ou une carte, mettez un lien"),
         );
     }
 
@@ -594,11 +641,11 @@ impl Writer<'_, '_> {
             };
             let _ = write!(
                 self.out,
-                "<div class=\"footnote-definition\" id=\"note-{number}\" role=\"note\"><span>{number}.</span><div>{text}"
+                "<div class=\"footnote-definition\" id=\"bloc-note-{number}\" role=\"note\"><span>{number}.</span><div>{text}"
             );
             for call in 1..=calls {
                 let nth = if call == 1 { String::new() } else { format!("-{call}") };
-                let _ = write!(self.out, " <a href=\"#appel-{number}{nth}\" aria-label=\"Retour au texte\">↩</a>");
+                let _ = write!(self.out, " <a href=\"#bloc-appel-{number}{nth}\" aria-label=\"Retour au texte\">↩</a>");
             }
             let _ = writeln!(self.out, "{close}</div></div>");
         }
@@ -611,8 +658,19 @@ impl Writer<'_, '_> {
         let seen = Arc::new(Mutex::new(BTreeSet::new()));
         let noted = Arc::clone(&seen);
         let clean = ammonia::Builder::default()
-            .add_tags(["figure", "figcaption", "picture", "source", "section", "details", "summary", "mark", "time", "abbr"])
-            .add_generic_attributes(["id", "class", "role", "tabindex", "aria-label", "lang"])
+            .add_tags([
+                "figure",
+                "figcaption",
+                "picture",
+                "source",
+                "section",
+                "details",
+                "summary",
+                "mark",
+                "time",
+                "abbr",
+            ])
+            .add_generic_attributes(["id", "class", "role", "tabindex", "aria-label", "aria-labelledby", "lang"])
             .add_tag_attributes("source", ["type", "srcset", "sizes"])
             .add_tag_attributes("img", ["srcset", "sizes", "loading", "decoding"])
             .add_tag_attributes("a", ["rel"])
@@ -637,7 +695,8 @@ impl Writer<'_, '_> {
             if resolved.as_deref() == Some(value.as_str()) {
                 continue;
             }
-            let written = |value: &str| format!(" {attribute}=\"{}\"", value.replace('&', "&amp;").replace('"', "&quot;"));
+            let written =
+                |value: &str| format!(" {attribute}=\"{}\"", value.replace('&', "&amp;").replace('"', "&quot;"));
             self.out = self.out.replace(&written(&value), &resolved.map(|to| written(&to)).unwrap_or_default());
         }
         self.rendered.diagnostics.extend(found.into_inner().unwrap_or_default());
@@ -653,7 +712,10 @@ fn raw_address<'v>(
     value: &'v str,
     found: &Mutex<Vec<Diagnostic>>,
 ) -> Option<std::borrow::Cow<'v, str>> {
-    let ours = value.starts_with('/') || value.starts_with('#') || value.starts_with("http://") || value.starts_with("https://");
+    let ours = value.starts_with('/')
+        || value.starts_with('#')
+        || value.starts_with("http://")
+        || value.starts_with("https://");
     if ours || value.starts_with("mailto:") || value.starts_with("tel:") {
         return Some(value.into());
     }
@@ -771,7 +833,8 @@ fn trim_word(word: &str) -> &str {
 
 /// What a bare address links to.
 fn bare_address(word: &str) -> Option<String> {
-    let host_of = |rest: &str| rest.split(['/', '?', '#']).next().is_some_and(|host| host.contains('.') && !host.ends_with('.'));
+    let host_of =
+        |rest: &str| rest.split(['/', '?', '#']).next().is_some_and(|host| host.contains('.') && !host.ends_with('.'));
     if let Some(rest) = word.strip_prefix("https://").or_else(|| word.strip_prefix("http://")) {
         return host_of(rest).then(|| word.to_owned());
     }
@@ -780,7 +843,8 @@ fn bare_address(word: &str) -> Option<String> {
     }
     let (local, domain) = word.split_once('@')?;
     let good = |part: &str| {
-        !part.is_empty() && part.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_' | '+'))
+        !part.is_empty()
+            && part.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-' | '_' | '+'))
     };
     (good(local) && good(domain) && domain.contains('.') && !domain.starts_with('.')).then(|| format!("mailto:{word}"))
 }

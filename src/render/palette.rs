@@ -101,6 +101,13 @@ pub(super) enum Recipe {
     },
 }
 
+impl Recipe {
+    /// Whether its word, if it is one, means something.
+    pub(super) fn is_known(&self) -> bool {
+        !matches!(self, Recipe::Word(word) if word != "base")
+    }
+}
+
 /// A colour token of the theme.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Token {
@@ -163,7 +170,7 @@ impl Palette {
     /// The CSS block that declares every token.
     pub(super) fn css(&self) -> String {
         let mut css = String::with_capacity(self.tokens.len() * 48);
-        css.push_str(":root{");
+        css.push_str(":root{color-scheme:light dark;");
         for (name, light, _) in &self.tokens {
             let _ = write!(css, "{name}:{};", light.hex());
         }

@@ -88,8 +88,12 @@ impl Theme {
             match source.text(path) {
                 Some(text) => sheet.push_str(&with_published_urls(&text, path, &names)),
                 None => diagnostics.push(
-                    Diagnostic::error(Code::BadTheme, source.place("theme.toml"), format!("la feuille de styles `{path}` n'existe pas"))
-                        .hint("corrigez la liste `styles` de theme.toml, ou ajoutez ce fichier"),
+                    Diagnostic::error(
+                        Code::BadTheme,
+                        source.place("theme.toml"),
+                        format!("la feuille de styles `{path}` n'existe pas"),
+                    )
+                    .hint("corrigez la liste `styles` de theme.toml, ou ajoutez ce fichier"),
                 ),
             }
         }
@@ -262,8 +266,11 @@ fn theme_file(source: &Source<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<
         diagnostics.push(Diagnostic::error(Code::BadTheme, place, "le thème n'a pas de fichier theme.toml"));
         return None;
     };
-    match toml::from_str(&text) {
-        Ok(file) => Some(file),
+    match toml::from_str::<ThemeFile>(&text) {
+        Ok(file) => {
+            told_unknown_recipes(&file, &place, diagnostics);
+            Some(file)
+        }
         Err(error) => {
             let place = match error.span() {
                 Some(span) => Place::span(place.file, &text, span, 1),
@@ -276,6 +283,16 @@ fn theme_file(source: &Source<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<
             );
             None
         }
+    }
+}
+
+fn told_unknown_recipes(file: &ThemeFile, place: &Place, diagnostics: &mut Vec<Diagnostic>) {
+    for token in file.jeton.iter().filter(|token| !token.clair.is_known() || !token.sombre.is_known()) {
+        let message = format!("la recette du jeton `{}` ne se lit pas", token.nom);
+        diagnostics.push(
+            Diagnostic::error(Code::BadTheme, place.clone(), message)
+                .hint("écrivez \"base\", { ecart = … }, { l = …, c = … } ou { l = …, c = …, h = … }"),
+        );
     }
 }
 
@@ -334,8 +351,12 @@ fn colors(
         "" => usual,
         written => Color::parse(written).unwrap_or_else(|| {
             diagnostics.push(
-                Diagnostic::warning(Code::Contrast, Place::file("commune.toml"), format!("la couleur `{written}` ne se lit pas"))
-                    .hint(format!("écrivez-la sous la forme `#rrggbb` ; en attendant, le site prend {}", usual.hex())),
+                Diagnostic::warning(
+                    Code::Contrast,
+                    Place::file("commune.toml"),
+                    format!("la couleur `{written}` ne se lit pas"),
+                )
+                .hint(format!("écrivez-la sous la forme `#rrggbb` ; en attendant, le site prend {}", usual.hex())),
             );
             usual
         }),
@@ -455,9 +476,10 @@ fn phrase(error: &tera::Error) -> (String, String, u32, u32) {
         return (message, hint, report.line, report.column);
     }
     let (message, hint) = match error.kind() {
-        ErrorKind::CircularExtend { tpl, .. } | ErrorKind::CircularInclude { tpl, .. } => {
-            (format!("le gabarit `{tpl}` se contient lui-même"), "retirez l'un des `extends` ou `include` de la boucle".to_owned())
-        }
+        ErrorKind::CircularExtend { tpl, .. } | ErrorKind::CircularInclude { tpl, .. } => (
+            format!("le gabarit `{tpl}` se contient lui-même"),
+            "retirez l'un des `extends` ou `include` de la boucle".to_owned(),
+        ),
         ErrorKind::MissingParent { current, parent } => (
             format!("le gabarit `{current}` prolonge `{parent}`, qui n'existe pas"),
             "corrigez le nom après `extends`".to_owned(),
@@ -511,7 +533,8 @@ fn french(message: &str) -> (String, String) {
     let first = message.lines().next().unwrap_or("");
     (
         format!("ce gabarit ne se lit pas : {first}"),
-        "corrigez l'écriture du gabarit (documentation de Tera 2), ou retirez-le : celui du thème fourni sera pris".to_owned(),
+        "corrigez l'écriture du gabarit (documentation de Tera 2), ou retirez-le : celui du thème fourni sera pris"
+            .to_owned(),
     )
 }
 

@@ -20,17 +20,17 @@ pub use forms::service_blanks;
 /// The site of a commune at a local date and hour.
 pub fn site(sources: Sources, now: DateTime) -> (Site, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
-    let Sources { commune, home, contents, files, .. } = sources;
-    let mut targets = BTreeMap::new();
+    let Sources { commune, home, contents, broken, files, .. } = sources;
+    let mut targets: BTreeMap<_, _> = broken.into_iter().map(|path| (path, Target::Hidden(Hidden::Broken))).collect();
     let mut public: Vec<Content> = Vec::with_capacity(contents.len());
     for mut content in contents {
         attach_siblings(&mut content, &files);
-        check_files(&content, &files, &mut diagnostics);
         match hidden(&content, &commune.catalogue, now) {
             Some(why) => {
                 targets.insert(content.path, Target::Hidden(why));
             }
             None => {
+                check_files(&content, &files, &mut diagnostics);
                 targets.insert(content.path.clone(), Target::Page(public.len()));
                 public.push(content);
             }

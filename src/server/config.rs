@@ -48,12 +48,14 @@ impl GuichetConfig {
     /// # Errors
     /// Every mistake, with its line.
     pub fn read(path: &Path, password: Option<String>) -> Result<Self, Vec<Diagnostic>> {
-        let name = path.file_name().map_or_else(|| "guichet.toml".to_owned(), |name| name.to_string_lossy().into_owned());
+        let name =
+            path.file_name().map_or_else(|| "guichet.toml".to_owned(), |name| name.to_string_lossy().into_owned());
         let unreadable = |cause: String| {
             let told = Diagnostic::error(Code::Unreadable, Place::file(path.display().to_string()), cause);
             vec![told.hint("indiquez le fichier de configuration : mulot guichet chemin/vers/guichet.toml")]
         };
-        let bytes = crate::fs::read(path).map_err(|error| unreadable(format!("ce fichier ne peut pas être lu ({})", error.source)))?;
+        let bytes = crate::fs::read(path)
+            .map_err(|error| unreadable(format!("ce fichier ne peut pas être lu ({})", error.source)))?;
         let text = String::from_utf8(bytes).map_err(|_| unreadable("ce fichier n'est pas en UTF-8".to_owned()))?;
         let base = path.parent().unwrap_or(Path::new("."));
         Self::parse(&name, &text, base, password)
@@ -87,7 +89,8 @@ fn config(
     password: Option<String>,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<GuichetConfig> {
-    let folder = path(reader, "dossier", base, diagnostics).or_else(|| missing(reader, "dossier", "le dossier de la commune", diagnostics));
+    let folder = path(reader, "dossier", base, diagnostics)
+        .or_else(|| missing(reader, "dossier", "le dossier de la commune", diagnostics));
     let data = path(reader, "donnees", base, diagnostics)
         .or_else(|| missing(reader, "donnees", "le dossier où les demandes sont gardées", diagnostics));
     let listen = listen(reader, base, diagnostics);
@@ -103,8 +106,9 @@ fn config(
         None if reader.has("courriel") => None,
         None => {
             diagnostics.push(
-                Diagnostic::error(Code::MissingKey, reader.table_place(), "la table [courriel] manque")
-                    .hint("ajoutez [courriel] avec transport = \"smtp\" et serveur, ou transport = \"dossier\" et dossier"),
+                Diagnostic::error(Code::MissingKey, reader.table_place(), "la table [courriel] manque").hint(
+                    "ajoutez [courriel] avec transport = \"smtp\" et serveur, ou transport = \"dossier\" et dossier",
+                ),
             );
             None
         }
@@ -133,7 +137,12 @@ fn config(
     })
 }
 
-fn path(reader: &mut Reader<'_, '_>, key: &'static str, base: &Path, diagnostics: &mut Vec<Diagnostic>) -> Option<PathBuf> {
+fn path(
+    reader: &mut Reader<'_, '_>,
+    key: &'static str,
+    base: &Path,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<PathBuf> {
     reader.text(key, diagnostics).map(|path| base.join(path))
 }
 
@@ -162,8 +171,12 @@ fn listen(reader: &mut Reader<'_, '_>, base: &Path, diagnostics: &mut Vec<Diagno
         return Some(ListenAddress::Unix(base.join(path)));
     }
     diagnostics.push(
-        Diagnostic::error(Code::BadValue, reader.place("ecoute"), format!("« {text} » n'est pas une adresse où écouter"))
-            .hint("écrivez ecoute = \"127.0.0.1:8080\", ou le chemin d'une socket : ecoute = \"/run/mulot/guichet.sock\""),
+        Diagnostic::error(
+            Code::BadValue,
+            reader.place("ecoute"),
+            format!("« {text} » n'est pas une adresse où écouter"),
+        )
+        .hint("écrivez ecoute = \"127.0.0.1:8080\", ou le chemin d'une socket : ecoute = \"/run/mulot/guichet.sock\""),
     );
     None
 }
@@ -175,8 +188,12 @@ fn proxies(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Ve
         match text.parse::<IpAddr>() {
             Ok(address) => proxies.push(address.to_canonical()),
             Err(_) => diagnostics.push(
-                Diagnostic::error(Code::BadValue, reader.place("proxy"), format!("« {text} » n'est pas une adresse IP"))
-                    .hint("écrivez l'adresse du serveur mandataire, par exemple proxy = [\"127.0.0.1\"]"),
+                Diagnostic::error(
+                    Code::BadValue,
+                    reader.place("proxy"),
+                    format!("« {text} » n'est pas une adresse IP"),
+                )
+                .hint("écrivez l'adresse du serveur mandataire, par exemple proxy = [\"127.0.0.1\"]"),
             ),
         }
     }
@@ -228,10 +245,14 @@ fn smtp(
     }
     let host = match host {
         Some(host) => host,
-        None => return missing(mail, "serveur", "le serveur de messagerie, par exemple \"smtp.exemple.fr\"", diagnostics),
+        None => {
+            return missing(mail, "serveur", "le serveur de messagerie, par exemple \"smtp.exemple.fr\"", diagnostics);
+        }
     };
     let credentials = match user {
-        Some(user) => Some(Credentials { user, password: secret(mail, password_file.as_deref(), password, diagnostics)? }),
+        Some(user) => {
+            Some(Credentials { user, password: secret(mail, password_file.as_deref(), password, diagnostics)? })
+        }
         None => None,
     };
     if security == Security::None && credentials.is_some() {
@@ -270,9 +291,10 @@ fn secret(
     let found = found.filter(|password| !password.is_empty());
     if found.is_none() {
         diagnostics.push(
-            Diagnostic::error(Code::MissingKey, mail.place("identifiant"), "le mot de passe de cet identifiant manque").hint(
-                format!("écrivez mot_de_passe_fichier = \"…\", ou donnez-le dans la variable {PASSWORD_VARIABLE}"),
-            ),
+            Diagnostic::error(Code::MissingKey, mail.place("identifiant"), "le mot de passe de cet identifiant manque")
+                .hint(format!(
+                    "écrivez mot_de_passe_fichier = \"…\", ou donnez-le dans la variable {PASSWORD_VARIABLE}"
+                )),
         );
     }
     found

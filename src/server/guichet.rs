@@ -12,7 +12,7 @@ use axum::Router;
 use super::config::GuichetConfig;
 use super::forms::{self, Clock, Desk, DeskContent, DeskOptions, crashed};
 use super::headers::{Outside, Policy, harden, origin};
-use super::listen::{self, ListenAddress, Listener, Limits, Stop, Stopper};
+use super::listen::{self, Limits, ListenAddress, Listener, Stop, Stopper};
 use super::observe::observe;
 use super::{Office, StartError, by_prefix, site};
 use crate::diagnostic::Diagnostic;
@@ -74,7 +74,9 @@ impl Guichet {
         let trusted: Vec<String> =
             [&commune.domaine, &commune.guichet.adresse].into_iter().filter_map(|url| origin(url)).collect();
         let rest = match config.site {
-            Some(folder) => harden(site::folder(&folder).layer(axum::middleware::from_fn(observe)), Policy::Site, &outside),
+            Some(folder) => {
+                harden(site::folder(&folder).layer(axum::middleware::from_fn(observe)), Policy::Site, &outside)
+            }
             None => harden(own_files(built.files), Policy::Site, &outside),
         };
         let router = by_prefix(vec![("/guichet/", forms::router(desk.clone(), &outside, &trusted))], rest)
@@ -82,7 +84,18 @@ impl Guichet {
         let router = harden(router, Policy::Site, &outside);
         let (stopper, stop) = listen::stop();
         let diagnostics = built.diagnostics;
-        Ok(Guichet { listener, router, limits: config.limits, office, desk, source, open_forms, diagnostics, stopper, stop })
+        Ok(Guichet {
+            listener,
+            router,
+            limits: config.limits,
+            office,
+            desk,
+            source,
+            open_forms,
+            diagnostics,
+            stopper,
+            stop,
+        })
     }
 
     /// The address, with the port the system chose.
@@ -174,9 +187,9 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, StartError> {
     let source = source.clone();
     let folder = source.folder.clone();
-    tokio::task::spawn_blocking(move || work(&source)).await.unwrap_or_else(|_| {
-        Err(StartError::Io { path: folder, source: std::io::ErrorKind::Interrupted.into() })
-    })
+    tokio::task::spawn_blocking(move || work(&source))
+        .await
+        .unwrap_or_else(|_| Err(StartError::Io { path: folder, source: std::io::ErrorKind::Interrupted.into() }))
 }
 
 /// Reads the folder again every hour.
@@ -190,9 +203,15 @@ async fn refresh(source: Arc<Source>, desk: Arc<Desk>, mut stop: Stop) {
             Ok(built) => desk.show(built.content),
             Err(StartError::Content(told)) => {
                 let errors = told.iter().filter(|one| one.severity == crate::diagnostic::Severity::Error).count();
-                tracing::warn!(event = "content.refused", errors, "the folder has errors; what was right stays in place");
+                tracing::warn!(
+                    event = "content.refused",
+                    errors,
+                    "the folder has errors; what was right stays in place"
+                );
             }
-            Err(_) => tracing::warn!(event = "content.refused", "the folder cannot be read; what was right stays in place"),
+            Err(_) => {
+                tracing::warn!(event = "content.refused", "the folder cannot be read; what was right stays in place")
+            }
         }
     }
 }

@@ -40,7 +40,8 @@ pub(super) struct Letter {
 
 /// Every mail of the folder, newest first.
 pub(super) fn letters(folder: &Path) -> Vec<LetterHead> {
-    let mut letters: Vec<LetterHead> = names(folder).iter().filter_map(|name| Some(letter(folder, name)?.head)).collect();
+    let mut letters: Vec<LetterHead> =
+        names(folder).iter().filter_map(|name| Some(letter(folder, name)?.head)).collect();
     letters.sort_by(|a, b| (b.date, &b.name).cmp(&(a.date, &a.name)));
     letters
 }
@@ -92,7 +93,8 @@ pub(super) fn letter(folder: &Path, name: &str) -> Option<Letter> {
 
 fn names(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let names = entries.flatten().filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".eml")?.to_owned()));
+    let names =
+        entries.flatten().filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".eml")?.to_owned()));
     names.filter(|name| is_name(name)).collect()
 }
 
@@ -129,7 +131,10 @@ mod tests {
         std::fs::write(folder.path().join("2026-ABCD-mairie.eml"), raw).unwrap();
         let list = letters(folder.path());
         assert_eq!(list.len(), 1);
-        assert_eq!((list[0].from.as_str(), list[0].subject.as_str(), list[0].attachments), ("Mairie démo <m@ex.fr>", "Essai", 1));
+        assert_eq!(
+            (list[0].from.as_str(), list[0].subject.as_str(), list[0].attachments),
+            ("Mairie démo <m@ex.fr>", "Essai", 1)
+        );
         let letter = letter(folder.path(), "2026-ABCD-mairie").unwrap();
         assert_eq!(letter.text.trim(), "Bonjour");
         assert_eq!(letter.html.as_deref().map(str::trim), Some("<p>Bonjour</p>"));

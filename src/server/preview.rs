@@ -12,8 +12,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path as UrlPath, Request, State};
-use axum::http::header::{self, HeaderValue};
 use axum::http::StatusCode;
+use axum::http::header::{self, HeaderValue};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -276,7 +276,8 @@ async fn flow(State(shop): State<Arc<Shop>>) -> Response {
         loop {
             let version = *versions.borrow_and_update();
             let count = shop.board.shown().told.len();
-            let event = format!("event: diagnostics\ndata: {count}\n\nevent: recharge\ndata: {version}\n\ndata: {version}\n\n");
+            let event =
+                format!("event: diagnostics\ndata: {count}\n\nevent: recharge\ndata: {version}\n\ndata: {version}\n\n");
             if sender.send(Bytes::from(event)).await.is_err() {
                 return;
             }
@@ -367,7 +368,9 @@ fn bare_diagnostics(shown: &Shown) -> String {
         format!("<li>{}</li>", words.replace('&', "&amp;").replace('<', "&lt;"))
     });
     let list: String = lines.collect();
-    format!("<!doctype html>\n<html lang=\"fr\"><head><meta charset=\"utf-8\"><title>Diagnostics</title></head><body><h1>Diagnostics</h1><ul>{list}</ul></body></html>\n")
+    format!(
+        "<!doctype html>\n<html lang=\"fr\"><head><meta charset=\"utf-8\"><title>Diagnostics</title></head><body><h1>Diagnostics</h1><ul>{list}</ul></body></html>\n"
+    )
 }
 
 fn tool<'a>(shown: &'a Shown, title: &'a str) -> ToolView<'a> {
@@ -403,7 +406,8 @@ async fn letter(State(shop): State<Arc<Shop>>, UrlPath(name): UrlPath<String>) -
     let Some(letter) = read(&shop, name).await else { return StatusCode::NOT_FOUND.into_response() };
     let shown = shop.board.shown();
     let url = format!("{LETTERBOX_URL}/{}", letter.head.name);
-    let headers = letter.headers.iter().map(|(label, value)| Row { label: (*label).into(), value: value.as_str().into() });
+    let headers =
+        letter.headers.iter().map(|(label, value)| Row { label: (*label).into(), value: value.as_str().into() });
     let attachments = letter.attachments.iter().enumerate().map(|(at, (name, media, bytes))| DocumentView {
         title: name.as_str().into(),
         url: format!("{url}/piece/{}", at + 1).into(),
@@ -457,7 +461,8 @@ async fn blocking<T: Default + Send + 'static>(work: impl FnOnce() -> T + Send +
 /// Bytes to save, never to show in the page.
 fn download(media: &str, name: &str, bytes: Vec<u8>) -> Response {
     let encoded = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
-    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' }).collect();
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' }).collect();
     let disposition = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}");
     let mut response = bytes.into_response();
     for (header, value) in [(header::CONTENT_TYPE, media), (header::CONTENT_DISPOSITION, disposition.as_str())] {

@@ -238,12 +238,18 @@ impl Workshop {
     fn excerpt(&self, diagnostic: &Diagnostic) -> Vec<(usize, String)> {
         let line = diagnostic.place.line as usize;
         let readable = line > 0 && !diagnostic.place.file.split('/').any(|part| part == "..");
-        let Some(bytes) = readable.then(|| crate::fs::read(&self.folder.join(&diagnostic.place.file)).ok()).flatten() else {
+        let Some(bytes) = readable.then(|| crate::fs::read(&self.folder.join(&diagnostic.place.file)).ok()).flatten()
+        else {
             return Vec::new();
         };
         let text = String::from_utf8_lossy(&bytes);
         let first = line.saturating_sub(2).max(1);
-        text.lines().enumerate().skip(first - 1).take(line + 2 - first).map(|(at, text)| (at + 1, text.to_owned())).collect()
+        text.lines()
+            .enumerate()
+            .skip(first - 1)
+            .take(line + 2 - first)
+            .map(|(at, text)| (at + 1, text.to_owned()))
+            .collect()
     }
 }
 
@@ -289,10 +295,14 @@ pub(super) struct Watcher {
 }
 
 /// Nudges the workshop whenever something under its folders may have changed.
-pub(super) fn watch(workshop: &Workshop, nudge: mpsc::Sender<()>) -> Result<Watcher, notify_debouncer_full::notify::Error> {
+pub(super) fn watch(
+    workshop: &Workshop,
+    nudge: mpsc::Sender<()>,
+) -> Result<Watcher, notify_debouncer_full::notify::Error> {
     let on_events = move |events: DebounceEventResult| {
         // Errors (an overflow, a folder gone) are a reason to look as good as any.
-        let idle = events.is_ok_and(|events| events.iter().all(|event| is_reading(&event.kind) || is_hidden(&event.paths)));
+        let idle =
+            events.is_ok_and(|events| events.iter().all(|event| is_reading(&event.kind) || is_hidden(&event.paths)));
         if !idle {
             // The workshop may have ended.
             let _ = nudge.send(());

@@ -256,7 +256,7 @@ mod tests {
             prop_assert!(message.split("\r\n").all(|line| line.len() <= 998));
             let head = message.split("\r\n\r\n").next().unwrap_or_default();
             let names: Vec<&str> = head.split("\r\n").filter(|line| !line.starts_with([' ', '\t'])).filter_map(|line| line.split(':').next()).collect();
-            prop_assert_eq!(names, ["Message-ID", "From", "Subject", "To", "Reply-To", "MIME-Version", "Content-Type", "Date", "Auto-Submitted", "X-Auto-Response-Suppress"]);
+            prop_assert_eq!(names, ["Message-ID", "From", "Subject", "To", "Reply-To", "MIME-Version", "Date", "Auto-Submitted", "X-Auto-Response-Suppress", "Content-Type"]);
         }
     }
 }

@@ -76,7 +76,13 @@ impl<'s> Edition<'s> {
         }
     }
 
-    pub(super) fn alert(&self, content: &'s Content, url: &'s str, alert: &'s Alert, drawn: &mut Drawn) -> AlertView<'s> {
+    pub(super) fn alert(
+        &self,
+        content: &'s Content,
+        url: &'s str,
+        alert: &'s Alert,
+        drawn: &mut Drawn,
+    ) -> AlertView<'s> {
         let (level, level_label) = level(alert.level);
         let state = state(alert, self.site);
         let mut page = self.page_of(content, url, vec![crumb("Alertes", "/alertes/")]);

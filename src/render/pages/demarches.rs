@@ -9,11 +9,11 @@ use crate::model::form::{Form, Silence};
 use crate::model::site::ContentId;
 use crate::model::submission::RawAnswers;
 use crate::render::form::{self, Surroundings};
-use crate::render::hours::{self, Keeper};
+use crate::render::hours;
 use crate::render::parts;
 use crate::render::view::{
-    ActionView, ContactView, DemarcheCard, DemarcheGroup, DemarcheView, DemarchesView, FormView, HandlerKind, HoursView, Link,
-    PaperFormView, Text,
+    ActionView, ContactView, DemarcheCard, DemarcheGroup, DemarcheView, DemarchesView, FormView, HandlerKind,
+    HoursView, Link, PaperFormView, Text,
 };
 use crate::text::typography::french;
 
@@ -55,7 +55,8 @@ impl<'s> Edition<'s> {
                 None => {
                     let rank = TOPICS.iter().position(|topic| *topic == demarche.topic).unwrap_or(TOPICS.len());
                     let title = parts::label(&demarche.topic).into();
-                    groups.push((rank, DemarcheGroup { key: demarche.topic.as_str().into(), title, items: vec![card] }));
+                    groups
+                        .push((rank, DemarcheGroup { key: demarche.topic.as_str().into(), title, items: vec![card] }));
                 }
             }
         }
@@ -96,9 +97,12 @@ impl<'s> Edition<'s> {
         let (contact, hours) = self.demarche_contact(demarche, form);
         let closed = (demarche.form.is_some() && form.is_none())
             .then_some("Le formulaire en ligne n’est pas ouvert. Appelez la mairie ou venez au guichet.");
-        let related = self.site.demarches.iter().filter(|other| **other != id).filter(|other| {
-            self.demarche_of(**other).is_some_and(|other| other.topic == demarche.topic)
-        });
+        let related = self
+            .site
+            .demarches
+            .iter()
+            .filter(|other| **other != id)
+            .filter(|other| self.demarche_of(**other).is_some_and(|other| other.topic == demarche.topic));
         DemarcheView {
             page: self.page_of(content, url, vec![crumb("Démarches", "/demarches/")]),
             content: self.content_view(content, 3, drawn),
@@ -106,7 +110,11 @@ impl<'s> Edition<'s> {
             handler_label: handler_label.into(),
             audience: parts::option(&demarche.audience),
             prepare_html: self.prepare(content, demarche, drawn),
-            channels: demarche.channels.iter().map(|channel| french(&parts::capitalised(channel)).into_owned().into()).collect(),
+            channels: demarche
+                .channels
+                .iter()
+                .map(|channel| french(&parts::capitalised(channel)).into_owned().into())
+                .collect(),
             action: form.map(|form| form_action(form, url)).or_else(|| self.elsewhere(content, demarche, drawn)),
             paper_url: form.map(|_| format!("{url}papier/").into()),
             delay: parts::option(&demarche.delay),
@@ -149,7 +157,11 @@ impl<'s> Edition<'s> {
     }
 
     /// Whom to ask, and his hours: the service of the fiche, else the mairie.
-    fn demarche_contact(&self, demarche: &'s Demarche, form: Option<&'s Form>) -> (ContactView<'s>, Option<HoursView<'s>>) {
+    fn demarche_contact(
+        &self,
+        demarche: &'s Demarche,
+        form: Option<&'s Form>,
+    ) -> (ContactView<'s>, Option<HoursView<'s>>) {
         let site = self.site;
         let slug = demarche.service.as_ref().map(|(slug, _)| slug.as_str());
         let id = site.directory.services.iter().copied().find(|id| Some(site.contents[*id].slug.as_str()) == slug);
@@ -201,7 +213,8 @@ impl<'s> Edition<'s> {
         }
         let (_, hours) = self.demarche_contact(demarche, Some(form));
         if hours.is_some() {
-            around.hours_summary = hours::summary(&self.site.commune.mairie.hours).into_iter().map(Cow::into_owned).collect();
+            around.hours_summary =
+                hours::summary(&self.site.commune.mairie.hours).into_iter().map(Cow::into_owned).collect();
         }
         around
     }

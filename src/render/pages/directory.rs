@@ -4,13 +4,14 @@ use std::borrow::Cow;
 
 use super::{Drawn, Edition, crumb};
 use crate::model::commune::OpeningHours;
-use crate::model::content::{Association, Commerce, Content, ContactDetails, Elu, Equipement, Kind, Service};
+use crate::model::content::{Association, Commerce, ContactDetails, Content, Elu, Equipement, Kind, Service};
 use crate::model::site::{ContentId, Site};
 use crate::render::hours::{self, Keeper};
 use crate::render::parts;
 use crate::render::view::{
-    AssociationView, CommerceView, ContactView, Crumb, DirectoryCard, DirectoryCategory, DirectoryGroup, DirectoryHomeView,
-    DirectoryKind, DirectoryListView, EluView, EquipementView, PlaceView, ServiceView, TariffRow, Text,
+    AssociationView, CommerceView, ContactView, Crumb, DirectoryCard, DirectoryCategory, DirectoryGroup,
+    DirectoryHomeView, DirectoryKind, DirectoryListView, EluView, EquipementView, PlaceView, ServiceView, TariffRow,
+    Text,
 };
 use crate::text::numbers::{grouped, plural};
 use crate::text::slug::slug;
@@ -101,7 +102,12 @@ impl<'s> Edition<'s> {
 
     pub(super) fn directory_list(&self, shelf: Shelf) -> DirectoryListView<'s> {
         DirectoryListView {
-            page: self.page_view(shelf.title(), shelf.url(), Some(shelf.text().into()), vec![crumb("Annuaire", "/annuaire/")]),
+            page: self.page_view(
+                shelf.title(),
+                shelf.url(),
+                Some(shelf.text().into()),
+                vec![crumb("Annuaire", "/annuaire/")],
+            ),
             kind: shelf.kind(),
             intro_html: Cow::Borrowed(""),
             groups: self.groups(shelf),
@@ -145,7 +151,10 @@ impl<'s> Edition<'s> {
             }
             Kind::Association(association) => {
                 let category = association.category.as_deref().unwrap_or("");
-                (u8::from(category.is_empty()), if category.is_empty() { "Autres".to_owned() } else { parts::label(category) })
+                (
+                    u8::from(category.is_empty()),
+                    if category.is_empty() { "Autres".to_owned() } else { parts::label(category) },
+                )
             }
             Kind::Commerce(commerce) => (0, parts::label(&commerce.category)),
             Kind::Equipement(equipement) => (0, parts::label(&equipement.kind)),
@@ -241,7 +250,14 @@ impl<'s> Edition<'s> {
         hours::table(hours, keeper, self.site.today(), &self.site.commune.fuseau)
     }
 
-    fn elu(&self, content: &'s Content, url: &str, elu: &'s Elu, breadcrumb: Vec<Crumb<'s>>, drawn: &mut Drawn) -> EluView<'s> {
+    fn elu(
+        &self,
+        content: &'s Content,
+        url: &str,
+        elu: &'s Elu,
+        breadcrumb: Vec<Crumb<'s>>,
+        drawn: &mut Drawn,
+    ) -> EluView<'s> {
         let mut page = self.page_of(content, url, breadcrumb);
         if page.description.is_none() {
             page.description = Some(format!("{}, {}", full_name(elu), elu.function).into());
@@ -277,13 +293,16 @@ impl<'s> Edition<'s> {
             _ => false,
         });
         let mut contact = parts::contact(&service.contact);
-        contact.person = service.responsible.as_ref().map(|person| format!("{}, {}", person.full_name(), person.qualite).into());
+        contact.person =
+            service.responsible.as_ref().map(|person| format!("{}, {}", person.full_name(), person.qualite).into());
         ServiceView {
             page: self.page_of(content, url, breadcrumb),
             content: self.content_view(content, 2, drawn),
             contact,
             hours: self.hours_of(&service.contact.hours, self.public()),
-            demarches: demarches.map(|id| parts::link(french(&self.site.contents[*id].title), &*self.site.urls[*id])).collect(),
+            demarches: demarches
+                .map(|id| parts::link(french(&self.site.contents[*id].title), &*self.site.urls[*id]))
+                .collect(),
             list_url: Shelf::Services.url().into(),
         }
     }
@@ -368,7 +387,14 @@ impl<'s> Edition<'s> {
                 .collect(),
             rules: equipement.rules.as_ref().and_then(|rules| self.document(rules, &mut drawn.diagnostics)),
             booking: self.booking(content),
-            events: self.site.upcoming_events.iter().filter(here).take(3).filter_map(|id| self.event_card(*id)).collect(),
+            events: self
+                .site
+                .upcoming_events
+                .iter()
+                .filter(here)
+                .take(3)
+                .filter_map(|id| self.event_card(*id))
+                .collect(),
             list_url: Shelf::Equipements.url().into(),
         }
     }
@@ -378,7 +404,8 @@ impl<'s> Edition<'s> {
         let name = content.path.rsplit('/').next()?;
         let id = self.site.demarches.iter().find(|id| {
             let demarche = &self.site.contents[**id];
-            let books = ["reserver", "louer", "location", "reservation"].iter().any(|word| demarche.slug.contains(word));
+            let books =
+                ["reserver", "louer", "location", "reservation"].iter().any(|word| demarche.slug.contains(word));
             books && (demarche.slug.contains(&content.slug) || demarche.body.markdown.contains(name))
         })?;
         let (demarche, url) = self.site.page(*id);

@@ -6,7 +6,7 @@ use super::{Drawn, Edition};
 use crate::diagnostic::Place;
 use crate::model::content::{Kind, Tile};
 use crate::model::site::{ContentId, Target};
-use crate::render::hours::{self, Keeper};
+use crate::render::hours;
 use crate::render::links::{Broken, Destination};
 use crate::render::parts;
 use crate::render::view::{AnswerKind, AnswerView, HomeView, ImageView, TileView};
@@ -101,8 +101,11 @@ impl<'s> Edition<'s> {
                 opening: None,
             });
         }
-        let is_council = |id: &ContentId| self.event_of(*id).is_some_and(|event| event.category.as_deref() == Some("conseil"));
-        let coming = || site.upcoming_events.iter().copied().filter(|id| self.event_of(*id).is_some_and(|event| !event.cancelled));
+        let is_council =
+            |id: &ContentId| self.event_of(*id).is_some_and(|event| event.category.as_deref() == Some("conseil"));
+        let coming = || {
+            site.upcoming_events.iter().copied().filter(|id| self.event_of(*id).is_some_and(|event| !event.cancelled))
+        };
         if let Some(id) = coming().find(is_council) {
             answers.extend(self.event_answer(id, AnswerKind::Conseil, "Prochain conseil"));
         }
@@ -124,7 +127,12 @@ impl<'s> Edition<'s> {
     fn tile(&self, tile: &'s Tile, drawn: &mut Drawn) -> Option<TileView<'s>> {
         match self.links.resolve(&self.site.home.path, &tile.link) {
             Ok(destination) => {
-                if let Destination::Page { target: Some(target @ (Target::Page(_) | Target::Home)), anchor: Some(anchor), .. } = &destination {
+                if let Destination::Page {
+                    target: Some(target @ (Target::Page(_) | Target::Home)),
+                    anchor: Some(anchor),
+                    ..
+                } = &destination
+                {
                     drawn.anchors.push(crate::render::markdown::AnchorLink {
                         target: *target,
                         anchor: anchor.clone(),
@@ -147,7 +155,11 @@ impl<'s> Edition<'s> {
     }
 
     /// A link written in a key: relative to its file; `load` may have made it relative to the folder already.
-    pub(super) fn resolve_key(&self, content: &crate::model::content::Content, written: &str) -> Result<Destination, Broken> {
+    pub(super) fn resolve_key(
+        &self,
+        content: &crate::model::content::Content,
+        written: &str,
+    ) -> Result<Destination, Broken> {
         if self.links.find(written.split('#').next().unwrap_or(written)).is_some() {
             return self.links.resolve("", written);
         }

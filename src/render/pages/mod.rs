@@ -9,7 +9,6 @@ mod home;
 mod news;
 mod site_view;
 
-pub(super) use alerts::card as alert_card;
 pub(super) use demarches::fiche_link;
 
 use std::borrow::Cow;
@@ -27,8 +26,8 @@ use super::markdown::{self, AnchorLink, Rendered};
 use super::parts;
 use super::theme::{Frame, Theme};
 use super::view::{
-    ChromeView, ContentView, Crumb, DocumentView, FeedView, ImageView, PageNumber, PageView, PaginationView, SourceView, Text,
-    TocEntry, View,
+    ChromeView, ContentView, Crumb, DocumentView, FeedView, ImageView, PageNumber, PageView, PaginationView,
+    SourceView, Text, TocEntry, View,
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::content::{Body, Content, DocumentRef, ImageRef, Kind, Layer, Moment};
@@ -56,6 +55,11 @@ pub(super) struct Edition<'s> {
     pub(super) around: BTreeMap<String, Surroundings>,
     /// Links to headings written in forms.
     form_anchors: Vec<AnchorLink>,
+    /// News of every list: all of them under `None`, then those of each category.
+    news_lists: BTreeMap<Option<&'s str>, Vec<ContentId>>,
+    /// Events to come of each category, when there are several.
+    event_categories: BTreeMap<&'s str, Vec<ContentId>>,
+    tree: free::Tree<'s>,
 }
 
 /// One page to draw.
@@ -114,6 +118,9 @@ impl<'s> Edition<'s> {
             values: site_view::values(site),
             around: BTreeMap::new(),
             form_anchors: Vec::new(),
+            news_lists: news::lists(site),
+            event_categories: agenda::categories(site),
+            tree: free::Tree::new(site),
         };
         edition.links.set_routes(edition.jobs().iter().filter_map(|job| edition.route(job)).collect());
         let view = Value::from_serializable(&edition.site_view(options, "", diagnostics));
@@ -153,12 +160,12 @@ impl<'s> Edition<'s> {
         let mut jobs = vec![Job::Home];
         jobs.extend((0..site.contents.len()).map(Job::Content));
         jobs.extend((0..site.sections.len()).filter(|at| site.sections[*at].index.is_none()).map(Job::Section));
-        jobs.extend(self.news_lists().into_iter().flat_map(|(category, ids)| {
-            (1..=page_count(ids.len(), NEWS_PER_PAGE)).map(move |number| Job::NewsList { category, number })
+        jobs.extend(self.news_lists.iter().flat_map(|(category, ids)| {
+            (1..=page_count(ids.len(), NEWS_PER_PAGE)).map(move |number| Job::NewsList { category: *category, number })
         }));
         jobs.push(Job::Alerts);
         jobs.push(Job::Agenda { category: None });
-        jobs.extend(self.event_categories().into_keys().map(|category| Job::Agenda { category: Some(category) }));
+        jobs.extend(self.event_categories.keys().map(|category| Job::Agenda { category: Some(category) }));
         if !site.past_events.is_empty() {
             let pages = page_count(site.past_events.len(), EVENTS_PER_PAGE);
             jobs.extend((1..=pages).map(|number| Job::PastEvents { number }));
@@ -365,9 +372,7 @@ impl<'s> Edition<'s> {
             return markdown::render(&self.links, path, body, level);
         }
         match self.theme.variables(&body.markdown, &self.values, path, body.first_line) {
-            Ok(markdown) => {
-                markdown::render(&self.links, path, &Body { markdown, first_line: body.first_line }, level)
-            }
+            Ok(markdown) => markdown::render(&self.links, path, &Body { markdown, first_line: body.first_line }, level),
             Err(error) => Rendered { diagnostics: vec![error], ..Rendered::default() },
         }
     }
@@ -379,7 +384,11 @@ impl<'s> Edition<'s> {
     }
 
     /// A picture named in a front matter; a missing one was told when the site was resolved.
-    pub(super) fn image(&self, image: Option<&'s ImageRef>, diagnostics: &mut Vec<Diagnostic>) -> Option<ImageView<'s>> {
+    pub(super) fn image(
+        &self,
+        image: Option<&'s ImageRef>,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<ImageView<'s>> {
         let image = image?;
         let view = self.links.media.image(&image.path, &image.alt, image.credit.as_deref());
         view.map_err(|broken| tell(broken, &image.place, diagnostics)).ok()
@@ -390,7 +399,11 @@ impl<'s> Edition<'s> {
     }
 
     /// A document named in a front matter; a missing one was told when the site was resolved.
-    pub(super) fn document(&self, document: &'s DocumentRef, diagnostics: &mut Vec<Diagnostic>) -> Option<DocumentView<'s>> {
+    pub(super) fn document(
+        &self,
+        document: &'s DocumentRef,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<DocumentView<'s>> {
         let view = self.links.media.document(&document.path, document.title.as_deref());
         view.map_err(|broken| tell(broken, &document.place, diagnostics)).ok()
     }
@@ -455,7 +468,8 @@ fn toc(rendered: &Rendered, level: u8) -> Vec<TocEntry<'static>> {
         return Vec::new();
     }
     let kept = rendered.headings.iter().filter(|(heading, ..)| *heading <= level + 1);
-    kept.map(|(heading, id, title)| TocEntry { level: *heading, id: id.clone().into(), title: title.clone().into() }).collect()
+    kept.map(|(heading, id, title)| TocEntry { level: *heading, id: id.clone().into(), title: title.clone().into() })
+        .collect()
 }
 
 /// Pages that a list takes; an empty list takes one, which says so.
@@ -464,7 +478,12 @@ fn page_count(items: usize, per_page: usize) -> usize {
 }
 
 /// Numbers of the pages of a list; `None` when there is only one.
-fn pagination<'a>(label: &'a str, current: usize, total: usize, url: impl Fn(usize) -> String) -> Option<PaginationView<'a>> {
+fn pagination<'a>(
+    label: &'a str,
+    current: usize,
+    total: usize,
+    url: impl Fn(usize) -> String,
+) -> Option<PaginationView<'a>> {
     if total < 2 {
         return None;
     }

@@ -6,19 +6,19 @@ use serde::Serialize;
 use tera::Context;
 
 use super::Edition;
+use super::alerts;
 use super::directory::Shelf;
 use crate::diagnostic::Diagnostic;
 use crate::model::commune::Commune;
 use crate::model::content::Kind;
 use crate::model::form::FieldKind;
 use crate::model::site::{ContentId, Site};
-use crate::render::hours::{self, Keeper};
+use crate::render::Options;
+use crate::render::hours;
 use crate::render::parts;
 use crate::render::view::{
     CommuneView, EmergencyView, FeedView, ImageView, Link, MairieView, MenuSection, PreviewView, SiteView, Text,
 };
-use super::alerts;
-use crate::render::Options;
 use crate::text::numbers::plural;
 use crate::text::typography::french;
 
@@ -90,7 +90,8 @@ impl<'s> Edition<'s> {
         let commune = &site.commune;
         let at = |url: &str| -> Text<'s> { format!("{prefix}{url}").into() };
         let blazon = self.blazon(prefix, diagnostics);
-        let icon = blazon.as_ref().filter(|image| image.src.ends_with(".svg")).map(|image| image.src.clone().into_owned());
+        let icon =
+            blazon.as_ref().filter(|image| image.src.ends_with(".svg")).map(|image| image.src.clone().into_owned());
         SiteView {
             commune: commune_view(commune),
             mairie: self.mairie_view(prefix),
@@ -267,11 +268,6 @@ pub(super) fn values(site: &Site) -> Context {
     values.insert("commune", &site.commune);
     values.insert("formulaires", &forms);
     values
-}
-
-/// Whether a content is one of the legal pages, which live in the footer.
-pub(super) fn is_legal(url: &str) -> bool {
-    ["/mentions-legales/", "/donnees-personnelles/", "/accessibilite/", "/conditions-du-guichet/"].contains(&url)
 }
 
 /// Names of the kinds of content that a section lists without holding them.

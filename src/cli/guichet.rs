@@ -1,0 +1,68 @@
+//! `mulot guichet`: the production server of one commune.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::faults::start_fault;
+use super::{Exit, generator, picture_cache, report, telemetry};
+use crate::pipeline::Base;
+use crate::server::config::GuichetConfig;
+use crate::server::guichet::{Guichet, Means};
+use crate::server::listen::stop_signal;
+use crate::text::numbers::plural;
+
+#[derive(Debug, Args)]
+#[command(help_template = super::usage::TEMPLATE)]
+pub(super) struct GuichetArgs {
+    /// Fichier de configuration (guichet.toml s'il n'est pas donné)
+    #[arg(value_name = "CONFIG", default_value = "guichet.toml", hide_default_value = true)]
+    config: PathBuf,
+}
+
+/// Environment variable of the mail account's password.
+const PASSWORD: &str = "MULOT_SMTP_MOT_DE_PASSE";
+
+pub(super) fn run(args: &GuichetArgs) -> Exit {
+    telemetry::start(tracing::level_filters::LevelFilter::INFO, true);
+    let config = match GuichetConfig::read(&args.config, std::env::var(PASSWORD).ok()) {
+        Ok(config) => config,
+        Err(diagnostics) => {
+            let folder = args.config.parent().unwrap_or(std::path::Path::new("."));
+            report::say(report::text(&diagnostics, folder, report::colour()).trim_end());
+            return Exit::Fault;
+        }
+    };
+    let runtime = match super::runtime() {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
+    runtime.block_on(async {
+        let means = Means {
+            base: Arc::new(Base::embedded()),
+            pictures: Arc::new(picture_cache()),
+            generator: generator(),
+            clock: Arc::new(jiff::Timestamp::now),
+        };
+        let guichet = match Guichet::build(config, means).await {
+            Ok(guichet) => guichet,
+            Err(error) => {
+                return start_fault(&error, "changez la clé ecoute de la configuration, ou arrêtez l'autre programme");
+            }
+        };
+        let summary = report::summary(guichet.diagnostics());
+        if !summary.is_empty() {
+            report::say(format!("{summary} (mulot check en donne le détail)"));
+        }
+        report::say(format!(
+            "Guichet ouvert sur {} : {} ; courriels vers {}",
+            guichet.local_addr(),
+            plural(guichet.open_forms().len() as u64, "formulaire", "formulaires"),
+            guichet.destination()
+        ));
+        guichet.run_until_stopped(stop_signal()).await;
+        report::say("Guichet arrêté : tout ce qui était accepté est gardé.");
+        Exit::Done
+    })
+}

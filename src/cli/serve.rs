@@ -1,0 +1,82 @@
+//! `mulot serve`: the live preview, with the real guichet inside.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::faults::start_fault;
+use super::{Exit, FolderArgs, cache_dir, day_note, generator, missing_folder, picture_cache, report, telemetry};
+use crate::pipeline::Base;
+use crate::server::BuildReport;
+use crate::server::listen::{Limits, ListenAddress, stop_signal};
+use crate::server::preview::{Preview, PreviewConfig};
+use crate::text::numbers::plural;
+
+#[derive(Debug, Args)]
+#[command(help_template = super::usage::TEMPLATE)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    folder: FolderArgs,
+    /// Port de cette machine (4000 s'il n'est pas donné ; 0 : un port libre)
+    #[arg(long, short = 'p', value_name = "PORT", default_value_t = 4000, hide_default_value = true)]
+    port: u16,
+}
+
+pub(super) fn run(args: &ServeArgs) -> Exit {
+    telemetry::start(tracing::level_filters::LevelFilter::ERROR, false);
+    let folder = args.folder.folder.clone();
+    if let Some(exit) = missing_folder(&folder) {
+        return exit;
+    }
+    let config = PreviewConfig {
+        folder: folder.clone(),
+        listen: ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], args.port))),
+        state: cache_dir(),
+        base: Arc::new(Base::embedded()),
+        pictures: Arc::new(picture_cache()),
+        generator: generator(),
+        now: args.folder.date.map(|_| args.folder.now()),
+        limits: Limits::default(),
+        on_build: Box::new({
+            let folder = folder.clone();
+            move |built| tell(built, &folder)
+        }),
+    };
+    let runtime = match super::runtime() {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
+    runtime.block_on(async {
+        let preview = match Preview::build(config).await {
+            Ok(preview) => preview,
+            Err(error) => return start_fault(&error, "choisissez un autre port : mulot serve --port 4001"),
+        };
+        tell(preview.first_build(), &folder);
+        let address = preview.local_addr().clone();
+        report::say(format!("Votre site{} : http://{address}/", day_note(&args.folder)));
+        report::say(format!("Boîte aux lettres : http://{address}/__mulot/boite (rien ne quitte cette machine)"));
+        report::say("Enregistrez un fichier : la page se recharge. Ctrl+C pour arrêter.");
+        preview.run_until_stopped(stop_signal()).await;
+        Exit::Done
+    })
+}
+
+fn tell(built: &BuildReport, folder: &PathBuf) {
+    let drawn = report::text(&built.diagnostics, folder, report::colour());
+    if !drawn.is_empty() {
+        report::say(drawn.trim_end());
+    }
+    let summary = report::summary(&built.diagnostics);
+    let with = if summary.is_empty() { String::new() } else { format!(" — {summary}") };
+    report::say(if built.is_good {
+        format!(
+            "{} en {} ms{with}",
+            plural(built.files as u64, "fichier prêt", "fichiers prêts"),
+            built.took.as_millis()
+        )
+    } else {
+        format!("{summary} : la dernière version correcte reste affichée")
+    });
+}

@@ -36,7 +36,7 @@ fn the_site_is_served_with_its_guichet_inside() {
     assert_eq!(server.get("/nulle-part/").status, 404);
     assert_eq!(server.get(&format!("/guichet/{FORM}/")).status, 200);
     assert_eq!(server.ask("POST", "/", &[], b"x").status, 405);
-    let sheet = home.text().split("href=\"/theme/").nth(1).map(|rest| format!("/theme/{}", rest.split('"').next().unwrap()));
+    let sheet = home.text().split("href=\"/assets/").nth(1).map(|rest| format!("/assets/{}", rest.split('"').next().unwrap()));
     let sheet = server.get(&sheet.expect("a file of the theme"));
     assert_eq!(sheet.status, 200);
 }
@@ -124,7 +124,7 @@ fn a_broken_save_leaves_the_last_good_site_and_says_what_is_wrong() {
 
 #[test]
 fn a_folder_that_was_never_good_is_shown_as_its_diagnostics() {
-    let server = ServerTest::preview_with(|folder| std::fs::write(folder.join("commune.toml"), "nom = Trou\n").unwrap());
+    let server = ServerTest::preview_with(|folder| std::fs::write(folder.join("commune.toml"), "nom = Bourg\n").unwrap());
     for place in ["/", "/mairie/", &format!("/guichet/{FORM}/")] {
         let page = server.get(place);
         assert_eq!(page.status, 503, "{place}");

@@ -403,3 +403,56 @@ fn what_the_mairie_never_got_is_not_purged() {
     assert_eq!(report.erased, [reference(1)]);
     assert!(matches!(claim(&store, late.timestamp()), Claimed::Nothing { next_at: None }));
 }
+
+/// Prints what group commit gives on this disk: `cargo test --release --lib probe -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measure, not a test"]
+fn probe_of_the_group_commit() {
+    use std::io::Write;
+    let (dir, store) = store();
+    let mut raw = std::fs::File::create(dir.path().join("raw")).unwrap();
+    let second = std::time::Duration::from_secs(3);
+    let start = std::time::Instant::now();
+    let mut syncs = 0u64;
+    while start.elapsed() < second {
+        raw.write_all(&[7; 4096]).unwrap();
+        raw.sync_data().unwrap();
+        syncs += 1;
+    }
+    let raw_rate = syncs as f64 / start.elapsed().as_secs_f64();
+    println!("raw append and sync: {raw_rate:.0}/s");
+    let next = std::sync::atomic::AtomicU32::new(0);
+    for clients in [1, 16, 64, 256] {
+        let (commits, orders) = store.commits_and_orders();
+        let start = std::time::Instant::now();
+        let mut waits: Vec<std::time::Duration> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..clients)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let mut waits = Vec::new();
+                        while start.elapsed() < second {
+                            let new = submission(next.fetch_add(1, Ordering::Relaxed));
+                            let begin = std::time::Instant::now();
+                            if store.record_blocking(new).is_ok() {
+                                waits.push(begin.elapsed());
+                            }
+                        }
+                        waits
+                    })
+                })
+                .collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        let elapsed = start.elapsed().as_secs_f64();
+        waits.sort_unstable();
+        let (commits_after, orders_after) = store.commits_and_orders();
+        let rate = (orders_after - orders) as f64 / elapsed;
+        println!(
+            "{clients} clients: {rate:.0} submissions/s ({:.1} × raw), {:.0} commits/s, p50 {:?}, p99 {:?}",
+            rate / raw_rate,
+            (commits_after - commits) as f64 / elapsed,
+            waits[waits.len() / 2],
+            waits[waits.len() * 99 / 100]
+        );
+    }
+}

@@ -15,6 +15,7 @@ use crate::model::intake::{DeliveryState, QueueRow};
 use crate::model::mail::MailRole;
 use crate::model::reference::Reference;
 use crate::model::submission::AnswerValue;
+use crate::server::config::GuichetConfig;
 use crate::text::dates::{received_at, short_date};
 use crate::text::numbers::plural;
 
@@ -119,25 +120,13 @@ fn data_folder(path: &Path) -> Result<PathBuf, Exit> {
     if path.is_dir() {
         return Ok(path.to_owned());
     }
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        report::say(format!("erreur : impossible de lire « {} » : {error}", path.display()));
+    // The password is not needed here: nothing is sent.
+    GuichetConfig::read(path, Some(String::new())).map(|config| config.data).map_err(|diagnostics| {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        report::say(report::text(&diagnostics, folder, report::colour()).trim_end());
         report::say(
             "aide : donnez la configuration du guichet ou son dossier de données : mulot demandes --guichet CHEMIN",
         );
-        Exit::Fault
-    })?;
-    let table: toml::Table = text.parse().map_err(|_| {
-        report::say(format!(
-            "erreur : « {} » n'est pas une configuration lisible (mulot guichet dit pourquoi)",
-            path.display()
-        ));
-        Exit::Fault
-    })?;
-    let data = table.get("donnees").and_then(toml::Value::as_str).map(PathBuf::from);
-    let data =
-        data.map(|data| if data.is_absolute() { data } else { path.parent().unwrap_or(Path::new(".")).join(data) });
-    data.ok_or_else(|| {
-        report::say(format!("erreur : « {} » ne dit pas où sont les données (clé donnees)", path.display()));
         Exit::Fault
     })
 }

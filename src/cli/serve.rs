@@ -63,7 +63,7 @@ pub(super) fn run(args: &ServeArgs) -> Exit {
     })
 }
 
-fn tell(built: &BuildReport, folder: &PathBuf) {
+fn tell(built: &BuildReport, folder: &std::path::Path) {
     let drawn = report::text(&built.diagnostics, folder, report::colour());
     if !drawn.is_empty() {
         report::say(drawn.trim_end());

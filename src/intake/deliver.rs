@@ -224,3 +224,6 @@ const INSIST: Duration = Duration::from_secs(60);
 const AFTER_ERROR: Duration = Duration::from_secs(5);
 /// Longest pause.
 const LOOK_UP: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests;

@@ -18,3 +18,6 @@ pub mod retry;
 pub mod store;
 pub mod token;
 pub mod validate;
+
+#[cfg(test)]
+pub(crate) mod sample;

@@ -207,12 +207,17 @@ pub(super) fn content(
     }
     let slug = slug(&reader.text("adresse", diagnostics).unwrap_or_else(|| stem.to_owned()));
     let old_addresses = old_addresses(&mut reader, diagnostics);
+    let summary = reader.text("resume", diagnostics).map(nice);
+    if matches!(kind, Some(Kind::News(_))) && summary.is_none() {
+        diagnostics
+            .push(reader.missing("resume").hint("ajoutez resume = \"…\" : une phrase pour la liste et l'accueil"));
+    }
     let content = Content {
         path: path.to_owned(),
         layer,
         slug,
         title: title.unwrap_or_else(|| stem.to_owned()),
-        summary: reader.text("resume", diagnostics).map(nice),
+        summary,
         simple_summary: reader.text("resume_simple", diagnostics).map(nice),
         image,
         documents,
@@ -223,16 +228,12 @@ pub(super) fn content(
         order: reader.integer("ordre", -1_000_000..=1_000_000, diagnostics),
         in_menu: reader.flag("menu", diagnostics).unwrap_or(true),
         variables: reader.flag("variables", diagnostics).unwrap_or(false),
-        kind: kind.unwrap_or(Kind::Page { is_index: false }),
+        kind: Kind::Page { is_index: false },
         body,
         place,
     };
-    if matches!(content.kind, Kind::News(_)) && content.summary.is_none() {
-        diagnostics
-            .push(reader.missing("resume").hint("ajoutez resume = \"…\" : une phrase pour la liste et l'accueil"));
-    }
     reader.finish(diagnostics);
-    Some(content)
+    kind.map(|kind| Content { kind, ..content })
 }
 
 /// Date at the start of a file name: `2026-12-05-marche` → 5 December 2026.

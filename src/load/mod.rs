@@ -66,15 +66,15 @@ pub fn sources(layers: &Layers<'_>) -> (Option<Sources>, Vec<Diagnostic>) {
         .into_iter()
         .partition(|(path, _)| !path.starts_with("theme/") && (path.ends_with(".md") || path == commune::FILE));
     let read: Vec<(Read, Vec<Diagnostic>)> = texts.par_iter().map(|(path, entry)| read(path, entry)).collect();
-    let (mut found, mut home, mut contents) = (None, None, Vec::with_capacity(read.len()));
+    let (mut found, mut home, mut contents, mut broken) = (None, None, Vec::with_capacity(read.len()), Vec::new());
     let has_commune = texts.iter().any(|(path, _)| path == commune::FILE);
-    for (read, told) in read {
+    for ((read, told), (path, _)) in read.into_iter().zip(&texts) {
         diagnostics.extend(told);
         match read {
             Read::Commune(commune) => found = Some(*commune),
             Read::Home(page) => home = Some(page),
             Read::Content(content) => contents.push(*content),
-            Read::Nothing => {}
+            Read::Nothing => broken.push(path.clone()),
         }
     }
     if !has_commune {
@@ -99,7 +99,8 @@ pub fn sources(layers: &Layers<'_>) -> (Option<Sources>, Vec<Diagnostic>) {
         }
     }
     contents.sort_by(|a, b| a.path.cmp(&b.path));
-    let sources = found.map(|commune| Sources { commune, home: home.unwrap_or_default(), contents, files, theme });
+    let sources =
+        found.map(|commune| Sources { commune, home: home.unwrap_or_default(), contents, broken, files, theme });
     (sources, diagnostics)
 }
 

@@ -38,6 +38,8 @@ pub struct Sources {
     pub home: Home,
     /// Every content of every layer, the nearest winning, sorted by path.
     pub contents: Vec<Content>,
+    /// Paths of the contents that could not be read.
+    pub broken: Vec<String>,
     /// Every other file by path in the folder.
     pub files: BTreeMap<String, SourceFile>,
     /// Files of `theme/` that replace the theme's, by path inside it.
@@ -69,6 +71,8 @@ pub enum Hidden {
     Expired,
     /// Switched off in `[catalogue]`.
     SwitchedOff,
+    /// Cannot be read: its own mistakes are told, links to it are not.
+    Broken,
 }
 
 /// A section of the menu: a folder of `pages/`.

@@ -288,6 +288,10 @@ impl<'s> Links<'s> {
             Some(Target::Page(id)) => {
                 Ok(Destination::Page { url: self.site.urls[*id].clone(), target: Some(Target::Page(*id)), anchor })
             }
+            // Its own mistakes are told; nothing is written anyway.
+            Some(Target::Hidden(Hidden::Broken)) => {
+                Ok(Destination::Page { url: "/".into(), target: None, anchor: None })
+            }
             Some(Target::Hidden(why)) => Err(hidden(written, *why)),
             None => self.file(path),
         }
@@ -369,7 +373,7 @@ fn hidden(written: &str, why: Hidden) -> Broken {
             "n'est plus publié (`expire_le`)",
             "retirez le lien ou repoussez `expire_le` ; seuls ses mots sont affichés",
         ),
-        Hidden::SwitchedOff => {
+        Hidden::Broken | Hidden::SwitchedOff => {
             ("est retiré du catalogue par commune.toml", "remettez cette fiche dans `[catalogue]`, ou retirez le lien")
         }
     };

@@ -17,12 +17,20 @@ mod markdown;
 mod pages;
 mod palette;
 mod parts;
+#[cfg(test)]
+mod test_site;
+#[cfg(test)]
+mod tests;
 mod theme;
+// The names of the fields of a view say what they hold; where they do not, they are documented.
+#[allow(missing_docs)]
 pub mod view;
+
+use std::collections::BTreeMap;
 
 use crate::diagnostic::{self, Code, Diagnostic};
 use crate::model::output::{Output, Pictures};
-use crate::model::site::{Site, Target};
+use crate::model::site::{ContentId, Site, Target};
 
 pub use theme::Theme;
 
@@ -58,13 +66,13 @@ pub fn output(site: &Site, theme: &Theme, pictures: &dyn Pictures, options: &Opt
     let mut diagnostics = Vec::new();
     let mut edition = pages::Edition::new(site, theme, pictures, options, &mut diagnostics);
     let mut output = Output::default();
-    let mut headings: Vec<(Target, Vec<(u8, String, String)>)> = Vec::new();
+    let mut headings: BTreeMap<Option<ContentId>, Vec<(u8, String, String)>> = BTreeMap::new();
     let mut anchors = edition.form_anchors();
     for page in edition.pages() {
         diagnostics.extend(page.diagnostics);
         anchors.extend(page.anchors);
         if let Some(target) = page.target {
-            headings.push((target, page.headings));
+            headings.insert(shown(target), page.headings);
         }
         if let Some(bytes) = page.bytes {
             output.put(page.path, bytes);
@@ -80,14 +88,22 @@ pub fn output(site: &Site, theme: &Theme, pictures: &dyn Pictures, options: &Opt
     (output, diagnostics)
 }
 
+/// The content that a page shows; `None` for the home page.
+fn shown(target: Target) -> Option<ContentId> {
+    match target {
+        Target::Page(id) => Some(id),
+        Target::Home | Target::Hidden(_) => None,
+    }
+}
+
 /// Says which links lead to a heading that its page does not have.
 fn verify_anchors(
-    headings: &[(Target, Vec<(u8, String, String)>)],
+    headings: &BTreeMap<Option<ContentId>, Vec<(u8, String, String)>>,
     anchors: &[markdown::AnchorLink],
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     for link in anchors {
-        let Some((_, known)) = headings.iter().find(|(target, _)| *target == link.target) else { continue };
+        let Some(known) = headings.get(&shown(link.target)) else { continue };
         if known.iter().any(|(_, id, _)| *id == link.anchor) {
             continue;
         }

@@ -101,6 +101,13 @@ pub(super) enum Recipe {
     },
 }
 
+impl Recipe {
+    /// Whether its word, if it is one, means something.
+    pub(super) fn is_known(&self) -> bool {
+        !matches!(self, Recipe::Word(word) if word != "base")
+    }
+}
+
 /// A colour token of the theme.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Token {

@@ -266,8 +266,11 @@ fn theme_file(source: &Source<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<
         diagnostics.push(Diagnostic::error(Code::BadTheme, place, "le thème n'a pas de fichier theme.toml"));
         return None;
     };
-    match toml::from_str(&text) {
-        Ok(file) => Some(file),
+    match toml::from_str::<ThemeFile>(&text) {
+        Ok(file) => {
+            told_unknown_recipes(&file, &place, diagnostics);
+            Some(file)
+        }
         Err(error) => {
             let place = match error.span() {
                 Some(span) => Place::span(place.file, &text, span, 1),
@@ -280,6 +283,16 @@ fn theme_file(source: &Source<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<
             );
             None
         }
+    }
+}
+
+fn told_unknown_recipes(file: &ThemeFile, place: &Place, diagnostics: &mut Vec<Diagnostic>) {
+    for token in file.jeton.iter().filter(|token| !token.clair.is_known() || !token.sombre.is_known()) {
+        let message = format!("la recette du jeton `{}` ne se lit pas", token.nom);
+        diagnostics.push(
+            Diagnostic::error(Code::BadTheme, place.clone(), message)
+                .hint("écrivez \"base\", { ecart = … }, { l = …, c = … } ou { l = …, c = …, h = … }"),
+        );
     }
 }
 

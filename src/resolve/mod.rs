@@ -20,8 +20,8 @@ pub use forms::service_blanks;
 /// The site of a commune at a local date and hour.
 pub fn site(sources: Sources, now: DateTime) -> (Site, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
-    let Sources { commune, home, contents, files, .. } = sources;
-    let mut targets = BTreeMap::new();
+    let Sources { commune, home, contents, broken, files, .. } = sources;
+    let mut targets: BTreeMap<_, _> = broken.into_iter().map(|path| (path, Target::Hidden(Hidden::Broken))).collect();
     let mut public: Vec<Content> = Vec::with_capacity(contents.len());
     for mut content in contents {
         attach_siblings(&mut content, &files);

@@ -98,7 +98,7 @@ erreur[M0205]: la date « 2026-02-31 » n'existe pas
   |
   = aide: une date s'écrit 2026-12-05 (année-mois-jour), une heure "14:30"
 
-1 erreur : rien n'a été écrit, le site en place reste ce qu'il était
+1 erreur : rien n'a été écrit, le site en place reste ce qu'il était
 
 "#]]
     );

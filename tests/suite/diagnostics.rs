@@ -55,7 +55,7 @@ fn cases() -> Vec<Case> {
         case(Code::NoFrontMatter, "pages/a.md", "# Titre\n", "pages/a.md:1"),
         case(Code::Misplaced, "notes.md", "+++\n+++\n", "notes.md"),
         case(Code::BadToml, "pages/a.md", "+++\ntitre = Bonjour\n+++\n", "pages/a.md:2"),
-        case(Code::UnknownKey, "pages/a.md", "+++\ntitre = \"A\"\nresumé_simpl = \"x\"\n+++\n", "pages/a.md:3"),
+        case(Code::UnknownKey, "pages/a.md", "+++\ntitre = \"A\"\nresume_simpl = \"x\"\n+++\n", "pages/a.md:3"),
         case(Code::UnknownKey, "pages/a.md", "+++\ntitre = \"A\"\nresme = \"x\"\n+++\n", "pages/a.md:3"),
         case(Code::MissingKey, "pages/a.md", "+++\nresume = \"x\"\n+++\n", "pages/a.md:2"),
         case(Code::BadValue, "pages/a.md", "+++\ntitre = 12\n+++\n", "pages/a.md:2"),

@@ -90,13 +90,16 @@ fn modules_import_only_from_lower_floors() {
 #[test]
 fn each_foreign_crate_has_one_door() {
     let table = table();
-    let doors: BTreeMap<&str, &str> = table
-        .iter()
-        .flat_map(|(module, row)| row.doors.iter().map(move |door| (door.as_str(), module.as_str())))
-        .collect();
+    // A crate that several modules open for files of their own (TOML) stands in each of their rows.
+    let mut doors: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (module, row) in &table {
+        for door in &row.doors {
+            doors.entry(door).or_default().push(module);
+        }
+    }
     let mut wrong = Vec::new();
     for (file, module, text) in sources() {
-        for (door, owner) in &doors {
+        for (door, owners) in &doors {
             let used = text.lines().any(|line| {
                 let line = line.trim();
                 !line.starts_with("//")
@@ -104,8 +107,8 @@ fn each_foreign_crate_has_one_door() {
                         || line.contains(&format!(" {door}::"))
                         || line.contains(&format!("({door}::")))
             });
-            if used && module != *owner && *door != "slug" {
-                wrong.push(format!("{file}: {door} is used outside {owner}"));
+            if used && !owners.contains(&module.as_str()) {
+                wrong.push(format!("{file}: {door} is used outside {}", owners.join(", ")));
             }
         }
     }

@@ -14,7 +14,7 @@ pub fn format_of(head: &[u8]) -> Option<FileFormat> {
     }
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let blank = head.iter().take(16).take_while(|byte| byte.is_ascii_whitespace()).count();
-    infer::archive::is_pdf(&head[blank..]).then_some(FileFormat::Pdf)
+    head[blank..].starts_with(b"%PDF-").then_some(FileFormat::Pdf)
 }
 
 /// Media type of a format.

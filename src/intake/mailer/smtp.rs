@@ -222,7 +222,7 @@ fn enhanced_class(text: &str) -> Option<String> {
     let class = text.split_whitespace().next()?;
     let parts: Vec<&str> = class.split('.').collect();
     let is_number = |part: &&str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-    (parts.len() == 3 && parts.iter().all(|part| is_number(part))).then(|| class.to_owned())
+    (parts.len() == 3 && parts.iter().all(is_number)).then(|| class.to_owned())
 }
 
 /// Whether a connection failed for its protection: the TLS library speaks through invalid data.

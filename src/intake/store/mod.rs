@@ -8,12 +8,16 @@ mod open;
 mod outbox;
 mod purge;
 mod record;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use jiff::Timestamp;
@@ -138,8 +142,7 @@ impl Store {
     /// # Errors
     /// As [`Store::record`].
     pub fn record_blocking(&self, submission: NewSubmission) -> Result<Recorded, StoreError> {
-        let answer = self.submit(submission)?;
-        answer.blocking_recv().unwrap_or(Err(StoreError::Closed))
+        wait(self.record(submission))
     }
 
     /// Told after each commit that there may be something to deliver.
@@ -193,14 +196,12 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     {
-        let (order, answer) = writer::order(work);
-        self.send_blocking(order)?;
-        answer.blocking_recv().unwrap_or(Err(StoreError::Closed))
+        wait(self.write(work))
     }
 
     fn send_blocking(&self, order: Order) -> Result<(), StoreError> {
         let orders = self.inner.orders.as_ref().ok_or(StoreError::Closed)?;
-        orders.blocking_send(order).map_err(|_| StoreError::Closed)
+        wait(orders.send(order)).map_err(|_| StoreError::Closed)
     }
 
     /// Reads through a connection of its own: never waits for the writer, never makes it wait.
@@ -237,6 +238,25 @@ impl Drop for Inner {
 pub(in crate::intake) fn free_bytes(dir: &Path) -> Result<u64, StoreError> {
     let numbers = rustix::fs::statvfs(dir).map_err(|error| StoreError::io(dir, error.into()))?;
     Ok(numbers.f_bavail.saturating_mul(numbers.f_frsize))
+}
+
+/// Waits in this thread, whatever runs in it: the writer has a thread of its own.
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(answer) => return answer,
+            Poll::Pending => thread::park(),
+        }
+    }
 }
 
 fn instant(ms: i64) -> Result<Timestamp, Fault> {

@@ -5,11 +5,11 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use super::Store;
 use super::admin::submission_id;
 use super::error::{Fault, StoreError};
 use super::outbox::{Trace, log};
 use super::writer::Order;
+use super::{Store, wait};
 use crate::model::reference::Reference;
 
 /// What a purge did.
@@ -69,7 +69,7 @@ impl Store {
             // The one who asked may have gone.
             let _ = reply.send(done);
         })))?;
-        answer.blocking_recv().unwrap_or(Err(StoreError::Closed))
+        wait(answer).unwrap_or(Err(StoreError::Closed))
     }
 }
 

@@ -14,8 +14,11 @@ pub(super) enum Order {
     /// Runs inside the shared transaction.
     Write(Box<dyn Job>),
     /// Runs alone, outside any transaction.
-    Alone(Box<dyn FnOnce(&Connection, Option<&StoreError>) + Send>),
+    Alone(Lone),
 }
+
+/// Work outside any transaction; it is told the failure after which nothing may be promised.
+pub(super) type Lone = Box<dyn FnOnce(&Connection, Option<&StoreError>) + Send>;
 
 /// Work inside the shared transaction, and the one who waits for its answer.
 pub(super) trait Job: Send {
@@ -59,6 +62,9 @@ where
         let _ = reply.send(outcome.and_then(|()| done.ok_or(StoreError::Closed)));
     }
 }
+
+/// A job of the transaction under way, and what will be said of it.
+type Answer = (Box<dyn Job>, Result<(), StoreError>);
 
 /// Counts of what the writer did, for the probe and the tests.
 #[derive(Debug, Default)]
@@ -113,8 +119,7 @@ impl Writer {
             batch.into_iter().for_each(|job| job.answer(Err(poison.clone())));
             return;
         }
-        let mut answers: Vec<(Box<dyn Job>, Result<(), StoreError>)> =
-            batch.into_iter().map(|job| (job, Ok(()))).collect();
+        let mut answers: Vec<Answer> = batch.into_iter().map(|job| (job, Ok(()))).collect();
         match self.transaction(&mut answers) {
             Ok(()) => {
                 self.counts.commits.fetch_add(1, Ordering::Relaxed);
@@ -135,7 +140,7 @@ impl Writer {
     }
 
     /// Runs all jobs and commits; an error means that nothing of them is stored.
-    fn transaction(&self, jobs: &mut [(Box<dyn Job>, Result<(), StoreError>)]) -> Result<(), StoreError> {
+    fn transaction(&self, jobs: &mut [Answer]) -> Result<(), StoreError> {
         let wrong = |error| StoreError::database(&self.path, error);
         self.connection.execute_batch("BEGIN IMMEDIATE").map_err(wrong)?;
         let run = jobs.iter_mut().try_for_each(|(job, outcome)| self.one(job.as_mut(), outcome));

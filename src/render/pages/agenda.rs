@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Drawn, EVENTS_PER_PAGE, Edition, crumb, page_count, pagination};
 use crate::model::content::{Content, Event, Kind, Moment};
-use crate::model::site::{ContentId, Target};
+use crate::model::site::{ContentId, Site, Target};
 use crate::render::parts;
 use crate::render::view::{
     AgendaMonth, AgendaView, ContactView, EventCard, EventView, FeedView, FilterView, PlaceView,
@@ -27,6 +27,17 @@ pub(super) fn past_url(number: usize) -> String {
     if number > 1 { format!("/agenda/passes/page/{number}/") } else { "/agenda/passes/".to_owned() }
 }
 
+/// Events to come of each category, when there are several.
+pub(super) fn categories(site: &Site) -> BTreeMap<&str, Vec<ContentId>> {
+    let mut categories: BTreeMap<&str, Vec<ContentId>> = BTreeMap::new();
+    for id in &site.upcoming_events {
+        if let Kind::Event(Event { category: Some(category), .. }) = &site.contents[*id].kind {
+            categories.entry(category).or_default().push(*id);
+        }
+    }
+    if categories.len() < 2 { BTreeMap::new() } else { categories }
+}
+
 impl<'s> Edition<'s> {
     /// The event that a content is.
     pub(super) fn event_of(&self, id: ContentId) -> Option<&'s Event> {
@@ -36,24 +47,13 @@ impl<'s> Edition<'s> {
         }
     }
 
-    /// Events to come of each category, when there are several.
-    pub(super) fn event_categories(&self) -> BTreeMap<&'s str, Vec<ContentId>> {
-        let mut categories: BTreeMap<&str, Vec<ContentId>> = BTreeMap::new();
-        for id in &self.site.upcoming_events {
-            if let Some(category) = self.event_of(*id).and_then(|event| event.category.as_deref()) {
-                categories.entry(category).or_default().push(*id);
-            }
-        }
-        if categories.len() < 2 { BTreeMap::new() } else { categories }
-    }
-
     fn calendar(&self) -> FeedView<'s> {
         self.feed(format!("Agenda {}", self.site.commune.names.forme_de), "/agenda/agenda.ics", "text/calendar")
     }
 
     pub(super) fn agenda(&self, category: Option<&'s str>, url: &str) -> AgendaView<'s> {
         let site = self.site;
-        let categories = self.event_categories();
+        let categories = &self.event_categories;
         let ids = match category {
             Some(category) => categories.get(category).map_or(&[][..], Vec::as_slice),
             None => &site.upcoming_events,

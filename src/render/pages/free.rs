@@ -1,8 +1,10 @@
 //! Free pages, sections, and the odd pages: site map, not found, redirect.
 
+use std::collections::BTreeMap;
+
 use super::{Drawn, Edition, crumb, site_view};
 use crate::model::content::{Content, Kind};
-use crate::model::site::ContentId;
+use crate::model::site::{ContentId, Site};
 use crate::render::parts;
 use crate::render::view::{
     ContentView, Crumb, FreePageView, Link, NotFoundView, PageCard, RedirectView, SectionView, SitemapNode, SitemapView,
@@ -15,6 +17,46 @@ pub(super) fn section_key(content: &Content) -> &str {
     inside.split_once('/').map_or(content.path.as_str(), |(folder, _)| folder)
 }
 
+/// Pages of a folder read beside one another, at most; more of them would not be read.
+const SIBLINGS: usize = 40;
+
+/// How the pages of sections stand under one another: a page is below the nearest `index.md` above it.
+pub(super) struct Tree<'s> {
+    /// Address of a section or of an index page → what stands right below, in menu order.
+    below: BTreeMap<&'s str, Vec<ContentId>>,
+    /// Page → the index page above it; none right below a section.
+    parents: BTreeMap<ContentId, ContentId>,
+}
+
+impl<'s> Tree<'s> {
+    pub(super) fn new(site: &'s Site) -> Self {
+        let mut tree = Tree { below: BTreeMap::new(), parents: BTreeMap::new() };
+        for section in &site.sections {
+            let is_index = |id: &&ContentId| matches!(site.contents[**id].kind, Kind::Page { is_index: true });
+            let indexes: BTreeMap<&str, ContentId> =
+                section.pages.iter().filter(is_index).map(|id| (site.urls[*id].as_str(), *id)).collect();
+            for id in &section.pages {
+                let mut above = site.urls[*id].trim_end_matches('/');
+                let mut parent = None;
+                while let (None, Some((shorter, _))) = (parent, above.rsplit_once('/')) {
+                    parent = indexes.get(&site.urls[*id][..=shorter.len()]).copied();
+                    above = shorter;
+                }
+                let url = parent.map_or(section.url.as_str(), |parent| site.urls[parent].as_str());
+                tree.below.entry(url).or_default().push(*id);
+                if let Some(parent) = parent {
+                    tree.parents.insert(*id, parent);
+                }
+            }
+        }
+        tree
+    }
+
+    fn below(&self, url: &str) -> &[ContentId] {
+        self.below.get(url).map_or(&[], Vec::as_slice)
+    }
+}
+
 impl<'s> Edition<'s> {
     /// Section of a page of `pages/`.
     fn section_of(&self, content: &Content) -> Option<&'s crate::model::site::Section> {
@@ -22,43 +64,20 @@ impl<'s> Edition<'s> {
         self.site.sections.iter().find(|section| section.key == key)
     }
 
-    /// Pages of a section that stand right under an address.
-    fn children(&self, pages: &'s [ContentId], url: &str) -> Vec<ContentId> {
-        let indexes: Vec<&str> = pages
-            .iter()
-            .filter(|id| matches!(self.site.contents[**id].kind, Kind::Page { is_index: true }))
-            .map(|id| self.site.urls[*id].as_str())
-            .collect();
-        let under = |page: &str| page != url && page.starts_with(url);
-        pages
-            .iter()
-            .copied()
-            .filter(|id| {
-                let page = self.site.urls[*id].as_str();
-                let hidden = indexes.iter().any(|index| *index != page && under(index) && page.starts_with(index));
-                under(page) && !hidden
-            })
-            .collect()
-    }
-
     /// What leads to a page of `pages/`: its section, then the index pages above it.
-    fn way(&self, content: &Content, url: &str) -> Vec<Crumb<'s>> {
+    fn way(&self, id: ContentId, content: &Content) -> Vec<Crumb<'s>> {
         let Some(section) = self.section_of(content) else { return Vec::new() };
-        if section.url == url {
+        if section.index == Some(id) {
             return Vec::new();
         }
+        let mut above = Vec::new();
+        let mut at = id;
+        while let Some(parent) = self.tree.parents.get(&at) {
+            above.push(*parent);
+            at = *parent;
+        }
         let mut way = vec![crumb(french(&section.title), section.url.as_str())];
-        let mut above: Vec<ContentId> = section
-            .pages
-            .iter()
-            .copied()
-            .filter(|id| {
-                let index = matches!(self.site.contents[*id].kind, Kind::Page { is_index: true });
-                index && self.site.urls[*id] != url && url.starts_with(&self.site.urls[*id])
-            })
-            .collect();
-        above.sort_by_key(|id| self.site.urls[*id].len());
-        way.extend(above.into_iter().map(|id| {
+        way.extend(above.into_iter().rev().map(|id| {
             let (page, url) = self.site.page(id);
             crumb(french(&page.title), url)
         }));
@@ -73,40 +92,43 @@ impl<'s> Edition<'s> {
         drawn: &mut Drawn,
     ) -> FreePageView<'s> {
         let section = self.section_of(content);
-        let siblings: Vec<Link<'s>> = section.map_or_else(Vec::new, |section| {
-            let above = url.trim_end_matches('/').rsplit_once('/').map_or("/", |(above, _)| above);
-            let ids = self.children(&section.pages, &format!("{above}/"));
-            ids.into_iter()
-                .map(|other| {
-                    let (page, url) = self.site.page(other);
-                    Link { current: other == id, ..parts::link(french(&page.title), url) }
-                })
-                .collect()
-        });
+        let siblings = match section {
+            Some(section) => {
+                let above = self.tree.parents.get(&id).map_or(section.url.as_str(), |id| self.site.urls[*id].as_str());
+                self.tree.below(above)
+            }
+            None => &[],
+        };
+        let siblings = if siblings.len() > SIBLINGS { &[] } else { siblings };
         FreePageView {
-            page: self.page_of(content, url, self.way(content, url)),
+            page: self.page_of(content, url, self.way(id, content)),
             content: self.content_view(content, 2, drawn),
             contact: None,
             section: section.map(|section| parts::link(french(&section.title), section.url.as_str())),
-            siblings,
+            siblings: siblings
+                .iter()
+                .map(|other| {
+                    let (page, url) = self.site.page(*other);
+                    Link { current: *other == id, ..parts::link(french(&page.title), url) }
+                })
+                .collect(),
         }
     }
 
     /// Index of a section or of a folder below it.
     pub(super) fn section(
         &self,
-        _id: ContentId,
+        id: ContentId,
         content: &'s Content,
         url: &'s str,
         drawn: &mut Drawn,
     ) -> SectionView<'s> {
         let section = self.section_of(content);
-        let pages = section.map_or(&[][..], |section| section.pages.as_slice());
         let is_top = section.is_some_and(|section| section.url == url);
         SectionView {
-            page: self.page_of(content, url, self.way(content, url)),
+            page: self.page_of(content, url, self.way(id, content)),
             content: self.content_view(content, 2, drawn),
-            pages: self.cards(pages, url),
+            pages: self.cards(url),
             related: match section {
                 Some(section) if is_top => site_view::related(self.site, &section.key),
                 _ => Vec::new(),
@@ -120,30 +142,26 @@ impl<'s> Edition<'s> {
         SectionView {
             page: self.page_view(french(&section.title), &section.url, None, Vec::new()),
             content: ContentView::default(),
-            pages: self.cards(&section.pages, &section.url),
+            pages: self.cards(&section.url),
             related: site_view::related(self.site, &section.key),
         }
     }
 
-    fn cards(&self, pages: &'s [ContentId], url: &str) -> Vec<PageCard<'s>> {
-        let link = |id: ContentId| {
-            let (page, url) = self.site.page(id);
+    fn cards(&self, url: &str) -> Vec<PageCard<'s>> {
+        let link = |id: &ContentId| {
+            let (page, url) = self.site.page(*id);
             parts::link(french(&page.title), url)
         };
-        self.children(pages, url)
-            .into_iter()
-            .map(|id| {
-                let (page, url) = self.site.page(id);
-                let is_index = matches!(page.kind, Kind::Page { is_index: true });
-                let below = if is_index { self.children(pages, url) } else { Vec::new() };
-                PageCard {
-                    title: french(&page.title),
-                    url: url.into(),
-                    summary: parts::option(&page.summary),
-                    children: below.into_iter().map(link).collect(),
-                }
-            })
-            .collect()
+        let card = |id: &ContentId| {
+            let (page, url) = self.site.page(*id);
+            PageCard {
+                title: french(&page.title),
+                url: url.into(),
+                summary: parts::option(&page.summary),
+                children: self.tree.below(url).iter().map(link).collect(),
+            }
+        };
+        self.tree.below(url).iter().map(card).collect()
     }
 
     pub(super) fn sitemap(&self) -> SitemapView<'s> {
@@ -163,7 +181,7 @@ impl<'s> Edition<'s> {
             .map(|section| SitemapNode {
                 title: french(&section.title),
                 url: Some(section.url.as_str().into()),
-                children: self.branch(&section.pages, &section.url),
+                children: self.branch(&section.url),
             })
             .collect();
         sections.push(list("Démarches", "/demarches/", site.demarches.iter().map(leaf).collect()));
@@ -183,19 +201,12 @@ impl<'s> Edition<'s> {
         SitemapView { page: self.page_view("Plan du site", "/plan-du-site/", None, Vec::new()), sections }
     }
 
-    fn branch(&self, pages: &'s [ContentId], url: &str) -> Vec<SitemapNode<'s>> {
-        self.children(pages, url)
-            .into_iter()
-            .map(|id| {
-                let (page, url) = self.site.page(id);
-                let is_index = matches!(page.kind, Kind::Page { is_index: true });
-                SitemapNode {
-                    title: french(&page.title),
-                    url: Some(url.into()),
-                    children: if is_index { self.branch(pages, url) } else { Vec::new() },
-                }
-            })
-            .collect()
+    fn branch(&self, url: &str) -> Vec<SitemapNode<'s>> {
+        let node = |id: &ContentId| {
+            let (page, url) = self.site.page(*id);
+            SitemapNode { title: french(&page.title), url: Some(url.into()), children: self.branch(url) }
+        };
+        self.tree.below(url).iter().map(node).collect()
     }
 
     pub(super) fn not_found(&self) -> NotFoundView<'s> {

@@ -55,6 +55,11 @@ pub(super) struct Edition<'s> {
     pub(super) around: BTreeMap<String, Surroundings>,
     /// Links to headings written in forms.
     form_anchors: Vec<AnchorLink>,
+    /// News of every list: all of them under `None`, then those of each category.
+    news_lists: BTreeMap<Option<&'s str>, Vec<ContentId>>,
+    /// Events to come of each category, when there are several.
+    event_categories: BTreeMap<&'s str, Vec<ContentId>>,
+    tree: free::Tree<'s>,
 }
 
 /// One page to draw.
@@ -113,6 +118,9 @@ impl<'s> Edition<'s> {
             values: site_view::values(site),
             around: BTreeMap::new(),
             form_anchors: Vec::new(),
+            news_lists: news::lists(site),
+            event_categories: agenda::categories(site),
+            tree: free::Tree::new(site),
         };
         edition.links.set_routes(edition.jobs().iter().filter_map(|job| edition.route(job)).collect());
         let view = Value::from_serializable(&edition.site_view(options, "", diagnostics));
@@ -152,12 +160,12 @@ impl<'s> Edition<'s> {
         let mut jobs = vec![Job::Home];
         jobs.extend((0..site.contents.len()).map(Job::Content));
         jobs.extend((0..site.sections.len()).filter(|at| site.sections[*at].index.is_none()).map(Job::Section));
-        jobs.extend(self.news_lists().into_iter().flat_map(|(category, ids)| {
-            (1..=page_count(ids.len(), NEWS_PER_PAGE)).map(move |number| Job::NewsList { category, number })
+        jobs.extend(self.news_lists.iter().flat_map(|(category, ids)| {
+            (1..=page_count(ids.len(), NEWS_PER_PAGE)).map(move |number| Job::NewsList { category: *category, number })
         }));
         jobs.push(Job::Alerts);
         jobs.push(Job::Agenda { category: None });
-        jobs.extend(self.event_categories().into_keys().map(|category| Job::Agenda { category: Some(category) }));
+        jobs.extend(self.event_categories.keys().map(|category| Job::Agenda { category: Some(category) }));
         if !site.past_events.is_empty() {
             let pages = page_count(site.past_events.len(), EVENTS_PER_PAGE);
             jobs.extend((1..=pages).map(|number| Job::PastEvents { number }));

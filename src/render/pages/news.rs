@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Drawn, Edition, NEWS_PER_PAGE, crumb, page_count, pagination};
 use crate::model::content::{Content, Kind, Moment, News};
-use crate::model::site::ContentId;
+use crate::model::site::{ContentId, Site};
 use crate::render::parts;
 use crate::render::view::{FeedView, FilterView, NewsCard, NewsListView, NewsView};
 use crate::text::slug::slug;
@@ -23,18 +23,18 @@ pub(super) fn list_url(category: Option<&str>, number: usize) -> String {
     if number > 1 { format!("{list}page/{number}/") } else { list }
 }
 
-impl<'s> Edition<'s> {
-    /// News of every list: all of them, then those of each category.
-    pub(super) fn news_lists(&self) -> BTreeMap<Option<&'s str>, Vec<ContentId>> {
-        let mut lists = BTreeMap::from([(None, self.site.news.clone())]);
-        for id in &self.site.news {
-            if let Kind::News(News { category: Some(category), .. }) = &self.site.contents[*id].kind {
-                lists.entry(Some(category.as_str())).or_default().push(*id);
-            }
+/// News of every list: all of them under `None`, then those of each category.
+pub(super) fn lists(site: &Site) -> BTreeMap<Option<&str>, Vec<ContentId>> {
+    let mut lists = BTreeMap::from([(None, site.news.clone())]);
+    for id in &site.news {
+        if let Kind::News(News { category: Some(category), .. }) = &site.contents[*id].kind {
+            lists.entry(Some(category.as_str())).or_default().push(*id);
         }
-        lists
     }
+    lists
+}
 
+impl<'s> Edition<'s> {
     pub(super) fn news_feed(&self) -> FeedView<'s> {
         self.feed(
             format!("Actualités {}", self.site.commune.names.forme_de),
@@ -44,7 +44,7 @@ impl<'s> Edition<'s> {
     }
 
     pub(super) fn news_list(&self, category: Option<&'s str>, number: usize, url: &str) -> NewsListView<'s> {
-        let lists = self.news_lists();
+        let lists = &self.news_lists;
         let ids = lists.get(&category).map_or(&[][..], Vec::as_slice);
         let total = page_count(ids.len(), NEWS_PER_PAGE);
         let mut breadcrumb = Vec::new();

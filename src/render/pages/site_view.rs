@@ -270,11 +270,6 @@ pub(super) fn values(site: &Site) -> Context {
     values
 }
 
-/// Whether a content is one of the legal pages, which live in the footer.
-pub(super) fn is_legal(url: &str) -> bool {
-    ["/mentions-legales/", "/donnees-personnelles/", "/accessibilite/", "/conditions-du-guichet/"].contains(&url)
-}
-
 /// Names of the kinds of content that a section lists without holding them.
 pub(super) fn related<'s>(site: &'s Site, key: &str) -> Vec<Link<'s>> {
     let mut links: Vec<Link<'s>> = Shelf::ALL

@@ -22,7 +22,7 @@
 
   function sentence(days, at) {
     const today = days.findIndex(([date]) => date === at.date);
-    if (today < 0) return null;
+    if (today < 0) return ["inconnu", "Voir les horaires"]; // page construite il y a trop longtemps
     for (const [from, to] of days[today][1]) {
       if (at.minute < from) return ["ferme", `Fermé en ce moment. Ouvre à ${hour(from)}`];
       if (at.minute < to) return ["ouvert", `Ouvert en ce moment, jusqu’à ${hour(to)}`];
@@ -37,7 +37,8 @@
     for (const el of document.querySelectorAll("[data-horaires]")) {
       const found = sentence(parse(el.dataset.horaires), now(el.dataset.fuseau));
       const text = el.querySelector(".ouverture-phrase");
-      if (!found || !text) continue;
+      if (!text) continue;
+      el.querySelector(".ouverture-date")?.remove();
       el.dataset.etat = found[0];
       if (text.textContent !== found[1]) text.textContent = found[1];
     }

@@ -7,12 +7,16 @@
 //!   above is what group commit gives;
 //! - start time until the first answer, idle memory (VmRSS) before and after the load.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+#[path = "../tests/support/http.rs"]
+mod http;
+
+use http::{Client, contact, hidden_inputs};
 
 const CLIENTS: usize = 32;
 const SUBMISSIONS: usize = 3_200;
@@ -25,7 +29,7 @@ fn main() {
     let mut guichet = Guichet::start(&config);
     let start = started.elapsed();
     let idle = guichet.memory();
-    let bodies: Vec<String> = (0..SUBMISSIONS).map(|number| prepared(number)).collect();
+    let bodies: Vec<_> = (0..SUBMISSIONS).map(prepared).collect();
     let (rate, worst) = submit(bodies);
     let after = guichet.memory();
     guichet.stop();
@@ -45,7 +49,7 @@ fn configure(root: &Path) -> std::path::PathBuf {
     let config = root.join("guichet.toml");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/communes/minimal");
     let text = format!(
-        "dossier = {folder:?}\ndonnees = {data:?}\necoute = \"127.0.0.1:{PORT}\"\n\n[courriel]\ntransport = \"dossier\"\ndossier = {letters:?}\n",
+        "dossier = {folder:?}\ndonnees = {data:?}\necoute = \"127.0.0.1:{PORT}\"\n\n[courriel]\ntransport = \"dossier\"\ndossier = {letters:?}\n\n[limites]\nenvois_par_adresse = 10000\nenvois_par_heure = 1000000\n",
         data = root.join("donnees"),
         letters = root.join("courriels"),
     );
@@ -98,44 +102,37 @@ impl Guichet {
     }
 }
 
+fn address() -> std::net::SocketAddr {
+    ([127, 0, 0, 1], PORT).into()
+}
+
 fn answers() -> bool {
-    TcpStream::connect(("127.0.0.1", PORT)).is_ok_and(|stream| {
-        let mut stream = stream;
-        stream.write_all(b"GET /guichet/sante HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").is_ok() && {
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 200")
-        }
-    })
+    Client::connect(address())
+        .and_then(|mut client| client.get("/guichet/sante"))
+        .is_ok_and(|answer| answer.status == 200)
 }
 
-/// The body of a confirmation, from the check page of its own submission.
-fn prepared(number: usize) -> String {
-    let typed = [
-        ("message", format!("Bonjour, ceci est le message numéro {number}.")),
-        ("nom", "Jeanne Martin".into()),
-        ("courriel", "jeanne@exemple.example".into()),
-    ];
-    let body: Vec<String> = typed.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
-    let mut stream = TcpStream::connect(("127.0.0.1", PORT)).expect("connected");
-    let (status, page) = post(&mut stream, "/guichet/contact/verifier", &(body.join("&") + "&objet=Essai"));
-    assert_eq!(status, 200, "{page}");
-    let hidden = hidden_inputs(&page);
-    hidden.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect::<Vec<_>>().join("&")
+/// The fields of a confirmation, from the check page of its own submission.
+fn prepared(number: usize) -> Vec<(String, String)> {
+    let mut client = Client::connect(address()).expect("connected");
+    let check = client.post("/guichet/contact/verifier", &contact(number)).expect("answered");
+    assert_eq!(check.status, 200, "{}", check.body);
+    hidden_inputs(&check.body)
 }
 
-fn submit(bodies: Vec<String>) -> (f64, Duration) {
+fn submit(bodies: Vec<Vec<(String, String)>>) -> (f64, Duration) {
     let queue = Mutex::new(bodies);
     let worst = Mutex::new(Duration::ZERO);
     let started = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..CLIENTS {
             scope.spawn(|| {
-                let mut stream = TcpStream::connect(("127.0.0.1", PORT)).expect("connected");
+                let mut client = Client::connect(address()).expect("connected");
                 loop {
                     let Some(body) = queue.lock().expect("a queue").pop() else { return };
                     let sent = Instant::now();
-                    let (status, page) = post(&mut stream, "/guichet/contact/envoyer", &body);
-                    assert_eq!(status, 303, "{page}");
+                    let answer = client.post("/guichet/contact/envoyer", &body).expect("answered");
+                    assert_eq!(answer.status, 303, "{}", answer.body);
                     let mut worst = worst.lock().expect("a duration");
                     *worst = worst.max(sent.elapsed());
                 }
@@ -144,52 +141,4 @@ fn submit(bodies: Vec<String>) -> (f64, Duration) {
     });
     let rate = SUBMISSIONS as f64 / started.elapsed().as_secs_f64();
     (rate, worst.into_inner().expect("a duration"))
-}
-
-fn post(stream: &mut TcpStream, path: &str, body: &str) -> (u16, String) {
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: localhost:{PORT}\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all((head + body).as_bytes()).expect("sent");
-    let mut answer = Vec::new();
-    let mut chunk = [0u8; 16 * 1024];
-    loop {
-        let read = stream.read(&mut chunk).expect("read");
-        assert!(read > 0, "closed after {}", String::from_utf8_lossy(&answer));
-        answer.extend_from_slice(&chunk[..read]);
-        let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-        let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
-        let chunked_end = head.contains("transfer-encoding: chunked") && answer.ends_with(b"0\r\n\r\n");
-        if chunked_end || length.is_some_and(|length| answer.len() >= end + 4 + length) {
-            let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-            return (status, String::from_utf8_lossy(&answer[end + 4..]).into_owned());
-        }
-    }
-}
-
-fn hidden_inputs(page: &str) -> Vec<(String, String)> {
-    let attribute = |tag: &str, name: &str| {
-        let at = tag.find(&format!("{name}=\""))? + name.len() + 2;
-        Some(
-            tag[at..]
-                .split('"')
-                .next()?
-                .replace("&#x27;", "'")
-                .replace("&#39;", "'")
-                .replace("&quot;", "\"")
-                .replace("&lt;", "<")
-                .replace("&gt;", ">")
-                .replace("&amp;", "&"),
-        )
-    };
-    let tags = page.split("<input").skip(1).map(|rest| rest.split('>').next().unwrap_or(""));
-    tags.filter(|tag| tag.contains("type=\"hidden\""))
-        .filter_map(|tag| Some((attribute(tag, " name")?, attribute(tag, " value")?)))
-        .collect()
-}
-
-fn encode(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }

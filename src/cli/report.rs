@@ -11,7 +11,7 @@ use crate::text::numbers::plural;
 
 /// How a report is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     /// For people.
     #[value(name = "texte")]
     Text,
@@ -23,7 +23,7 @@ pub enum Format {
 /// Draws diagnostics with the lines they are about.
 ///
 /// Shape: one block a diagnostic (`erreur[M0302]: …`, place, excerpt, `aide: …`), readable without colour.
-pub fn text(diagnostics: &[Diagnostic], folder: &Path, colour: bool) -> String {
+pub(super) fn text(diagnostics: &[Diagnostic], folder: &Path, colour: bool) -> String {
     let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
     let mut drawn = String::new();
     for diagnostic in diagnostics {
@@ -87,7 +87,7 @@ fn byte_range(text: &str, line: u32, column: u32, length: u32) -> Option<std::op
 }
 
 /// « 2 erreurs, 1 avertissement, 3 points à compléter »; empty when there is nothing to say.
-pub fn summary(diagnostics: &[Diagnostic]) -> String {
+pub(super) fn summary(diagnostics: &[Diagnostic]) -> String {
     let count = |severity| diagnostics.iter().filter(|told| told.severity == severity).count() as u64;
     let parts = [
         (count(Severity::Error), "erreur", "erreurs"),
@@ -100,17 +100,17 @@ pub fn summary(diagnostics: &[Diagnostic]) -> String {
 }
 
 /// Whether standard error shows colours.
-pub fn colour() -> bool {
+pub(super) fn colour() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
 /// Says one line to people, on standard error.
-pub fn say(line: impl AsRef<str>) {
+pub(super) fn say(line: impl AsRef<str>) {
     // A closed terminal is no reason to stop.
     let _ = writeln!(std::io::stderr(), "{}", line.as_ref());
 }
 
 /// Gives data, on standard output.
-pub fn give(data: impl AsRef<str>) {
+pub(super) fn give(data: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout(), "{}", data.as_ref());
 }

@@ -1,7 +1,6 @@
 //! `mulot serve`: the live preview, with the real guichet inside.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -63,7 +62,7 @@ pub(super) fn run(args: &ServeArgs) -> Exit {
     })
 }
 
-fn tell(built: &BuildReport, folder: &PathBuf) {
+fn tell(built: &BuildReport, folder: &std::path::Path) {
     let drawn = report::text(&built.diagnostics, folder, report::colour());
     if !drawn.is_empty() {
         report::say(drawn.trim_end());

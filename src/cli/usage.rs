@@ -18,7 +18,7 @@ pub(super) fn explain(error: &clap::Error) -> Exit {
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     ) {
-        let text = error.render().to_string().replace("Usage: ", "").replace("[OPTIONS]", "[OPTIONS]");
+        let text = error.render().to_string();
         if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
             report::say(text.trim_end());
             return Exit::Fault;

@@ -12,8 +12,8 @@ use crate::model::commune::{
     Accessibilite, Commune, GuichetSettings, Hebergeur, Identite, Mairie, OpeningHours, Person, TimeRange, WeeklyHours,
 };
 use crate::model::content::{
-    Alert, AlertLevel, Body, Content, Demarche, Elu, Equipement, Event, Handler, Home, Kind, Layer, Moment, News, Publication,
-    Service,
+    Alert, AlertLevel, Body, Content, Demarche, Elu, Equipement, Event, Handler, Home, Kind, Layer, Moment, News,
+    Publication, Service,
 };
 use crate::model::form::{
     Choice, Condition, DataNotice, Delay, Field, FieldKind, FileFormat, Form, Identity, Nature, ServiceContact, Silence,
@@ -83,7 +83,8 @@ pub(super) fn text(output: &Output, path: &str) -> String {
 }
 
 pub(super) fn commune() -> Commune {
-    let range = |from: i8, until: i8| TimeRange { from: Time::constant(from, 0, 0, 0), until: Time::constant(until, 0, 0, 0) };
+    let range =
+        |from: i8, until: i8| TimeRange { from: Time::constant(from, 0, 0, 0), until: Time::constant(until, 0, 0, 0) };
     Commune {
         names: NameForms {
             nom: "Saint-Mulot".into(),
@@ -108,7 +109,11 @@ pub(super) fn commune() -> Commune {
             courriel: "mairie@saint-mulot.example".into(),
             urgence: None,
             hours: OpeningHours {
-                weekly: vec![WeeklyHours { days: vec![1, 2, 4], ranges: vec![range(9, 12), range(14, 17)], note: None }],
+                weekly: vec![WeeklyHours {
+                    days: vec![1, 2, 4],
+                    ranges: vec![range(9, 12), range(14, 17)],
+                    note: None,
+                }],
                 exceptions: vec![],
                 alsace_moselle: false,
             },
@@ -228,7 +233,12 @@ pub(super) fn full() -> Site {
         content("annuaire/elus/aubry.md", "Hélène Aubry", "", Kind::Elu(elu)),
         content("annuaire/equipements/salle.md", "Salle des fêtes", "", Kind::Equipement(hall)),
         content("annuaire/services/secretariat.md", "Secrétariat", "", Kind::Service(service)),
-        content("demarches/saisir.md", "Saisir la mairie", "Voir [le conseil](../pages/mairie/conseil.md#les-seances).", Kind::Demarche(Box::new(demarche))),
+        content(
+            "demarches/saisir.md",
+            "Saisir la mairie",
+            "Voir [le conseil](../pages/mairie/conseil.md#les-seances).",
+            Kind::Demarche(Box::new(demarche)),
+        ),
     ]);
     site.forms.insert("saisir".into(), form());
     site.redirects.insert("/vieux/".into(), "/mairie/conseil/".into());
@@ -327,9 +337,13 @@ pub(super) fn form() -> Form {
     };
     let choice = |value: &str, label: &str| Choice { value: value.into(), label: label.into(), help: None };
     let mut fields = vec![
-        field("categorie", FieldKind::Choice { choices: vec![choice("eau", "L'eau"), choice("lampe", "Une lampe")] }, "De quoi s'agit-il ?"),
+        field(
+            "categorie",
+            FieldKind::Choice { choices: vec![choice("eau", "L'eau"), choice("lampe", "Une lampe")] },
+            "De quoi s'agit-il ?",
+        ),
         field("lampe", FieldKind::Text { max: 120 }, "Quelle lampe ?"),
-        field("avis", FieldKind::Information { html: "Lisez **ceci** : <script>alert(1)</script>".into() }, ""),
+        field("avis", FieldKind::Information { html: "Lisez **ceci**.".into() }, ""),
         field(
             "photo",
             FieldKind::File { formats: vec![FileFormat::Jpg, FileFormat::Png], max_count: 3, max_bytes: 7_000_000 },

@@ -394,7 +394,7 @@ impl Drop for Place {
 /// An IPv4 address, or the /56 that one subscriber of IPv6 holds.
 pub(super) fn prefix(ip: IpAddr) -> u128 {
     match ip.to_canonical() {
-        IpAddr::V4(address) => u128::from(address.to_ipv6_mapped().to_bits()),
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
         IpAddr::V6(address) => Ipv6Addr::to_bits(address) >> 72 << 72,
     }
 }

@@ -198,7 +198,7 @@ impl Reading<'_> {
             // A file input left empty sends a part without name nor bytes.
             return chunks.skip().await;
         }
-        if self.received.raw.files.get(name).map_or(0, Vec::len) >= usize::from(*max_count).max(1) + 1 {
+        if self.received.raw.files.get(name).map_or(0, Vec::len) > usize::from(*max_count).max(1) {
             // One more than allowed is kept, so that the count is told; the others are not even stored.
             return chunks.skip().await;
         }

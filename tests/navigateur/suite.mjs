@@ -1,6 +1,6 @@
 // The browser suite: every page type of the starter commune and the journeys of a resident, in Debian's Chromium.
 //
-//   MULOT=…/mulot CHROMIUM=/usr/bin/chromium node suite.mjs [words of the cases to run]
+//   MULOT=…/mulot CHROMIUM=/usr/bin/chromium COMMUNE=…/starter-commune node suite.mjs [words of the cases to run]
 //
 // Needs no network: the site is served on the loopback, on a copy of the starter commune, at a fixed date.
 

@@ -21,11 +21,14 @@ export function binary() {
   return path.join(target, "debug", "mulot");
 }
 
+/** The commune's folder that is copied and served. */
+const COMMUNE = path.resolve(process.env.COMMUNE ?? path.join(ROOT, "starter-commune"));
+
 /** A served commune: `base` is its address, `folder` its files, `stop` ends it. */
 export async function serve() {
   const home = fs.mkdtempSync(path.join(os.tmpdir(), "mulot-navigateur-"));
   const folder = path.join(home, "saint-mulot-des-champs");
-  fs.cpSync(path.join(ROOT, "starter-commune"), folder, { recursive: true });
+  fs.cpSync(COMMUNE, folder, { recursive: true });
   const temporary = path.join(home, "tmp");
   fs.mkdirSync(temporary);
   const port = await freePort();

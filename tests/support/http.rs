@@ -1,0 +1,112 @@
+//! A resident's browser without JavaScript, in plain HTTP/1.1: enough for the journey of a form.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// Status code.
+    pub status: u16,
+    /// Head, lower case.
+    pub head: String,
+    /// Body.
+    pub body: String,
+}
+
+impl Answer {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+}
+
+/// One connection, kept alive.
+pub struct Client(TcpStream);
+
+impl Client {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When nobody listens.
+    pub fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        Ok(Client(stream))
+    }
+
+    /// Asks for a page.
+    ///
+    /// # Errors
+    /// When the connection is cut.
+    pub fn get(&mut self, path: &str) -> io::Result<Answer> {
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+    }
+
+    /// Posts a form, percent-encoded.
+    ///
+    /// # Errors
+    /// When the connection is cut.
+    pub fn post(&mut self, path: &str, fields: &[(String, String)]) -> io::Result<Answer> {
+        let body: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+        let body = body.join("&");
+        self.send(&format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+    }
+
+    fn send(&mut self, request: &str) -> io::Result<Answer> {
+        self.0.write_all(request.as_bytes())?;
+        let mut answer = Vec::new();
+        let mut chunk = [0u8; 16 * 1024];
+        loop {
+            let read = self.0.read(&mut chunk)?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            answer.extend_from_slice(&chunk[..read]);
+            let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+            let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+            let length =
+                head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+            let chunked_end = head.contains("transfer-encoding: chunked") && answer.ends_with(b"0\r\n\r\n");
+            if chunked_end || length.is_some_and(|length| answer.len() >= end + 4 + length) {
+                let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+                return Ok(Answer { status, head, body: String::from_utf8_lossy(&answer[end + 4..]).into_owned() });
+            }
+        }
+    }
+}
+
+/// Name and value of every hidden input of a page.
+pub fn hidden_inputs(page: &str) -> Vec<(String, String)> {
+    let attribute = |tag: &str, name: &str| {
+        let at = tag.find(&format!("{name}=\""))? + name.len() + 2;
+        let value = tag[at..].split('"').next()?;
+        let entities =
+            [("&#x27;", "'"), ("&#39;", "'"), ("&quot;", "\""), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")];
+        Some(entities.iter().fold(value.to_owned(), |value, (entity, character)| value.replace(entity, character)))
+    };
+    let tags = page.split("<input").skip(1).map(|rest| rest.split('>').next().unwrap_or(""));
+    tags.filter(|tag| tag.contains("type=\"hidden\""))
+        .filter_map(|tag| Some((attribute(tag, " name")?, attribute(tag, " value")?)))
+        .collect()
+}
+
+/// The answers of the form « contact ».
+pub fn contact(number: usize) -> Vec<(String, String)> {
+    let pairs = [
+        ("message", format!("Bonjour, ceci est le message numéro {number}.")),
+        ("nom", "Jeanne Martin".to_owned()),
+        ("courriel", format!("jeanne.{number}@exemple.example")),
+    ];
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn encode(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}

@@ -97,8 +97,16 @@ pub(super) async fn receive(
 ) -> Result<Received, Refusal> {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let media = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    let mut reading =
-        Reading { form, others, files, limits, parts: 0, texts_bytes: 0, kept: Kept::default(), received: Received::default() };
+    let mut reading = Reading {
+        form,
+        others,
+        files,
+        limits,
+        parts: 0,
+        texts_bytes: 0,
+        kept: Kept::default(),
+        received: Received::default(),
+    };
     match media.as_str() {
         "application/x-www-form-urlencoded" => reading.urlencoded(request).await?,
         "multipart/form-data" => reading.multipart(request).await?,

@@ -44,7 +44,10 @@ fn every_status_of_the_guichet_is_hardened() {
         assert_eq!(answer.status, status, "{}", answer.text());
         check(&answer, &status.to_string());
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{status}");
-        assert!(!answer.header("content-security-policy").unwrap().contains("script-src"), "{status}: pages without script");
+        assert!(
+            !answer.header("content-security-policy").unwrap().contains("script-src"),
+            "{status}: pages without script"
+        );
     }
 }
 

@@ -29,7 +29,7 @@ pub mod view;
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{self, Code, Diagnostic};
-use crate::model::output::{Output, Pictures};
+use crate::model::output::{Artifact, Output, Pictures};
 use crate::model::site::{ContentId, Site, Target};
 
 pub use theme::Theme;
@@ -81,7 +81,10 @@ pub fn output(site: &Site, theme: &Theme, pictures: &dyn Pictures, options: &Opt
     verify_anchors(&headings, &anchors, &mut diagnostics);
     feeds::publish(&edition, &mut output, &mut diagnostics);
     for (path, bytes) in theme.files() {
-        output.put(path, bytes.to_vec());
+        let preview_only = theme.preview_script_url().is_some_and(|url| url[1..] == *path);
+        if options.preview.is_some() || !preview_only {
+            output.files.insert(path.to_owned(), Artifact::Bytes(bytes.clone()));
+        }
     }
     edition.links.media.publish(&mut output);
     diagnostic::sort(&mut diagnostics);

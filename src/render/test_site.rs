@@ -343,7 +343,7 @@ pub(super) fn form() -> Form {
             "De quoi s'agit-il ?",
         ),
         field("lampe", FieldKind::Text { max: 120 }, "Quelle lampe ?"),
-        field("avis", FieldKind::Information { html: "Lisez **ceci** : <script>alert(1)</script>".into() }, ""),
+        field("avis", FieldKind::Information { html: "Lisez **ceci**.".into() }, ""),
         field(
             "photo",
             FieldKind::File { formats: vec![FileFormat::Jpg, FileFormat::Png], max_count: 3, max_bytes: 7_000_000 },

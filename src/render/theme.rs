@@ -21,23 +21,28 @@ const FOLDER: &str = "assets";
 /// Compiled templates, palette and files; cheap to clone, shared by pages and guichet.
 #[derive(Clone)]
 pub struct Theme {
-    tera: Arc<Tera>,
-    overridden: Arc<BTreeSet<String>>,
-    files: Arc<BTreeMap<String, Arc<[u8]>>>,
-    links: Links,
+    compiled: Arc<Compiled>,
+    /// Root-relative address and bytes of the stylesheet.
+    stylesheet: (String, Arc<[u8]>),
+    color: Color,
+    bar_light: Color,
+    bar_dark: Color,
 }
 
-/// Addresses and colours that pages name.
-#[derive(Debug, Clone)]
-struct Links {
-    stylesheet: String,
+/// What does not depend on the commune's colour.
+struct Compiled {
+    tera: Tera,
+    overridden: BTreeSet<String>,
+    /// Fingerprinted files but the stylesheet, by path in the site.
+    files: BTreeMap<String, Arc<[u8]>>,
+    /// The stylesheet without its palette.
+    styles: String,
+    file: ThemeFile,
+    place: Place,
     script: Option<String>,
     preview_script: Option<String>,
     fonts: Vec<String>,
     icon: Option<String>,
-    color: Color,
-    bar_light: Color,
-    bar_dark: Color,
 }
 
 /// `theme.toml`.
@@ -69,73 +74,40 @@ impl Theme {
         identite: &Identite,
     ) -> (Option<Theme>, Vec<Diagnostic>) {
         let mut diagnostics = Vec::new();
-        let source = Source { base, overrides };
-        let Some(file) = theme_file(&source, &mut diagnostics) else { return (None, diagnostics) };
-        let tera = templates(&source, &mut diagnostics);
-        let (css, color, bar_light, bar_dark) = colors(&file, &source, identite, &mut diagnostics);
-        let mut files = BTreeMap::new();
-        let mut names = BTreeMap::new();
-        for path in source.paths().filter(|path| path.starts_with("assets/")) {
-            if !file.styles.iter().any(|style| style == path) {
-                let bytes = source.bytes(path).unwrap_or_default();
-                let name = published_name(path, bytes);
-                files.insert(name.clone(), Arc::<[u8]>::from(bytes));
-                names.insert(path.to_owned(), format!("/{name}"));
-            }
-        }
-        let mut sheet = css;
-        for path in &file.styles {
-            match source.text(path) {
-                Some(text) => sheet.push_str(&with_published_urls(&text, path, &names)),
-                None => diagnostics.push(
-                    Diagnostic::error(
-                        Code::BadTheme,
-                        source.place("theme.toml"),
-                        format!("la feuille de styles `{path}` n'existe pas"),
-                    )
-                    .hint("corrigez la liste `styles` de theme.toml, ou ajoutez ce fichier"),
-                ),
-            }
-        }
-        let sheet_name = published_name("assets/css/mulot.css", sheet.as_bytes());
-        files.insert(sheet_name.clone(), Arc::<[u8]>::from(sheet.into_bytes()));
-        let named = |path: &Option<String>| path.as_ref().and_then(|path| names.get(path).cloned());
-        let links = Links {
-            stylesheet: format!("/{sheet_name}"),
-            script: named(&file.script),
-            preview_script: named(&file.script_apercu),
-            fonts: named(&file.police_prechargee).into_iter().collect(),
-            icon: named(&file.icone),
-            color,
-            bar_light,
-            bar_dark,
-        };
-        let Some(tera) = tera.filter(|_| !crate::diagnostic::has_errors(&diagnostics)) else {
+        let compiled = compile(&Source { base, overrides }, &mut diagnostics);
+        let Some(compiled) = compiled.filter(|_| !crate::diagnostic::has_errors(&diagnostics)) else {
             return (None, diagnostics);
         };
-        let overridden = overrides.keys().cloned().collect();
-        let theme = Theme { tera: Arc::new(tera), overridden: Arc::new(overridden), files: Arc::new(files), links };
+        let theme = colored(Arc::new(compiled), identite, &mut diagnostics);
         (Some(theme), diagnostics)
     }
 
-    /// Files of the theme by path in the site (`theme/mulot-1a2b3c4d.css`). The guichet serves them too.
+    /// The same theme in the colours of another commune: nothing is compiled again.
+    pub fn with_colors(&self, identite: &Identite) -> (Theme, Vec<Diagnostic>) {
+        let mut diagnostics = Vec::new();
+        let theme = colored(self.compiled.clone(), identite, &mut diagnostics);
+        (theme, diagnostics)
+    }
+
+    /// Files of the theme by path in the site (`assets/mulot-1a2b3c4d.css`). The guichet serves them too.
     pub fn files(&self) -> impl Iterator<Item = (&str, &Arc<[u8]>)> {
-        self.files.iter().map(|(path, bytes)| (path.as_str(), bytes))
+        let sheet = (&self.stylesheet.0[1..], &self.stylesheet.1);
+        self.compiled.files.iter().map(|(path, bytes)| (path.as_str(), bytes)).chain([sheet])
     }
 
     /// The strong colour in light, `#rrggbb`, legible on white: for mails.
     pub fn color(&self) -> String {
-        self.links.color.hex()
+        self.color.hex()
     }
 
     /// Address of the theme's stylesheet, root-relative.
     pub fn stylesheet_url(&self) -> &str {
-        &self.links.stylesheet
+        &self.stylesheet.0
     }
 
     /// Address of the script of `mulot serve`, if the theme has one.
     pub fn preview_script_url(&self) -> Option<&str> {
-        self.links.preview_script.as_deref()
+        self.compiled.preview_script.as_deref()
     }
 
     /// Draws a view that uses neither `site` nor `chrome`: mails, letterbox, diagnostics.
@@ -152,22 +124,22 @@ impl Theme {
     /// A [`Diagnostic`] with the template's place when it fails.
     pub fn render_named<V: View>(&self, template: &str, view: &V) -> Result<String, Diagnostic> {
         let context = Context::from_serialize(view).map_err(|error| self.diagnose(&error, template))?;
-        self.tera.render(template, &context).map_err(|error| self.diagnose(&error, template))
+        self.compiled.tera.render(template, &context).map_err(|error| self.diagnose(&error, template))
     }
 
     /// The `site.assets` of every page.
     pub(super) fn assets(&self, icon: Option<String>) -> AssetsView<'static> {
-        let links = self.links.clone();
+        let compiled = &self.compiled;
         AssetsView {
-            stylesheet_url: links.stylesheet.into(),
+            stylesheet_url: self.stylesheet_url().to_owned().into(),
             stylesheet_integrity: None,
-            script_url: links.script.map(Cow::from),
+            script_url: compiled.script.clone().map(Cow::from),
             script_integrity: None,
-            preload_fonts: links.fonts.into_iter().map(Cow::from).collect(),
-            icon_url: icon.or(links.icon).map(Cow::from),
+            preload_fonts: compiled.fonts.iter().cloned().map(Cow::from).collect(),
+            icon_url: icon.or_else(|| compiled.icon.clone()).map(Cow::from),
             icon_png_url: None,
-            theme_color: links.bar_light.hex().into(),
-            theme_color_dark: links.bar_dark.hex().into(),
+            theme_color: self.bar_light.hex().into(),
+            theme_color_dark: self.bar_dark.hex().into(),
         }
     }
 
@@ -178,7 +150,7 @@ impl Theme {
         context.insert_value("site", frame.site.clone());
         context.insert_value("chrome", frame.chrome.clone());
         let mut page = Vec::with_capacity(frame.size_bytes + 8 * 1024);
-        self.tera.render_to(V::TEMPLATE, &context, &mut page).map_err(fail)?;
+        self.compiled.tera.render_to(V::TEMPLATE, &context, &mut page).map_err(fail)?;
         Ok(page)
     }
 
@@ -187,7 +159,7 @@ impl Theme {
         let draw = |template: &str| -> Result<String, Diagnostic> {
             let mut context = Context::from_serialize(chrome).map_err(|error| self.diagnose(&error, template))?;
             context.insert_value("site", site.clone());
-            self.tera.render(template, &context).map_err(|error| self.diagnose(&error, template))
+            self.compiled.tera.render(template, &context).map_err(|error| self.diagnose(&error, template))
         };
         let (header, footer) = (draw(CHROME_HEADER)?, draw(CHROME_FOOTER)?);
         let size_bytes = header.len() + footer.len();
@@ -206,7 +178,7 @@ impl Theme {
         path: &str,
         first_line: u32,
     ) -> Result<String, Diagnostic> {
-        self.tera.render_str(markdown, values, false).map_err(|error| {
+        self.compiled.tera.render_str(markdown, values, false).map_err(|error| {
             let (message, hint, line, column) = phrase(&error);
             let line = if line == 0 { first_line } else { first_line + line - 1 };
             let place = Place { file: path.to_owned(), line, column, length: 0 };
@@ -218,7 +190,8 @@ impl Theme {
         let (message, hint, line, column) = phrase(error);
         let name = report(error).map_or_else(|| template.to_owned(), |report| report.file);
         let inside = format!("templates/{name}");
-        let file = if self.overridden.contains(&inside) { format!("theme/{inside}") } else { built_in(&inside) };
+        let file =
+            if self.compiled.overridden.contains(&inside) { format!("theme/{inside}") } else { built_in(&inside) };
         Diagnostic::error(Code::Template, Place { file, line, column, length: 0 }, message).hint(hint)
     }
 }
@@ -254,6 +227,56 @@ impl Source<'_> {
     fn place(&self, path: &str) -> Place {
         Place::file(if self.overrides.contains_key(path) { format!("theme/{path}") } else { built_in(path) })
     }
+}
+
+/// Everything that does not depend on a colour; `None` when the theme cannot be used.
+fn compile(source: &Source<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Compiled> {
+    let file = theme_file(source, diagnostics)?;
+    let tera = templates(source, diagnostics);
+    let (mut files, mut names) = (BTreeMap::new(), BTreeMap::new());
+    for path in source.paths().filter(|path| path.starts_with("assets/")) {
+        if !file.styles.iter().any(|style| style == path) {
+            let bytes = source.bytes(path).unwrap_or_default();
+            let name = published_name(path, bytes);
+            files.insert(name.clone(), Arc::<[u8]>::from(bytes));
+            names.insert(path.to_owned(), format!("/{name}"));
+        }
+    }
+    let mut styles = String::new();
+    for path in &file.styles {
+        match source.text(path) {
+            Some(text) => styles.push_str(&with_published_urls(&text, path, &names)),
+            None => diagnostics.push(
+                Diagnostic::error(
+                    Code::BadTheme,
+                    source.place("theme.toml"),
+                    format!("la feuille de styles `{path}` n'existe pas"),
+                )
+                .hint("corrigez la liste `styles` de theme.toml, ou ajoutez ce fichier"),
+            ),
+        }
+    }
+    let named = |path: &Option<String>| path.as_ref().and_then(|path| names.get(path).cloned());
+    Some(Compiled {
+        tera: tera?,
+        overridden: source.overrides.keys().cloned().collect(),
+        script: named(&file.script),
+        preview_script: named(&file.script_apercu),
+        fonts: named(&file.police_prechargee).into_iter().collect(),
+        icon: named(&file.icone),
+        place: source.place("theme.toml"),
+        files,
+        styles,
+        file,
+    })
+}
+
+/// The theme in the colours of a commune.
+fn colored(compiled: Arc<Compiled>, identite: &Identite, diagnostics: &mut Vec<Diagnostic>) -> Theme {
+    let (mut css, color, bar_light, bar_dark) = colors(&compiled, identite, diagnostics);
+    css.push_str(&compiled.styles);
+    let name = published_name("assets/css/mulot.css", css.as_bytes());
+    Theme { stylesheet: (format!("/{name}"), Arc::from(css.into_bytes())), compiled, color, bar_light, bar_dark }
 }
 
 fn built_in(path: &str) -> String {
@@ -341,11 +364,11 @@ fn templates(source: &Source<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<T
 
 /// The CSS block of the palette, the strong colour, and the colours of the browser's bar in light and dark.
 fn colors(
-    file: &ThemeFile,
-    source: &Source<'_>,
+    compiled: &Compiled,
     identite: &Identite,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> (String, Color, Color, Color) {
+    let file = &compiled.file;
     let usual = Color::parse(&file.couleur_defaut).unwrap_or(Color([0x2f, 0x6b, 0x4f]));
     let wish = match identite.couleur.trim() {
         "" => usual,
@@ -380,7 +403,7 @@ fn colors(
             failure.pair, failure.ratio, failure.minimum
         );
         diagnostics.push(
-            Diagnostic::warning(Code::Contrast, source.place("theme.toml"), message.replace('.', ","))
+            Diagnostic::warning(Code::Contrast, compiled.place.clone(), message.replace('.', ","))
                 .hint("éclaircissez ou foncez l'un des deux jetons de theme.toml"),
         );
     }

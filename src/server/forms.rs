@@ -114,6 +114,7 @@ pub struct Desk {
     limits: FormLimits,
     rates: Option<Rates>,
     proxies: Vec<IpAddr>,
+    reserve_bytes: u64,
     clock: Clock,
 }
 
@@ -129,6 +130,8 @@ pub struct DeskOptions {
     pub rates: Option<RateLimits>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub proxies: Vec<IpAddr>,
+    /// Free bytes under which the guichet says it is full.
+    pub reserve_bytes: u64,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -143,6 +146,7 @@ impl Desk {
             limits: options.limits,
             rates: options.rates.map(Rates::new),
             proxies: options.proxies,
+            reserve_bytes: options.reserve_bytes,
             clock: options.clock,
         }
     }
@@ -641,7 +645,7 @@ async fn health(State(desk): State<Arc<Desk>>) -> Response {
     })
     .await;
     let (status, state, mail) = match looked {
-        Ok((free, _)) if free < LOW_SPACE => (StatusCode::SERVICE_UNAVAILABLE, "plein", "inconnu"),
+        Ok((free, _)) if free < desk.reserve_bytes => (StatusCode::SERVICE_UNAVAILABLE, "plein", "inconnu"),
         Ok((_, oldest)) => (StatusCode::OK, "ok", mail_state(oldest.into_iter().flatten().min(), (desk.clock)())),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "en panne", "inconnu"),
     };
@@ -677,5 +681,3 @@ fn of_form(form: &Form, mut response: Response) -> Response {
 
 /// A person needs longer to read the check page; one sign of a robot among others, never a refusal by itself.
 const MIN_AGE: SignedDuration = SignedDuration::from_secs(3);
-/// Free bytes under which the guichet says it is full: those the store keeps for itself.
-const LOW_SPACE: u64 = 64 << 20;

@@ -58,7 +58,7 @@ impl Guichet {
         let source = Arc::new(Source { folder: config.folder, means });
         let built = blocking(&source, Source::content).await?;
         let commune = built.content.site().commune.clone();
-        let office = Office::open(&config.data, config.transport)?;
+        let office = Office::open(&config.data, config.transport, config.reserve_bytes)?;
         let open_forms = built.content.site().forms.keys().cloned().collect();
         let options = DeskOptions {
             depot: office.depot(),
@@ -66,6 +66,7 @@ impl Guichet {
             limits: config.form_limits,
             rates: Some(config.rates),
             proxies: config.proxies,
+            reserve_bytes: config.reserve_bytes,
             clock: source.means.clock.clone(),
         };
         let desk = Arc::new(Desk::new(built.content, options));

@@ -158,9 +158,7 @@ cases.add("the skip link leads to the content, the menu works, with the keyboard
     const { context, close } = await visitor(browser, base, { width });
     const page = await context.newPage();
     await open(page, "/");
-    await journeys.tabTo(page, ".evitement a[href='#contenu']", { limit: 3 });
-    await page.keyboard.press("Enter");
-    must(await page.evaluate(() => document.activeElement?.id === "contenu"), `${width} px: the skip link does not give the focus to the content`);
+    await journeys.skipToContent(page);
     await journeys.tabTo(page, "main a, main button, main summary", { limit: 1 });
     await open(page, "/");
     if (width === 360) {
@@ -169,7 +167,7 @@ cases.add("the skip link leads to the content, the menu works, with the keyboard
       await page.locator(".menu-replie ul a").first().waitFor({ state: "visible" });
       await journeys.tabTo(page, ".menu-replie ul a", { limit: 1 });
     } else {
-      await journeys.tabTo(page, "#menu a");
+      await journeys.tabTo(page, ".menu a");
     }
     await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
     must(new URL(page.url()).pathname !== "/", `${width} px: the menu leads nowhere`);
@@ -273,7 +271,7 @@ async function writeToTheMairie(page) {
 }
 
 cases.add("back then send again gives the same reference and no second mail", async () => {
-  const { context, close } = await visitor(browser, base, { context: { javaScriptEnabled: false } });
+  const { context, close } = await visitor(browser, base);
   const page = await context.newPage();
   await journeys.openQuestions(page, journeys.SAISIR);
   await journeys.fillSaisir(page, files.pdf);
@@ -304,8 +302,7 @@ cases.add("the keyboard alone leads from the fiche to the confirmation", async (
     await page.keyboard.type(value);
   };
   await open(page, journeys.SAISIR);
-  await journeys.tabTo(page, ".evitement a[href='#contenu']", { limit: 3 });
-  await page.keyboard.press("Enter");
+  await journeys.skipToContent(page);
   await journeys.tabTo(page, ".action a.bouton", { limit: 3 });
   await follow();
   await type("objet", journeys.DEMANDE.objet);
@@ -422,7 +419,7 @@ cases.add("a mistake in the folder shows on the diagnostics page, in the open br
   const page = await context.newPage();
   await page.goto(await preview.toolUrl(page, base, "diagnostics"));
   const mistake = preview.makeMistake(server.folder);
-  const told = page.locator(".diagnostic-erreur", { hasText: mistake.word });
+  const told = page.locator(".diagnostic-erreur", { hasText: mistake.words });
   await told.waitFor();
   must((await journeys.said(page, ".diagnostic-erreur")).includes(mistake.name), "the diagnostic does not name the file");
   const findings = await checks.axe(page, "diagnostics");

@@ -159,7 +159,11 @@ fn a_request_in_flight_is_finished_before_the_stop() {
     let body = urlencoded(&valid_answers());
     let mut connection = server.connect();
     let length = body.len().to_string();
-    let kind = [("content-type", "application/x-www-form-urlencoded"), ("content-length", length.as_str()), ("expect", "100-continue")];
+    let kind = [
+        ("content-type", "application/x-www-form-urlencoded"),
+        ("content-length", length.as_str()),
+        ("expect", "100-continue"),
+    ];
     let head = connection.head("POST", &format!("/guichet/{FORM}/verifier"), &kind);
     connection.send(format!("{head}\r\n").as_bytes());
     // The server has taken the request up.
@@ -178,7 +182,8 @@ fn a_request_in_flight_is_finished_before_the_stop() {
 fn requests_that_last_too_long_are_cut_at_the_stop() {
     let mut server = ServerTest::guichet_with(|config| config.limits.shutdown = Duration::from_millis(300));
     let mut connection = server.connect();
-    let kind = [("content-type", "application/x-www-form-urlencoded"), ("content-length", "1000"), ("expect", "100-continue")];
+    let kind =
+        [("content-type", "application/x-www-form-urlencoded"), ("content-length", "1000"), ("expect", "100-continue")];
     let head = connection.head("POST", &format!("/guichet/{FORM}/verifier"), &kind);
     connection.send(format!("{head}\r\n").as_bytes());
     connection.read_until("100 Continue");

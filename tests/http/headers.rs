@@ -44,7 +44,10 @@ fn every_status_of_the_guichet_is_hardened() {
         assert_eq!(answer.status, status, "{}", answer.text());
         check(&answer, &status.to_string());
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{status}");
-        assert!(!answer.header("content-security-policy").unwrap().contains("script-src"), "{status}: pages without script");
+        assert!(
+            !answer.header("content-security-policy").unwrap().contains("script-src"),
+            "{status}: pages without script"
+        );
     }
 }
 
@@ -52,7 +55,7 @@ fn every_status_of_the_guichet_is_hardened() {
 fn a_guichet_on_its_own_serves_its_styles() {
     let server = ServerTest::guichet();
     let page = server.get(&format!("/guichet/{FORM}/")).text();
-    let start = page.find("href=\"/theme/").expect("a stylesheet") + 6;
+    let start = page.find("href=\"/assets/").expect("a stylesheet") + 6;
     let place = page[start..].split('"').next().unwrap();
     let sheet = server.get(place);
     assert_eq!(sheet.status, 200);

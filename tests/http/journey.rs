@@ -30,7 +30,8 @@ fn a_request_goes_from_the_questions_to_the_receipt_and_the_mailbox() {
     let receipt = server.get(sent.location());
     assert_eq!(receipt.status, 200);
     let reference = sent.location().split('/').nth(3).unwrap().to_owned();
-    for words in [reference.as_str(), "Accusé d’enregistrement électronique", "Une benne rue du Four", "z…e@exemple.fr"] {
+    for words in [reference.as_str(), "Accusé d’enregistrement électronique", "Une benne rue du Four", "z…e@exemple.fr"]
+    {
         assert!(receipt.text().contains(words), "{words}\n{}", receipt.text());
     }
     assert!(!receipt.text().contains("<script"));
@@ -72,7 +73,10 @@ fn what_is_to_mend_is_said_and_what_was_typed_is_kept() {
     assert!(page.contains("<title>Erreur"));
     assert_eq!(questions.field("courriel").as_deref(), Some("zelie arobase exemple"));
     assert_eq!(questions.field("nom").as_deref(), Some("Quatrebarbes"));
-    assert_eq!(questions.field("message").map(|text| text.replace("\r\n", "\n")).as_deref(), Some("Bonjour,\nJe voudrais poser une benne.\nMerci"));
+    assert_eq!(
+        questions.field("message").map(|text| text.replace("\r\n", "\n")).as_deref(),
+        Some("Bonjour,\nJe voudrais poser une benne.\nMerci")
+    );
     assert_eq!(questions.field("qualite").as_deref(), Some("personne"));
     // The file needs not be joined again.
     let kept = questions.field("fichier.pieces").expect("the file is kept");
@@ -125,7 +129,8 @@ fn many_presses_at_once_give_one_request() {
     let server = ServerTest::guichet();
     let carried = server.to_check_page();
     let places: std::collections::BTreeSet<String> = std::thread::scope(|scope| {
-        let presses: Vec<_> = (0..12).map(|_| scope.spawn(|| server.post(&send(), &carried).location().to_owned())).collect();
+        let presses: Vec<_> =
+            (0..12).map(|_| scope.spawn(|| server.post(&send(), &carried).location().to_owned())).collect();
         presses.into_iter().map(|press| press.join().unwrap()).collect()
     });
     assert_eq!(places.len(), 1);
@@ -185,7 +190,12 @@ fn a_receipt_opens_with_its_whole_address_only() {
     let place = sent.location();
     let (start, secret) = place.rsplit_once('/').unwrap();
     let wrong = if secret.starts_with('0') { secret.replacen('0', "1", 1) } else { format!("0{}", &secret[1..]) };
-    for place in [format!("{start}/{wrong}"), format!("{start}/x"), "/guichet/recu/2026-AAAA-AAAA-A/x".to_owned(), "/guichet/recu/pas-une-reference/x".to_owned()] {
+    for place in [
+        format!("{start}/{wrong}"),
+        format!("{start}/x"),
+        "/guichet/recu/2026-AAAA-AAAA-A/x".to_owned(),
+        "/guichet/recu/pas-une-reference/x".to_owned(),
+    ] {
         let answer = server.get(&place);
         assert_eq!(answer.status, 404, "{place}");
         assert!(answer.text().contains("Accusé introuvable") && answer.text().contains("04"), "a telephone is there");

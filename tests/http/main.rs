@@ -1,5 +1,7 @@
 //! The servers, asked by plain HTTP: the journey of a form without any script, refusals, connections, headers, preview, logs.
 
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod connections;
 mod headers;
 mod journey;

@@ -36,7 +36,8 @@ fn the_site_is_served_with_its_guichet_inside() {
     assert_eq!(server.get("/nulle-part/").status, 404);
     assert_eq!(server.get(&format!("/guichet/{FORM}/")).status, 200);
     assert_eq!(server.ask("POST", "/", &[], b"x").status, 405);
-    let sheet = home.text().split("href=\"/theme/").nth(1).map(|rest| format!("/theme/{}", rest.split('"').next().unwrap()));
+    let sheet =
+        home.text().split("href=\"/assets/").nth(1).map(|rest| format!("/assets/{}", rest.split('"').next().unwrap()));
     let sheet = server.get(&sheet.expect("a file of the theme"));
     assert_eq!(sheet.status, 200);
 }
@@ -61,7 +62,8 @@ fn mails_land_in_the_letterbox() {
     let place = format!("/__mulot/boite/{reference}-mairie");
     let letter = server.get(&place);
     assert_eq!(letter.status, 200);
-    for words in ["formulaires@trou.example", "mairie@trou.example", "Zélie", &format!("{place}/html"), "demande.json"] {
+    for words in ["formulaires@trou.example", "mairie@trou.example", "Zélie", &format!("{place}/html"), "demande.json"]
+    {
         assert!(letter.text().contains(words), "{words}\n{}", letter.text());
     }
     let html = server.get(&format!("{place}/html"));
@@ -95,7 +97,11 @@ fn a_file_in_a_new_folder_is_seen() {
     let (mut events, _) = flow(&server);
     let folder = server.folder().join("actualites");
     std::fs::create_dir(&folder).unwrap();
-    std::fs::write(folder.join("2026-01-05-voeux.md"), "+++\ntitre = \"Les vœux\"\nresume = \"À la salle.\"\n+++\n\nVenez.\n").unwrap();
+    std::fs::write(
+        folder.join("2026-01-05-voeux.md"),
+        "+++\ntitre = \"Les vœux\"\nresume = \"À la salle.\"\n+++\n\nVenez.\n",
+    )
+    .unwrap();
     next_event(&mut events);
     // The folder may have been seen before its file.
     while server.get("/actualites/2026-01-05-voeux/").status != 200 {
@@ -124,7 +130,8 @@ fn a_broken_save_leaves_the_last_good_site_and_says_what_is_wrong() {
 
 #[test]
 fn a_folder_that_was_never_good_is_shown_as_its_diagnostics() {
-    let server = ServerTest::preview_with(|folder| std::fs::write(folder.join("commune.toml"), "nom = Trou\n").unwrap());
+    let server =
+        ServerTest::preview_with(|folder| std::fs::write(folder.join("commune.toml"), "nom = Bourg\n").unwrap());
     for place in ["/", "/mairie/", &format!("/guichet/{FORM}/")] {
         let page = server.get(place);
         assert_eq!(page.status, 503, "{place}");
@@ -149,7 +156,8 @@ fn reading_the_folder_builds_nothing() {
     std::fs::write(server.folder().join("pages/mairie/a.md"), "+++\ntitre = \"A\"\n+++\nA\n").unwrap();
     let said = events.read_until("event: recharge\ndata: ");
     let said = said + &events.read_until("\n\n");
-    let number = said.rsplit("event: recharge\ndata: ").next().unwrap().split('\n').next().unwrap().parse::<u64>().unwrap();
+    let number =
+        said.rsplit("event: recharge\ndata: ").next().unwrap().split('\n').next().unwrap().parse::<u64>().unwrap();
     assert_eq!(number, first.parse::<u64>().unwrap() + 1);
 }
 
@@ -161,7 +169,9 @@ fn only_this_machine_by_its_own_name_is_answered() {
     for host in [format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")] {
         assert_eq!(ask(&host), 200, "{host}");
     }
-    for host in ["mechant.example", "localhost.mechant.example", "127.0.0.1.nip.io", "192.168.1.12", "169.254.169.254", ""] {
+    for host in
+        ["mechant.example", "localhost.mechant.example", "127.0.0.1.nip.io", "192.168.1.12", "169.254.169.254", ""]
+    {
         assert_eq!(ask(host), 421, "{host}");
     }
 }
@@ -171,8 +181,11 @@ fn nothing_is_written_in_the_folder() {
     let server = preview();
     let sent = server.post(&format!("/guichet/{FORM}/envoyer"), &server.to_check_page());
     assert_eq!(sent.status, 303);
-    let mut names: Vec<String> =
-        std::fs::read_dir(server.folder()).unwrap().flatten().map(|entry| entry.file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = std::fs::read_dir(server.folder())
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
     names.sort();
     assert_eq!(names, ["annuaire", "commune.toml", "pages"]);
 }

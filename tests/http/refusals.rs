@@ -72,7 +72,8 @@ fn much_more_than_a_form_sends_is_cut_with_the_answers_kept() {
     let answer = server.ask("POST", &verify(), &[("content-type", &multipart_type())], &body);
     assert_eq!(answer.status, 413);
     let mut connection = server.connect();
-    let head = connection.head("POST", &verify(), &[("content-type", &multipart_type()), ("transfer-encoding", "chunked")]);
+    let head =
+        connection.head("POST", &verify(), &[("content-type", &multipart_type()), ("transfer-encoding", "chunked")]);
     connection.send(format!("{head}\r\n").as_bytes());
     for chunk in body.chunks(64 << 10) {
         connection.send(format!("{:x}\r\n", chunk.len()).as_bytes());
@@ -109,7 +110,10 @@ fn what_is_not_a_form_is_refused() {
     assert_eq!(post("text/plain", b"nom=x"), 415);
     assert_eq!(post("multipart/form-data", b"x"), 400, "no boundary");
     assert_eq!(post(&multipart_type(), b"no part at all"), 400);
-    assert_eq!(post(&multipart_type(), b"------mulot0123456789\r\nContent-Disposition: form-data; name=\"nom\"\r\n\r\nhalf"), 400);
+    assert_eq!(
+        post(&multipart_type(), b"------mulot0123456789\r\nContent-Disposition: form-data; name=\"nom\"\r\n\r\nhalf"),
+        400
+    );
     let zipped = [("content-type", "application/x-www-form-urlencoded"), ("content-encoding", "gzip")];
     assert_eq!(server.ask("POST", &verify(), &zipped, b"nom=x").status, 415);
 }
@@ -120,7 +124,11 @@ fn names_and_values_that_no_page_of_ours_sends_are_dropped() {
     let mut parts = texts(&valid_answers());
     parts.push(file("nom", "faux.pdf", PDF));
     parts.push(file("inconnu", "autre.pdf", PDF));
-    parts.extend(texts(&[("admin".into(), "oui".into()), ("fichier.nom".into(), "../../etc/passwd".into()), ("pieces".into(), "x".into())]));
+    parts.extend(texts(&[
+        ("admin".into(), "oui".into()),
+        ("fichier.nom".into(), "../../etc/passwd".into()),
+        ("pieces".into(), "x".into()),
+    ]));
     let answer = server.post_parts(&verify(), &parts);
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(!answer.text().contains("passwd") && !answer.text().contains("faux.pdf"));
@@ -195,7 +203,8 @@ fn a_form_that_cannot_give_a_receipt_is_closed() {
     let server = ServerTest::guichet_with(|config| {
         let text = std::fs::read_to_string(config.folder.join("commune.toml")).unwrap();
         std::fs::create_dir_all(folder.join("annuaire/services")).unwrap();
-        std::fs::write(folder.join("commune.toml"), text.replace("expediteur = \"formulaires@trou.example\"", "")).unwrap();
+        std::fs::write(folder.join("commune.toml"), text.replace("expediteur = \"formulaires@trou.example\"", ""))
+            .unwrap();
         config.folder = folder.clone();
     });
     let answer = server.get(&format!("/guichet/{FORM}/"));
@@ -206,7 +215,12 @@ fn a_form_that_cannot_give_a_receipt_is_closed() {
 #[test]
 fn methods_that_make_no_sense_are_refused() {
     let server = ServerTest::guichet();
-    for (method, place) in [("PUT", verify()), ("DELETE", "/guichet/sante".into()), ("POST", format!("/guichet/{FORM}/")), ("TRACE", verify())] {
+    for (method, place) in [
+        ("PUT", verify()),
+        ("DELETE", "/guichet/sante".into()),
+        ("POST", format!("/guichet/{FORM}/")),
+        ("TRACE", verify()),
+    ] {
         assert_eq!(server.ask(method, &place, &[], b"").status, 405, "{method} {place}");
     }
     assert_eq!(server.ask("HEAD", &format!("/guichet/{FORM}/"), &[], b"").status, 200);
@@ -225,7 +239,11 @@ fn a_form_posted_from_another_site_is_refused() {
     assert_eq!(post(&[("sec-fetch-site", "same-origin")]), 200);
     assert_eq!(post(&[("sec-fetch-site", "none")]), 200);
     assert_eq!(post(&[("origin", &own)]), 200);
-    assert_eq!(post(&[("sec-fetch-site", "cross-site"), ("origin", "https://trou.example")]), 200, "the commune's own site");
+    assert_eq!(
+        post(&[("sec-fetch-site", "cross-site"), ("origin", "https://trou.example")]),
+        200,
+        "the commune's own site"
+    );
     assert_eq!(post(&[("sec-fetch-site", "cross-site"), ("origin", "https://mechant.example")]), 403);
     assert_eq!(post(&[("sec-fetch-site", "same-site")]), 403);
     assert_eq!(post(&[("origin", "https://mechant.example")]), 403);

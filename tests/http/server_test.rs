@@ -215,7 +215,8 @@ pub struct Part {
 
 /// Parts of texts.
 pub fn texts(fields: &[(String, String)]) -> Vec<Part> {
-    let part = |(name, value): &(String, String)| Part { name: name.clone(), file: None, bytes: value.clone().into_bytes() };
+    let part =
+        |(name, value): &(String, String)| Part { name: name.clone(), file: None, bytes: value.clone().into_bytes() };
     fields.iter().map(part).collect()
 }
 
@@ -233,8 +234,13 @@ pub fn multipart_type() -> String {
 pub fn multipart(parts: &[Part]) -> Vec<u8> {
     let mut body = Vec::new();
     for part in parts {
-        let file = part.file.as_ref().map(|file| format!("; filename=\"{file}\"\r\nContent-Type: application/octet-stream"));
-        let head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{}\"{}\r\n\r\n", part.name, file.unwrap_or_default());
+        let file =
+            part.file.as_ref().map(|file| format!("; filename=\"{file}\"\r\nContent-Type: application/octet-stream"));
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{}\"{}\r\n\r\n",
+            part.name,
+            file.unwrap_or_default()
+        );
         body.extend(head.as_bytes());
         body.extend(&part.bytes);
         body.extend(b"\r\n");
@@ -244,7 +250,8 @@ pub fn multipart(parts: &[Part]) -> Vec<u8> {
 }
 
 pub fn urlencoded(fields: &[(String, String)]) -> String {
-    let encode = |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let encode =
+        |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
     fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect::<Vec<_>>().join("&")
 }
 
@@ -392,7 +399,15 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
 }
 
 fn unescaped(text: &str) -> String {
-    let named = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&#39;", "'"), ("&#x2F;", "/"), ("&amp;", "&")];
+    let named = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#x27;", "'"),
+        ("&#39;", "'"),
+        ("&#x2F;", "/"),
+        ("&amp;", "&"),
+    ];
     named.iter().fold(text.to_owned(), |text, (entity, letter)| text.replace(entity, letter))
 }
 

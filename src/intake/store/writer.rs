@@ -81,7 +81,7 @@ pub(super) struct Writer {
     pub(super) path: PathBuf,
     pub(super) batch: usize,
     pub(super) counts: Arc<WriterCounts>,
-    /// Told after each commit: there may be something to deliver.
+    /// Told after each commit that changed something: there may be something to deliver.
     pub(super) wake: Arc<tokio::sync::Notify>,
     /// The failure after which nothing may be promised.
     pub(super) poison: Option<StoreError>,
@@ -120,11 +120,15 @@ impl Writer {
             return;
         }
         let mut answers: Vec<Answer> = batch.into_iter().map(|job| (job, Ok(()))).collect();
+        let before = self.connection.total_changes();
         match self.transaction(&mut answers) {
             Ok(()) => {
                 self.counts.commits.fetch_add(1, Ordering::Relaxed);
                 self.counts.orders.fetch_add(answers.len() as u64, Ordering::Relaxed);
-                self.wake.notify_one();
+                // A claim that found nothing must not wake the worker that made it.
+                if self.connection.total_changes() != before {
+                    self.wake.notify_one();
+                }
             }
             Err(error) => {
                 if error.is_fatal() {

@@ -276,20 +276,21 @@ cases.add("back then send again gives the same reference and no second mail", as
   await journeys.openQuestions(page, journeys.SAISIR);
   await journeys.fillSaisir(page, files.pdf);
   await journeys.submit(page);
-  // A second tab of the very same check page, as a phone that lost the answer keeps it.
-  const again = await journeys.formData(page);
+  const sent = await journeys.formData(page);
   await journeys.submit(page);
   const reference = await journeys.reference(page);
-  const before = (await preview.letters(page, base)).length;
-  await journeys.post(page, again);
-  must((await journeys.reference(page)) === reference, "the same check page sent twice gives two references");
-  // The browser's own « back », which may have kept the check page or ask the guichet for it again.
+  // « Back » shows the check page again where the browser kept it; some ask before they fetch it anew.
   await page.goBack().catch(() => null);
   if ((await page.locator("main .envoi button[type=submit]").count()) > 0) {
     await journeys.submit(page);
     must((await journeys.reference(page)) === reference, "back then « Envoyer » gives another reference");
   }
-  must((await preview.letters(page, base)).length === before, "sending again wrote other mails");
+  // The very same check page sent from another tab, or by a phone that never saw the answer.
+  await open(page, journeys.SAISIR);
+  await journeys.post(page, sent);
+  must((await journeys.reference(page)) === reference, "the same check page sent twice gives two references");
+  const mails = (await preview.letters(page, base)).filter((letter) => letter.raw.includes(reference));
+  must(mails.length === 2, `${mails.length} mails for one request, expected the mairie's and the receipt`);
   await close();
 });
 
@@ -432,8 +433,10 @@ cases.add("a mistake in the folder shows on the diagnostics page, in the open br
   none(findings, "faults");
 });
 
-const failures = await cases.run(filter);
-await browser.close();
-await server.stop();
-files.remove();
-process.exitCode = failures ? 1 : 0;
+try {
+  process.exitCode = (await cases.run(filter)) ? 1 : 0;
+} finally {
+  await browser.close();
+  await server.stop();
+  files.remove();
+}

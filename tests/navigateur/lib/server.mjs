@@ -37,6 +37,8 @@ export async function serve() {
     env: { ...process.env, HOME: home, TMPDIR: temporary, XDG_CACHE_HOME: path.join(home, "cache"), XDG_STATE_HOME: path.join(home, "state") },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  const end = () => child.kill("SIGKILL");
+  process.once("exit", end);
   let said = "";
   const ended = once(child, "exit").catch((error) => [error.message]);
   const base = await new Promise((resolve, reject) => {
@@ -57,6 +59,7 @@ export async function serve() {
     async stop() {
       child.kill("SIGTERM");
       await ended;
+      process.off("exit", end);
       fs.rmSync(home, { recursive: true, force: true });
     },
   };

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -28,6 +28,8 @@ pub const FORM: &str = "saisir-la-mairie";
 pub struct ServerTest {
     pub address: SocketAddr,
     pub mails: Letterbox,
+    /// Builds of a preview after the first.
+    pub builds: Arc<AtomicUsize>,
     root: TempDir,
     ahead: Arc<AtomicI64>,
     runtime: Option<Runtime>,
@@ -75,7 +77,7 @@ impl ServerTest {
             let _ = signal.await;
         }));
         let (runtime, stop, stopped) = (Some(runtime), Some(stop), Some(stopped));
-        ServerTest { address, mails, root, ahead, runtime, stop, stopped }
+        ServerTest { address, mails, builds: Arc::default(), root, ahead, runtime, stop, stopped }
     }
 
     /// The preview of the smallest commune, changed first.
@@ -84,6 +86,7 @@ impl ServerTest {
         let folder = root.path().join("commune");
         copy(&manifest().join("tests/communes/minimal"), &folder);
         change(&folder);
+        let builds = Arc::<AtomicUsize>::default();
         let config = PreviewConfig {
             folder,
             listen: loopback(),
@@ -93,7 +96,12 @@ impl ServerTest {
             generator: "Mulot".into(),
             now: None,
             limits: Limits { shutdown: Duration::from_secs(2), ..Limits::default() },
-            on_build: Box::new(|_| {}),
+            on_build: Box::new({
+                let builds = builds.clone();
+                move |_| {
+                    builds.fetch_add(1, Ordering::Relaxed);
+                }
+            }),
         };
         let runtime = runtime();
         let preview = runtime.block_on(Preview::build(config)).unwrap_or_else(|error| panic!("{error:?}"));
@@ -103,7 +111,7 @@ impl ServerTest {
             let _ = signal.await;
         }));
         let (runtime, stop, stopped) = (Some(runtime), Some(stop), Some(stopped));
-        ServerTest { address, mails: Letterbox::default(), root, ahead: Arc::default(), runtime, stop, stopped }
+        ServerTest { address, mails: Letterbox::default(), builds, root, ahead: Arc::default(), runtime, stop, stopped }
     }
 
     /// The commune's folder.
@@ -301,15 +309,20 @@ impl Connection {
 
     /// Reads until the text holds `words`.
     pub fn read_until(&mut self, words: &str) -> String {
+        self.read_while(|text| !text.contains(words))
+    }
+
+    /// Reads as long as the text is not all that is wanted.
+    pub fn read_while(&mut self, is_partial: impl Fn(&str) -> bool) -> String {
         let mut bytes = Vec::new();
         let mut buffer = [0; 4096];
         loop {
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            if text.contains(words) {
+            if !is_partial(&text) {
                 return text;
             }
             match self.stream.read(&mut buffer) {
-                Ok(0) | Err(_) => panic!("« {words} » never came: {text}"),
+                Ok(0) | Err(_) => panic!("what was awaited never came: {text}"),
                 Ok(count) => bytes.extend(&buffer[..count]),
             }
         }

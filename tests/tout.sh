@@ -8,7 +8,7 @@ racine=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd -- "$racine" || exit 2
 [ -d "${CARGO_HOME:-${HOME:-}/.cargo}/bin" ] && PATH=${CARGO_HOME:-${HOME:-}/.cargo}/bin:$PATH
 : "${CARGO_TARGET_DIR:=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/mulot-target}"
-export CARGO_TARGET_DIR PATH
+export CARGO_TARGET_DIR PATH CARGO_INCREMENTAL=0
 export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}" INSTA_UPDATE=no
 journaux=$(mktemp -d)
 trap 'rm -rf -- "$journaux"' EXIT

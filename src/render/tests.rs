@@ -315,7 +315,7 @@ fn an_undefined_variable_of_an_overridden_template_is_told_not_panicked() {
     let options = Options::default();
     let (_, diagnostics) = super::output(&full(), &theme.unwrap(), &FakePictures, &options);
     assert_eq!(codes(&diagnostics), [Code::Template]);
-    assert_eq!(diagnostics[0].place.to_string(), "theme/templates/page.html:2:24");
+    assert_eq!(diagnostics[0].place.to_string(), "theme/templates/page.html:2:28");
     assert!(diagnostics[0].message.contains("titre"), "{diagnostics:?}");
     assert!(diagnostics[0].hint.as_deref().unwrap().contains("title"), "{diagnostics:?}");
 }
@@ -336,6 +336,15 @@ fn templates_that_do_not_compile_are_told_in_french() {
             diagnostics.iter().all(|diagnostic| diagnostic.severity == Severity::Error && diagnostic.hint.is_some())
         );
     }
+}
+
+#[test]
+fn a_file_of_the_theme_that_replaces_nothing_is_told() {
+    let overrides = BTreeMap::from([("page.html".to_owned(), b"x".to_vec())]);
+    let (theme, diagnostics) = Theme::new(&base(), &overrides, &Identite::default());
+    assert!(theme.is_some());
+    assert_eq!(codes(&diagnostics), [Code::BadTheme]);
+    assert!(diagnostics[0].hint.as_deref().unwrap().contains("templates/page.html"), "{diagnostics:?}");
 }
 
 #[test]

@@ -231,6 +231,7 @@ impl Source<'_> {
 
 /// Everything that does not depend on a colour; `None` when the theme cannot be used.
 fn compile(source: &Source<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Compiled> {
+    tell_strays(source, diagnostics);
     let file = theme_file(source, diagnostics)?;
     let tera = templates(source, diagnostics);
     let (mut files, mut names) = (BTreeMap::new(), BTreeMap::new());
@@ -277,6 +278,25 @@ fn colored(compiled: Arc<Compiled>, identite: &Identite, diagnostics: &mut Vec<D
     css.push_str(&compiled.styles);
     let name = published_name("assets/css/mulot.css", css.as_bytes());
     Theme { stylesheet: (format!("/{name}"), Arc::from(css.into_bytes())), compiled, color, bar_light, bar_dark }
+}
+
+/// Says which files of the commune's `theme/` folder replace nothing and are read by nobody.
+fn tell_strays(source: &Source<'_>, diagnostics: &mut Vec<Diagnostic>) {
+    for path in source.overrides.keys() {
+        let known = path.starts_with("templates/") || path.starts_with("assets/") || path == "theme.toml";
+        if known || path.ends_with(".md") || path.ends_with(".txt") {
+            continue;
+        }
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let twin = source.base.keys().find(|base| base.rsplit('/').next() == Some(name));
+        let message = format!("le fichier « {path} » du dossier theme/ ne remplace rien");
+        diagnostics.push(Diagnostic::warning(Code::BadTheme, source.place(path), message).hint(match twin {
+            Some(twin) => format!("pour remplacer celui du thème, donnez-lui le même chemin : `theme/{twin}`"),
+            None => {
+                "les gabarits vont dans `theme/templates/`, les styles et les images dans `theme/assets/`".to_owned()
+            }
+        }));
+    }
 }
 
 fn built_in(path: &str) -> String {

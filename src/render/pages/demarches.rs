@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::{Drawn, Edition, crumb};
+use crate::model::commune::OpeningHours;
 use crate::model::content::{Content, Demarche, Handler, Kind};
 use crate::model::form::{Form, Silence};
 use crate::model::site::ContentId;
@@ -174,11 +175,22 @@ impl<'s> Edition<'s> {
             _ => parts::mairie_contact(&site.commune.mairie, format!("Mairie {}", site.commune.names.forme_de)),
         };
         contact.url = page.map(|(_, url)| url.into());
-        let own = match page.map(|(content, _)| &content.kind) {
-            Some(Kind::Service(service)) if !service.contact.hours.weekly.is_empty() => &service.contact.hours,
-            _ => &site.commune.mairie.hours,
-        };
-        (contact, hours::table(own, self.public(), site.today(), &site.commune.fuseau))
+        (contact, hours::table(self.hours_of_service(demarche), self.public(), site.today(), &site.commune.fuseau))
+    }
+
+    /// Hours of the service of a fiche; those of the mairie when it has none of its own.
+    fn hours_of_service(&self, demarche: &Demarche) -> &'s OpeningHours {
+        let slug = demarche.service.as_ref().map(|(slug, _)| slug.as_str());
+        let services = self.site.directory.services.iter().map(|id| &self.site.contents[*id]);
+        let service =
+            services.filter(|content| Some(content.slug.as_str()) == slug).find_map(|content| match &content.kind {
+                Kind::Service(service) => Some(service),
+                _ => None,
+            });
+        service
+            .map(|service| &service.contact.hours)
+            .filter(|hours| !hours.weekly.is_empty())
+            .unwrap_or(&self.site.commune.mairie.hours)
     }
 
     /// The fiche of a form.
@@ -211,11 +223,8 @@ impl<'s> Edition<'s> {
                 around.information_html.insert(field.id.clone(), html);
             }
         }
-        let (_, hours) = self.demarche_contact(demarche, Some(form));
-        if hours.is_some() {
-            around.hours_summary =
-                hours::summary(&self.site.commune.mairie.hours).into_iter().map(Cow::into_owned).collect();
-        }
+        around.hours_summary =
+            hours::summary(self.hours_of_service(demarche)).into_iter().map(Cow::into_owned).collect();
         around
     }
 

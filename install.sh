@@ -187,6 +187,11 @@ FIN
         if [ $root = oui ]; then
             cat <<FIN
 User=$utilisateur
+StateDirectory=mulot
+StateDirectoryMode=0700
+RuntimeDirectory=mulot
+CacheDirectory=mulot
+Environment=XDG_CACHE_HOME=/var/cache/mulot
 CapabilityBoundingSet=
 PrivateDevices=yes
 PrivateTmp=yes

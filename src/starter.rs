@@ -279,9 +279,6 @@ mod tests {
     use rayon::prelude::*;
 
     use super::*;
-    use crate::diagnostic::{Diagnostic, Severity};
-    use crate::load::{self, Layers};
-    use crate::model::site::Site;
     use crate::registry;
 
     fn record(code: &str) -> CommuneRecord {
@@ -290,15 +287,6 @@ mod tests {
 
     fn text(files: &Files, path: &str) -> String {
         String::from_utf8(files[path].to_vec()).expect("UTF-8")
-    }
-
-    fn built(folder: &Path) -> (Site, Vec<Diagnostic>) {
-        let catalogue = embedded::catalogue().map(|(path, bytes)| (path.into_owned(), bytes)).collect();
-        let (sources, mut diagnostics) = load::sources(&Layers::of(folder, &catalogue));
-        let now = jiff::civil::date(2026, 11, 20).at(9, 0, 0, 0);
-        let (site, told) = crate::resolve::site(sources.expect("a commune"), now);
-        diagnostics.extend(told);
-        (site, diagnostics)
     }
 
     #[test]
@@ -366,27 +354,6 @@ courriel = """##;
             );
             assert_eq!(table["mairie"].get("alsace_moselle").is_some(), record.alsace_moselle);
         });
-    }
-
-    #[test]
-    fn a_new_commune_builds_and_publishes_nothing_fictional() {
-        let root = tempfile::tempdir().expect("a folder");
-        for code in ["01299", "02281", "04116", "04005", "29155", "57463", "75056", "97411", "98414", "98731"] {
-            for examples in [false, true] {
-                let dest = root.path().join(format!("{code}-{examples}"));
-                let record = record(code);
-                let created = create(&dest, Starter::Commune { record: &record, examples }).expect("created");
-                assert_eq!(created.drafts > 0, examples);
-                let (site, diagnostics) = built(&dest);
-                let beyond: Vec<_> = diagnostics.iter().filter(|told| told.severity != Severity::Blank).collect();
-                assert_eq!(beyond, Vec::<&Diagnostic>::new(), "{code}");
-                assert!(!diagnostics.is_empty(), "what only the mairie knows is asked for");
-                assert_eq!(site.commune.names, record.names);
-                for content in &site.contents {
-                    assert!(!content.body.markdown.contains("Saint-Mulot"), "{}", content.path);
-                }
-            }
-        }
     }
 
     #[test]

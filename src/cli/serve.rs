@@ -1,7 +1,6 @@
 //! `mulot serve`: the live preview, with the real guichet inside.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;

@@ -38,6 +38,8 @@ pub struct GuichetConfig {
     pub form_limits: FormLimits,
     /// How often.
     pub rates: RateLimits,
+    /// Free bytes on the disk below which nothing more is taken.
+    pub reserve_bytes: u64,
 }
 
 impl GuichetConfig {
@@ -112,8 +114,12 @@ fn config(
         }
     };
     let (mut limits, mut form_limits, mut rates) = (Limits::default(), FormLimits::default(), RateLimits::default());
+    let mut reserve_bytes = RESERVE_BYTES;
     if let Some(mut table) = reader.table("limites", diagnostics) {
         set_limits(&mut table, &mut limits, &mut form_limits, &mut rates, diagnostics);
+        if let Some(reserve) = table.integer("reserve_mo", 16..=1 << 20, diagnostics) {
+            reserve_bytes = reserve.unsigned_abs() << 20;
+        }
         table.finish(diagnostics);
     }
     Some(GuichetConfig {
@@ -127,6 +133,7 @@ fn config(
         limits,
         form_limits,
         rates,
+        reserve_bytes,
     })
 }
 
@@ -319,6 +326,9 @@ fn set_limits(
         rates.all_sends = number;
     }
 }
+
+/// What deliveries and the purge need to be written when the disk is short.
+pub(super) const RESERVE_BYTES: u64 = 64 << 20;
 
 #[cfg(test)]
 mod tests {

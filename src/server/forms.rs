@@ -12,6 +12,7 @@
 //! Whatever goes wrong, the page that says so carries what was typed and the mairie's telephone. Nothing is kept on our side
 //! before « Envoyer » but files, for hours.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -23,7 +24,8 @@ use axum::http::header::{self, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::{SignedDuration, Timestamp, Zoned};
-use tower_http::csrf::CsrfLayer;
+use tower::{Layer, ServiceExt};
+use tower_http::csrf::{CsrfLayer, ProtectionError};
 
 use super::headers::{Outside, Policy, harden};
 use super::listen::Peer;
@@ -114,6 +116,7 @@ pub struct Desk {
     limits: FormLimits,
     rates: Option<Rates>,
     proxies: Vec<IpAddr>,
+    reserve_bytes: u64,
     clock: Clock,
 }
 
@@ -129,6 +132,8 @@ pub struct DeskOptions {
     pub rates: Option<RateLimits>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub proxies: Vec<IpAddr>,
+    /// Free bytes under which the guichet says it is full.
+    pub reserve_bytes: u64,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -143,6 +148,7 @@ impl Desk {
             limits: options.limits,
             rates: options.rates.map(Rates::new),
             proxies: options.proxies,
+            reserve_bytes: options.reserve_bytes,
             clock: options.clock,
         }
     }
@@ -196,11 +202,9 @@ pub(super) fn router(desk: Arc<Desk>, outside: &Outside, trusted: &[String]) -> 
         .method_not_allowed_fallback(wrong_method)
         .with_state(desk.clone())
         .layer(DefaultBodyLimit::disable());
-    let routes = routes.layer(cross_site(trusted).with_rejection_response({
-        let desk = desk.clone();
-        move |_| foreign(&desk)
-    }));
+    let guard = (desk.clone(), cross_site(trusted));
     let routes = routes
+        .layer(axum::middleware::from_fn_with_state(guard, refuse_other_sites))
         .layer(axum::middleware::from_fn_with_state(desk.clone(), refuse_oddities))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(crashed))
         .layer(axum::middleware::from_fn(observe));
@@ -213,6 +217,20 @@ fn cross_site(trusted: &[String]) -> CsrfLayer {
         Ok(layer) => layer,
         Err(_) => layer,
     })
+}
+
+/// Lets the layer judge method and headers alone: it writes addresses in its trace, and ours may hold the secret of a receipt.
+async fn refuse_other_sites(
+    State((desk, layer)): State<(Arc<Desk>, CsrfLayer)>,
+    request: Request,
+    next: axum::middleware::Next,
+) -> Response {
+    let mut shadow = axum::http::Request::new(());
+    *shadow.method_mut() = request.method().clone();
+    *shadow.headers_mut() = request.headers().clone();
+    let allowed = tower::service_fn(async |_| Ok::<_, Infallible>(Response::<()>::default()));
+    let Ok(judged) = layer.layer(allowed).oneshot(shadow).await;
+    if judged.extensions().get::<ProtectionError>().is_some() { foreign(&desk) } else { next.run(request).await }
 }
 
 fn foreign(desk: &Desk) -> Response {
@@ -641,7 +659,7 @@ async fn health(State(desk): State<Arc<Desk>>) -> Response {
     })
     .await;
     let (status, state, mail) = match looked {
-        Ok((free, _)) if free < LOW_SPACE => (StatusCode::SERVICE_UNAVAILABLE, "plein", "inconnu"),
+        Ok((free, _)) if free < desk.reserve_bytes => (StatusCode::SERVICE_UNAVAILABLE, "plein", "inconnu"),
         Ok((_, oldest)) => (StatusCode::OK, "ok", mail_state(oldest.into_iter().flatten().min(), (desk.clock)())),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "en panne", "inconnu"),
     };
@@ -677,5 +695,3 @@ fn of_form(form: &Form, mut response: Response) -> Response {
 
 /// A person needs longer to read the check page; one sign of a robot among others, never a refusal by itself.
 const MIN_AGE: SignedDuration = SignedDuration::from_secs(3);
-/// Free bytes under which the guichet says it is full: those the store keeps for itself.
-const LOW_SPACE: u64 = 64 << 20;

@@ -8,6 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 
 use super::config::GuichetConfig;
 use super::forms::{self, Clock, Desk, DeskContent, DeskOptions, crashed};
@@ -58,7 +61,7 @@ impl Guichet {
         let source = Arc::new(Source { folder: config.folder, means });
         let built = blocking(&source, Source::content).await?;
         let commune = built.content.site().commune.clone();
-        let office = Office::open(&config.data, config.transport)?;
+        let office = Office::open(&config.data, config.transport, config.reserve_bytes)?;
         let open_forms = built.content.site().forms.keys().cloned().collect();
         let options = DeskOptions {
             depot: office.depot(),
@@ -66,6 +69,7 @@ impl Guichet {
             limits: config.form_limits,
             rates: Some(config.rates),
             proxies: config.proxies,
+            reserve_bytes: config.reserve_bytes,
             clock: source.means.clock.clone(),
         };
         let desk = Arc::new(Desk::new(built.content, options));
@@ -76,7 +80,7 @@ impl Guichet {
             Some(folder) => {
                 harden(site::folder(&folder).layer(axum::middleware::from_fn(observe)), Policy::Site, &outside)
             }
-            None => harden(own_files(built.files), Policy::Site, &outside),
+            None => harden(own_files(built.files, site_elsewhere(&commune)), Policy::Site, &outside),
         };
         let router = by_prefix(vec![("/guichet/", forms::router(desk.clone(), &outside, &trusted))], rest)
             .layer(tower_http::catch_panic::CatchPanicLayer::custom(crashed));
@@ -175,7 +179,7 @@ impl Source {
         built.diagnostics.extend(told);
         crate::diagnostic::sort(&mut built.diagnostics);
         let mut files = built.output;
-        files.files.retain(|path, _| path.starts_with("theme/") || path.starts_with("medias/"));
+        files.files.retain(|path, _| path.starts_with(site::ASSETS) || path.starts_with("medias/"));
         Ok(Content { content: DeskContent::new(site, pages), files, diagnostics: built.diagnostics })
     }
 }
@@ -215,13 +219,26 @@ async fn refresh(source: Arc<Source>, desk: Arc<Desk>, mut stop: Stop) {
     }
 }
 
-/// What a guichet on a host of its own serves besides its pages: styles, fonts, the blazon.
-fn own_files(files: Output) -> Router {
-    let files = Arc::new(files);
-    Router::new().fallback(move |request: axum::extract::Request| {
-        let files = files.clone();
-        async move { site::answer(&files, request).await }
+/// What a guichet on a host of its own serves besides its pages: styles, fonts, the blazon. Its root leads to the site.
+fn own_files(files: Output, home: Option<String>) -> Router {
+    let shared = Arc::new((files, home));
+    Router::new().fallback(move |request: Request| {
+        let shared = shared.clone();
+        async move {
+            match &shared.1 {
+                Some(home) if request.uri().path() == "/" => {
+                    (StatusCode::SEE_OTHER, [(header::LOCATION, home.as_str())]).into_response()
+                }
+                _ => site::answer(&shared.0, request).await,
+            }
+        }
     })
+}
+
+/// Address of the site, when the guichet is on another host.
+fn site_elsewhere(commune: &Commune) -> Option<String> {
+    let elsewhere = !commune.guichet.adresse.is_empty() && !commune.domaine.is_empty();
+    elsewhere.then(|| format!("{}/", commune.domaine.trim_end_matches('/')))
 }
 
 fn outside(commune: &Commune, hsts_seconds: u64) -> Outside {

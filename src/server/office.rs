@@ -28,12 +28,11 @@ pub(super) struct Office {
 
 impl Office {
     /// Opens the data folder, which is made if needed, and the way out.
-    pub(super) fn open(folder: &Path, transport: Transport) -> Result<Self, StartError> {
-        let options = StoreOptions::default();
-        let min_free_bytes = options.min_free_bytes;
+    pub(super) fn open(folder: &Path, transport: Transport, reserve_bytes: u64) -> Result<Self, StartError> {
+        let options = StoreOptions { min_free_bytes: reserve_bytes, ..StoreOptions::default() };
         let mailer = Arc::new(Mailer::new(transport)?);
         let store = Store::open(folder, options)?;
-        let files = FileStore::open(folder, min_free_bytes)?;
+        let files = FileStore::open(folder, reserve_bytes)?;
         let keys = Keys::open(folder)?;
         Ok(Office { folder: folder.to_owned(), depot: Depot { store, files }, keys, mailer, _temporary: None })
     }

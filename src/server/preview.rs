@@ -21,6 +21,7 @@ use hyper::body::Frame;
 use jiff::Timestamp;
 use tower::ServiceExt;
 
+use super::config::RESERVE_BYTES;
 use super::forms::{self, Desk, DeskContent, DeskOptions, crashed, page};
 use super::headers::{Outside, Policy, harden, is_loopback_host};
 use super::letterbox;
@@ -161,7 +162,7 @@ fn office(state: Option<&Path>, folder: &Path) -> Result<Office, StartError> {
     let open = |data: &Path| {
         let letterbox = data.join(LETTERBOX);
         std::fs::create_dir_all(&letterbox).map_err(|source| StartError::Io { path: letterbox.clone(), source })?;
-        Office::open(data, Transport::Folder(letterbox))
+        Office::open(data, Transport::Folder(letterbox), RESERVE_BYTES)
     };
     let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let hash = blake3::hash(whole.as_os_str().as_encoded_bytes()).to_hex();
@@ -197,6 +198,7 @@ impl Shop {
                         limits: FormLimits::default(),
                         rates: None,
                         proxies: Vec::new(),
+                        reserve_bytes: RESERVE_BYTES,
                         clock: Arc::new(Timestamp::now),
                     },
                 ));

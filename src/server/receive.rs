@@ -97,8 +97,16 @@ pub(super) async fn receive(
 ) -> Result<Received, Refusal> {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let media = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    let mut reading =
-        Reading { form, others, files, limits, parts: 0, kept: Kept::default(), received: Received::default() };
+    let mut reading = Reading {
+        form,
+        others,
+        files,
+        limits,
+        parts: 0,
+        texts_bytes: 0,
+        kept: Kept::default(),
+        received: Received::default(),
+    };
     match media.as_str() {
         "application/x-www-form-urlencoded" => reading.urlencoded(request).await?,
         "multipart/form-data" => reading.multipart(request).await?,
@@ -120,6 +128,7 @@ struct Reading<'a> {
     files: &'a FileStore,
     limits: &'a FormLimits,
     parts: usize,
+    texts_bytes: usize,
     kept: Kept,
     received: Received,
 }
@@ -169,6 +178,9 @@ impl Reading<'_> {
             if let Err(error) = read {
                 return Err(self.stopped(&error));
             }
+            if self.texts_bytes > self.limits.texts_bytes {
+                return Err(Refusal::TooLarge(Box::new(std::mem::take(&mut self.received))));
+            }
         }
     }
 
@@ -178,6 +190,7 @@ impl Reading<'_> {
             let room = (self.limits.text_bytes + 1).saturating_sub(bytes.len());
             bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
         }
+        self.texts_bytes += bytes.len();
         self.text(name, bounded(bytes, self.limits.text_bytes));
         Ok(())
     }

@@ -16,6 +16,8 @@ use tower_http::services::{ServeDir, ServeFile};
 use crate::model::output::{Artifact, Output};
 use crate::model::site::FileData;
 
+/// Folder of the theme's files, whose names change with their bytes.
+pub(super) const ASSETS: &str = "assets/";
 /// Page shown when nothing else is found.
 const NOT_FOUND: &str = "404.html";
 
@@ -148,7 +150,7 @@ fn finish(path: &str, mut response: Response) -> Response {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(name)));
     }
     if found {
-        let fingerprinted = path.trim_start_matches('/').starts_with("theme/");
+        let fingerprinted = path.trim_start_matches('/').starts_with(ASSETS);
         let cache = if fingerprinted { "public, max-age=31536000, immutable" } else { "no-cache" };
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     }

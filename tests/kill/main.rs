@@ -8,6 +8,8 @@
 //!
 //! `MULOT_KILL_CYCLES` (default 60) and `MULOT_KILL_SEED` (default random, printed) drive it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

@@ -70,7 +70,7 @@ await Promise.all([page.waitForNavigation(), page.locator(".lettre-objet a").fir
 await shoot(page, "mail in the letterbox");
 await open(page, await preview.toolUrl(page, base, "diagnostics"));
 const mistake = preview.makeMistake(server.folder);
-await page.locator(".diagnostic-erreur", { hasText: mistake.word }).waitFor();
+await page.locator(".diagnostic-erreur", { hasText: mistake.words }).waitFor();
 await shoot(page, "diagnostics");
 
 await browser.close();

@@ -1,6 +1,6 @@
 // The browser suite: every page type of the starter commune and the journeys of a resident, in Debian's Chromium.
 //
-//   MULOT=…/mulot CHROMIUM=/usr/bin/chromium node suite.mjs [words of the cases to run]
+//   MULOT=…/mulot CHROMIUM=/usr/bin/chromium COMMUNE=…/starter-commune node suite.mjs [words of the cases to run]
 //
 // Needs no network: the site is served on the loopback, on a copy of the starter commune, at a fixed date.
 
@@ -158,9 +158,7 @@ cases.add("the skip link leads to the content, the menu works, with the keyboard
     const { context, close } = await visitor(browser, base, { width });
     const page = await context.newPage();
     await open(page, "/");
-    await journeys.tabTo(page, ".evitement a[href='#contenu']", { limit: 3 });
-    await page.keyboard.press("Enter");
-    must(await page.evaluate(() => document.activeElement?.id === "contenu"), `${width} px: the skip link does not give the focus to the content`);
+    await journeys.skipToContent(page);
     await journeys.tabTo(page, "main a, main button, main summary", { limit: 1 });
     await open(page, "/");
     if (width === 360) {
@@ -169,7 +167,7 @@ cases.add("the skip link leads to the content, the menu works, with the keyboard
       await page.locator(".menu-replie ul a").first().waitFor({ state: "visible" });
       await journeys.tabTo(page, ".menu-replie ul a", { limit: 1 });
     } else {
-      await journeys.tabTo(page, "#menu a");
+      await journeys.tabTo(page, ".menu a");
     }
     await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
     must(new URL(page.url()).pathname !== "/", `${width} px: the menu leads nowhere`);
@@ -273,25 +271,26 @@ async function writeToTheMairie(page) {
 }
 
 cases.add("back then send again gives the same reference and no second mail", async () => {
-  const { context, close } = await visitor(browser, base, { context: { javaScriptEnabled: false } });
+  const { context, close } = await visitor(browser, base);
   const page = await context.newPage();
   await journeys.openQuestions(page, journeys.SAISIR);
   await journeys.fillSaisir(page, files.pdf);
   await journeys.submit(page);
-  // A second tab of the very same check page, as a phone that lost the answer keeps it.
-  const again = await journeys.formData(page);
+  const sent = await journeys.formData(page);
   await journeys.submit(page);
   const reference = await journeys.reference(page);
-  const before = (await preview.letters(page, base)).length;
-  await journeys.post(page, again);
-  must((await journeys.reference(page)) === reference, "the same check page sent twice gives two references");
-  // The browser's own « back », which may have kept the check page or ask the guichet for it again.
+  // « Back » shows the check page again where the browser kept it; some ask before they fetch it anew.
   await page.goBack().catch(() => null);
   if ((await page.locator("main .envoi button[type=submit]").count()) > 0) {
     await journeys.submit(page);
     must((await journeys.reference(page)) === reference, "back then « Envoyer » gives another reference");
   }
-  must((await preview.letters(page, base)).length === before, "sending again wrote other mails");
+  // The very same check page sent from another tab, or by a phone that never saw the answer.
+  await open(page, journeys.SAISIR);
+  await journeys.post(page, sent);
+  must((await journeys.reference(page)) === reference, "the same check page sent twice gives two references");
+  const mails = (await preview.letters(page, base)).filter((letter) => letter.raw.includes(reference));
+  must(mails.length === 2, `${mails.length} mails for one request, expected the mairie's and the receipt`);
   await close();
 });
 
@@ -304,8 +303,7 @@ cases.add("the keyboard alone leads from the fiche to the confirmation", async (
     await page.keyboard.type(value);
   };
   await open(page, journeys.SAISIR);
-  await journeys.tabTo(page, ".evitement a[href='#contenu']", { limit: 3 });
-  await page.keyboard.press("Enter");
+  await journeys.skipToContent(page);
   await journeys.tabTo(page, ".action a.bouton", { limit: 3 });
   await follow();
   await type("objet", journeys.DEMANDE.objet);
@@ -422,7 +420,7 @@ cases.add("a mistake in the folder shows on the diagnostics page, in the open br
   const page = await context.newPage();
   await page.goto(await preview.toolUrl(page, base, "diagnostics"));
   const mistake = preview.makeMistake(server.folder);
-  const told = page.locator(".diagnostic-erreur", { hasText: mistake.word });
+  const told = page.locator(".diagnostic-erreur", { hasText: mistake.words });
   await told.waitFor();
   must((await journeys.said(page, ".diagnostic-erreur")).includes(mistake.name), "the diagnostic does not name the file");
   const findings = await checks.axe(page, "diagnostics");
@@ -435,8 +433,10 @@ cases.add("a mistake in the folder shows on the diagnostics page, in the open br
   none(findings, "faults");
 });
 
-const failures = await cases.run(filter);
-await browser.close();
-await server.stop();
-files.remove();
-process.exitCode = failures ? 1 : 0;
+try {
+  process.exitCode = (await cases.run(filter)) ? 1 : 0;
+} finally {
+  await browser.close();
+  await server.stop();
+  files.remove();
+}

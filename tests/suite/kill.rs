@@ -40,7 +40,9 @@ impl Guichet {
                 return Guichet { child, address };
             }
         }
-        panic!("the guichet did not start: {told}");
+        let _ = child.kill();
+        let ended = child.wait();
+        panic!("the guichet did not start ({ended:?}): {told}");
     }
 
     /// SIGKILL: no farewell.
@@ -137,6 +139,7 @@ fn a_reference_is_the_same_when_the_confirmation_is_posted_again_after_a_crash()
     guichet.kill();
     let guichet = Guichet::start(&test);
     let mut client = Client::connect(guichet.address).expect("connected");
+    assert_eq!(client.get("/guichet/sante").expect("answered").status, 200);
     let again = client.post("/guichet/contact/envoyer", &hidden).expect("answered");
     assert_eq!((first.status, again.status), (303, 303));
     assert_eq!(first.header("location"), again.header("location"));

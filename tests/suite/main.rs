@@ -9,3 +9,4 @@ mod diagnostics;
 mod http;
 mod kill;
 mod layering;
+mod new;

@@ -271,3 +271,60 @@ async fn the_worker_wakes_for_a_new_request_and_stops_when_told() {
     }
     assert_eq!(world.store.counts().unwrap().delivered, 20);
 }
+
+#[tokio::test]
+async fn an_idle_worker_rests() {
+    let world = World::new();
+    world.store.record(submission(1)).await.unwrap();
+    let worker = Worker { store: world.store.clone(), mailer: Arc::new(world.mailer), files: world.files.clone() };
+    let (_stop, stopping) = watch::channel(false);
+    let at = world.now;
+    let running = tokio::spawn(async move { worker.run(stopping, move || at).await });
+    let quarter = Duration::from_millis(250);
+    while world.letters.taken().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    // Nothing to wait for: only the time that passes shows that it does nothing.
+    let _ = tokio::time::timeout(quarter, std::future::pending::<()>()).await;
+    let (_, before) = world.store.commits_and_orders();
+    let _ = tokio::time::timeout(quarter, std::future::pending::<()>()).await;
+    let (_, after) = world.store.commits_and_orders();
+    running.abort();
+    assert_eq!(after, before, "it turns in circles");
+}
+
+#[tokio::test]
+async fn the_log_of_a_delivery_names_nobody() {
+    #[derive(Clone, Default)]
+    struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+    impl std::io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let mut world = World::new();
+    world.store.record(submission(1)).await.unwrap();
+    for outcome in [
+        unreachable(),
+        Outcome::Temporary(refusal(Phase::Recipient, 450, "4.2.0")),
+        Outcome::Ambiguous { reason: "cut".into() },
+        Outcome::Permanent(refusal(Phase::Recipient, 550, "5.1.1")),
+    ] {
+        world.letters.plan(outcome);
+    }
+    world.until_idle().await;
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert!(log.matches("delivery attempt").count() >= 5, "{log}");
+    for word in ["Lampion", "lampion", "Zoé", "Puits", "@", "lampadaire"] {
+        assert!(!log.contains(word), "{word} is in the log:\n{log}");
+    }
+}

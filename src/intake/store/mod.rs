@@ -145,7 +145,7 @@ impl Store {
         wait(self.record(submission))
     }
 
-    /// Told after each commit that there may be something to deliver.
+    /// Told after each commit that may leave something to deliver: a submission, an order of the administration.
     pub fn wake(&self) -> Arc<Notify> {
         Arc::clone(&self.inner.wake)
     }
@@ -169,7 +169,7 @@ impl Store {
             return Err(StoreError::Full { path: self.inner.dir.clone() });
         }
         let row = record::Row::new(submission)?;
-        let (order, answer) = writer::order(move |connection| row.insert(connection));
+        let (order, answer) = writer::order(move |connection| row.insert(connection), true);
         let orders = self.inner.orders.as_ref().ok_or(StoreError::Closed)?;
         orders.try_send(order).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy { path: self.inner.path.clone() },
@@ -178,13 +178,13 @@ impl Store {
         Ok(answer)
     }
 
-    /// Has the writer do something, waiting for a place in its queue.
-    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    /// Has the writer do something, waiting for a place in its queue; `wakes` when it may leave something to deliver.
+    async fn write<T, F>(&self, work: F, wakes: bool) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     {
-        let (order, answer) = writer::order(work);
+        let (order, answer) = writer::order(work, wakes);
         let orders = self.inner.orders.as_ref().ok_or(StoreError::Closed)?;
         orders.send(order).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
@@ -196,7 +196,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     {
-        wait(self.write(work))
+        wait(self.write(work, true))
     }
 
     fn send_blocking(&self, order: Order) -> Result<(), StoreError> {

@@ -109,6 +109,7 @@ fn writing_connection(path: &Path) -> Result<Connection, StoreError> {
         connection.execute_batch("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL;").map_err(wrong)?;
     }
     connection.execute_batch(SETTINGS).map_err(wrong)?;
+    connection.set_prepared_statement_cache_capacity(64);
     check_settings(&connection, path)?;
     migrate(&mut connection, known).map_err(wrong)?;
     let report: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(wrong)?;

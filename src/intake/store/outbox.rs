@@ -92,7 +92,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the claim cannot be written.
     pub async fn claim(&self, now: Timestamp, lease: SignedDuration) -> Result<Claimed, StoreError> {
-        self.write(move |connection| claim(connection, now, lease)).await
+        self.write(move |connection| claim(connection, now, lease), false).await
     }
 
     /// Writes what became of a claimed mail; gives the instant the way out opens again when it is closed.
@@ -109,7 +109,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
         let claim = claim.clone();
-        self.write(move |connection| settle(connection, &claim, &settlement, &trace, now)).await
+        self.write(move |connection| settle(connection, &claim, &settlement, &trace, now), false).await
     }
 }
 

@@ -294,6 +294,18 @@ fn requests_leave_before_receipts_and_a_lease_returns() {
 }
 
 #[test]
+fn a_claim_that_finds_nothing_wakes_nobody() {
+    let (_dir, store) = store();
+    let wake = store.wake();
+    let mut told = std::pin::pin!(wake.notified());
+    assert!(matches!(claim(&store, now()), Claimed::Nothing { .. }));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(told.as_mut().poll(&mut context).is_pending(), "a worker would turn for ever");
+    store.record_blocking(submission(1)).unwrap();
+    assert!(told.as_mut().poll(&mut context).is_ready());
+}
+
+#[test]
 fn nothing_is_sent_while_the_way_out_is_closed() {
     let (_dir, store) = store();
     store.record_blocking(submission(1)).unwrap();

@@ -26,22 +26,25 @@ pub(super) trait Job: Send {
     fn run(&mut self, connection: &Connection) -> Result<(), Fault>;
     /// Answers, once the transaction is committed or given up.
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
+    /// Whether it may leave something to deliver.
+    fn wakes(&self) -> bool;
 }
 
-/// The writer's order for a piece of work, and where its answer will come.
-pub(super) fn order<T, F>(work: F) -> (Order, oneshot::Receiver<Result<T, StoreError>>)
+/// The writer's order for a piece of work, and where its answer will come; `wakes` when it may leave something to deliver.
+pub(super) fn order<T, F>(work: F, wakes: bool) -> (Order, oneshot::Receiver<Result<T, StoreError>>)
 where
     T: Send + 'static,
     F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
 {
     let (reply, answer) = oneshot::channel();
-    (Order::Write(Box::new(Work { work: Some(work), done: None, reply })), answer)
+    (Order::Write(Box::new(Work { work: Some(work), done: None, reply, wakes })), answer)
 }
 
 struct Work<T, F> {
     work: Option<F>,
     done: Option<T>,
     reply: oneshot::Sender<Result<T, StoreError>>,
+    wakes: bool,
 }
 
 impl<T, F> Job for Work<T, F>
@@ -60,6 +63,10 @@ where
         let Work { done, reply, .. } = *self;
         // Nobody waits any more: the browser has gone, what is committed stays so.
         let _ = reply.send(outcome.and_then(|()| done.ok_or(StoreError::Closed)));
+    }
+
+    fn wakes(&self) -> bool {
+        self.wakes
     }
 }
 
@@ -81,7 +88,7 @@ pub(super) struct Writer {
     pub(super) path: PathBuf,
     pub(super) batch: usize,
     pub(super) counts: Arc<WriterCounts>,
-    /// Told after each commit: there may be something to deliver.
+    /// Told after a commit that may leave something to deliver; never after a claim, or an idle worker would wake itself.
     pub(super) wake: Arc<tokio::sync::Notify>,
     /// The failure after which nothing may be promised.
     pub(super) poison: Option<StoreError>,
@@ -124,7 +131,9 @@ impl Writer {
             Ok(()) => {
                 self.counts.commits.fetch_add(1, Ordering::Relaxed);
                 self.counts.orders.fetch_add(answers.len() as u64, Ordering::Relaxed);
-                self.wake.notify_one();
+                if answers.iter().any(|(job, _)| job.wakes()) {
+                    self.wake.notify_one();
+                }
             }
             Err(error) => {
                 if error.is_fatal() {
@@ -141,13 +150,15 @@ impl Writer {
 
     /// Runs all jobs and commits; an error means that nothing of them is stored.
     fn transaction(&self, jobs: &mut [Answer]) -> Result<(), StoreError> {
-        let wrong = |error| StoreError::database(&self.path, error);
-        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(wrong)?;
+        self.execute("BEGIN IMMEDIATE")?;
         let run = jobs.iter_mut().try_for_each(|(job, outcome)| self.one(job.as_mut(), outcome));
-        let done = run.and_then(|()| self.connection.execute_batch("COMMIT").map_err(wrong));
+        let done = run.and_then(|()| self.execute("COMMIT"));
         if done.is_err() && !self.connection.is_autocommit() {
             // SQLite rolls back by itself after the worst errors; when it did not, what we refuse must not stay.
-            self.connection.execute_batch("ROLLBACK").map_err(wrong)?;
+            self.connection.execute_batch("ROLLBACK").map_err(|error| StoreError::Poisoned {
+                path: self.path.clone(),
+                reason: format!("what was refused cannot be undone: {error}"),
+            })?;
         }
         done
     }
@@ -155,9 +166,9 @@ impl Writer {
     /// Runs one job in its own savepoint: a refusal undoes this job alone, an error of the machine gives all up.
     fn one(&self, job: &mut dyn Job, outcome: &mut Result<(), StoreError>) -> Result<(), StoreError> {
         let wrong = |error| StoreError::database(&self.path, error);
-        self.connection.execute_batch("SAVEPOINT job").map_err(wrong)?;
+        self.execute("SAVEPOINT job")?;
         let fault = match job.run(&self.connection) {
-            Ok(()) => return self.connection.execute_batch("RELEASE job").map_err(wrong),
+            Ok(()) => return self.execute("RELEASE job"),
             Err(Fault::Store(error)) => error,
             Err(Fault::Sql(error)) => wrong(error),
         };
@@ -165,7 +176,13 @@ impl Writer {
             return Err(fault);
         }
         *outcome = Err(fault);
-        self.connection.execute_batch("ROLLBACK TO job; RELEASE job").map_err(wrong)
+        self.execute("ROLLBACK TO job")?;
+        self.execute("RELEASE job")
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        let done = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
+        done.map(|_| ()).map_err(|error| StoreError::database(&self.path, error))
     }
 
     /// Brings the log back into the database once it has grown; those who waited have their answer already.

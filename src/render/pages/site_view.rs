@@ -89,7 +89,8 @@ impl<'s> Edition<'s> {
         let site = self.site;
         let commune = &site.commune;
         let at = |url: &str| -> Text<'s> { format!("{prefix}{url}").into() };
-        let blazon = self.blazon(prefix, diagnostics);
+        // Never behind the prefix: a guichet elsewhere serves it too, for no page loads anything from another host.
+        let blazon = self.blazon(diagnostics);
         let icon =
             blazon.as_ref().filter(|image| image.src.ends_with(".svg")).map(|image| image.src.clone().into_owned());
         SiteView {
@@ -150,13 +151,10 @@ impl<'s> Edition<'s> {
         }
     }
 
-    fn blazon(&self, prefix: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<ImageView<'s>> {
+    fn blazon(&self, diagnostics: &mut Vec<Diagnostic>) -> Option<ImageView<'s>> {
         let path = self.site.commune.identite.blason.as_deref().filter(|path| !path.is_empty())?;
         match self.links.media.image(path, "", None) {
-            Ok(mut image) => {
-                image.src = format!("{prefix}{}", image.src).into();
-                Some(image)
-            }
+            Ok(image) => Some(image),
             Err(broken) => {
                 diagnostics.push(broken.at(crate::diagnostic::Place::file("commune.toml")));
                 None

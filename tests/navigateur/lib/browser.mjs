@@ -58,9 +58,9 @@ export async function visitor(browser, base, options = {}) {
     if (cookie) findings.push(`cookie: ${cookie} from ${response.url()}`);
   });
   context.on("console", (message) => {
-    if (!["error", "warning"].includes(message.type())) return;
+    if (message.type() !== "error") return;
     const text = `${message.text()} (${message.location().url})`;
-    if (!expected(text)) findings.push(`console ${message.type()}: ${text}`);
+    if (!expected(text)) findings.push(`console error: ${text}`);
   });
   context.on("weberror", (error) => findings.push(`script error: ${error.error().message}`));
   const close = async () => {

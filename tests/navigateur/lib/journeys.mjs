@@ -53,12 +53,15 @@ export const said = async (page, selector = "main") => plain(await page.locator(
 /** The reference on the confirmation page. */
 export async function reference(page) {
   const found = await said(page, ".recu-reference dd");
-  must(/^\d{4}-[0-9A-Z]{6}$/.test(found), `« ${found} » is not a reference`);
+  must(/^\d{4}-[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]$/.test(found), `« ${found} » is not a reference`);
   return found;
 }
 
-/** Chooses one answer of several. */
-export const choose = (page, name, value) => page.locator(`main input[name="${name}"][value="${value}"]`).check();
+/** Chooses one answer of several by touching its words. */
+export async function choose(page, name, value) {
+  const id = await page.locator(`main input[name="${name}"][value="${value}"]`).getAttribute("id");
+  await page.locator(`label[for="${id}"]`).click();
+}
 
 /** What the form of this page would send, to send it again later. */
 export const formData = (page) =>
@@ -107,9 +110,9 @@ export async function summaryLeadsToFields(page) {
     must(focused === target, `the error « ${await links.nth(at).innerText()} » leads to #${target}, the focus is on #${focused}`);
     const described = await page.evaluate((id) => {
       const element = document.getElementById(id);
-      const around = element.closest("[aria-describedby]") ?? element.closest("fieldset[aria-describedby]");
-      const own = element.getAttribute("aria-describedby") ?? around?.getAttribute("aria-describedby") ?? "";
-      return own.split(/\s+/).map((part) => document.getElementById(part)?.innerText ?? "").join(" ");
+      const owners = [element, element.closest("fieldset[aria-describedby]")].filter(Boolean);
+      const ids = owners.flatMap((owner) => (owner.getAttribute("aria-describedby") ?? "").split(/\s+/));
+      return ids.map((part) => document.getElementById(part)?.innerText ?? "").join(" ");
     }, target);
     must(plain(described).includes(plain(await links.nth(at).innerText())), `#${target} is not tied to its error`);
   }
@@ -152,6 +155,14 @@ async function focusIsSeen(page) {
     return drawn ? null : `${name} has the focus and nothing shows it`;
   });
   must(!problem, `${problem} on ${page.url()}`);
+}
+
+/** Goes past the menus by the skip link, as the first press of Tab offers. */
+export async function skipToContent(page) {
+  await tabTo(page, ".evitement a", { limit: 1 });
+  await page.keyboard.press("Enter");
+  const focused = await page.evaluate(() => document.activeElement?.localName);
+  must(focused === "main", `the skip link gives the focus to ${focused}, not to the content, on ${page.url()}`);
 }
 
 /** Calls `visit(name, html)` in each state of the guichet a resident can meet, « saisir la mairie » serving as example. */

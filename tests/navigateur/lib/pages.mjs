@@ -87,7 +87,7 @@ function kinds(url, html) {
       return [second ? "alert" : "alert list"];
     case "agenda":
       if (!/^\d{4}-/.test(second ?? "")) return ["agenda"];
-      return [/annul/i.test(main) ? "cancelled event" : "event"];
+      return [/Évènement annulé/.test(main) ? "cancelled event" : "event"];
     case "annuaire":
       if (!second) return ["directory"];
       return [third ? second.replace(/s$/, "") : second];

@@ -26,10 +26,10 @@ export async function letters(page, base) {
   return letters;
 }
 
-/** Writes a content with a misspelt key; `word` is told by the diagnostic, `mend` takes the file away. */
+/** Writes a content with a misspelt key; `words` are told by the diagnostic, `mend` takes the file away. */
 export function makeMistake(folder) {
   const name = "2026-11-20-essai.md";
   const file = path.join(folder, "actualites", name);
   fs.writeFileSync(file, '+++\ntitre = "Essai"\nresumee = "Une clé mal écrite"\n+++\n\nBonjour.\n');
-  return { name, word: "resumee", mend: () => fs.rmSync(file) };
+  return { name, words: "la clé « resumee »", mend: () => fs.rmSync(file) };
 }

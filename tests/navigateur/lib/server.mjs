@@ -21,11 +21,14 @@ export function binary() {
   return path.join(target, "debug", "mulot");
 }
 
+/** The commune's folder that is copied and served. */
+const COMMUNE = path.resolve(process.env.COMMUNE ?? path.join(ROOT, "starter-commune"));
+
 /** A served commune: `base` is its address, `folder` its files, `stop` ends it. */
 export async function serve() {
   const home = fs.mkdtempSync(path.join(os.tmpdir(), "mulot-navigateur-"));
   const folder = path.join(home, "saint-mulot-des-champs");
-  fs.cpSync(path.join(ROOT, "starter-commune"), folder, { recursive: true });
+  fs.cpSync(COMMUNE, folder, { recursive: true });
   const temporary = path.join(home, "tmp");
   fs.mkdirSync(temporary);
   const port = await freePort();
@@ -34,6 +37,8 @@ export async function serve() {
     env: { ...process.env, HOME: home, TMPDIR: temporary, XDG_CACHE_HOME: path.join(home, "cache"), XDG_STATE_HOME: path.join(home, "state") },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  const end = () => child.kill("SIGKILL");
+  process.once("exit", end);
   let said = "";
   const ended = once(child, "exit").catch((error) => [error.message]);
   const base = await new Promise((resolve, reject) => {
@@ -54,6 +59,7 @@ export async function serve() {
     async stop() {
       child.kill("SIGTERM");
       await ended;
+      process.off("exit", end);
       fs.rmSync(home, { recursive: true, force: true });
     },
   };

@@ -8,4 +8,9 @@
     if (version !== null && e.data !== version) location.reload();
     version = e.data;
   };
+  // Le navigateur garde en mémoire les pages quittées : sans cela, six flux ouverts l'empêchent d'en ouvrir une autre.
+  addEventListener("pagehide", () => flux.close());
+  addEventListener("pageshow", (e) => {
+    if (e.persisted) location.reload();
+  });
 })();

@@ -1,0 +1,11 @@
+//! The servers, asked by plain HTTP: the journey of a form without any script, refusals, connections, headers, preview, logs.
+
+#![allow(unreachable_pub, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod connections;
+mod headers;
+mod journey;
+mod logs;
+mod preview;
+mod refusals;
+mod server_test;

@@ -1,11 +1,13 @@
 //! A Postfix of our own: its own folder, port and mailboxes; gone with the value. Nothing of the system's Postfix is touched.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A private instance that takes mail for `saint-mulot.fr` and keeps all of it in one Maildir.
@@ -76,25 +78,31 @@ impl Greylist {
     pub(crate) fn start() -> Greylist {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
+        let known = Arc::new(Mutex::new(BTreeSet::new()));
         std::thread::spawn(move || {
-            let mut known = std::collections::BTreeSet::new();
             for stream in listener.incoming().flatten() {
-                let mut answers = stream.try_clone().unwrap();
-                let mut recipient = String::new();
-                for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                    if let Some(value) = line.strip_prefix("recipient=") {
-                        recipient = value.to_owned();
-                    } else if line.is_empty() {
-                        let is_new = known.insert(recipient.clone());
-                        let action = if is_new { "450 4.2.0 greylisted" } else { "DUNNO" };
-                        if answers.write_all(format!("action={action}\n\n").as_bytes()).is_err() {
-                            break;
-                        }
-                    }
-                }
+                // Each smtpd process keeps a connection of its own.
+                let known = Arc::clone(&known);
+                std::thread::spawn(move || Greylist::answer(&stream, &known));
             }
         });
         Greylist { port }
+    }
+
+    fn answer(stream: &TcpStream, known: &Mutex<BTreeSet<String>>) {
+        let mut recipient = String::new();
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            if let Some(value) = line.strip_prefix("recipient=") {
+                recipient = value.to_owned();
+            } else if line.is_empty() {
+                let is_new = known.lock().unwrap().insert(recipient.clone());
+                let action = if is_new { "450 4.2.0 greylisted" } else { "DUNNO" };
+                let mut stream = stream;
+                if stream.write_all(format!("action={action}\n\n").as_bytes()).is_err() {
+                    return;
+                }
+            }
+        }
     }
 }
 

@@ -70,11 +70,8 @@ fn a_second_build_writes_only_what_changed() {
     assert!(run.stderr.contains("rien n'a changé"), "{}", run.stderr);
     let test = test.edit("pages/mairie/index.md", "+++\n\n", "+++\n\nUne phrase nouvelle.\n\n");
     let run = test.build();
-    assert!(
-        run.stderr.contains(" ; 1 fichier écrit,") || run.stderr.contains(" ; 2 fichiers écrits,"),
-        "{}",
-        run.stderr
-    );
+    let stderr = run.stderr.replace('\u{a0}', " ");
+    assert!(stderr.contains(" ; 1 fichier écrit,") || stderr.contains(" ; 2 fichiers écrits,"), "{stderr}");
     assert!(test.page("mairie/index.html").contains("Une phrase nouvelle"));
 }
 

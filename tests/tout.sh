@@ -31,6 +31,10 @@ need node nodejs
 need npm npm
 need pdftotext poppler-utils
 need postfix postfix
+need strace strace
+need openssl openssl
+need python3 python3
+need unshare util-linux
 need shellcheck shellcheck
 
 if [ -n "$packages" ]; then

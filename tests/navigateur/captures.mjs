@@ -42,12 +42,12 @@ async function shoot(page, name) {
   const stem = path.join(folder, `${String(count).padStart(2, "0")}-${name.normalize("NFD").replace(/[^a-z0-9]+/gi, "-")}`);
   for (const shot of SHOTS) {
     await page.setViewportSize({ width: shot.width, height: 800 });
-    await page.emulateMedia({ colorScheme: "light", media: "screen", ...shot.media });
+    await page.emulateMedia({ colorScheme: "light", media: null, ...shot.media });
     // Pictures that wait to be seen are asked for before the shot.
     await page.evaluate(() => Promise.all([...document.images].map((image) => ((image.loading = "eager"), image.decode().catch(() => null)))));
     await page.screenshot({ path: `${stem}-${shot.name}.png`, fullPage: true });
   }
-  await page.emulateMedia({ colorScheme: "light", media: "screen" });
+  await page.emulateMedia({ colorScheme: "light", media: null });
   fs.writeFileSync(`${stem}.pdf`, await page.pdf({ preferCSSPageSize: true }));
   await page.setViewportSize({ width: 1280, height: 800 });
   console.log(stem);

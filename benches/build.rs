@@ -166,9 +166,9 @@ fn generate(folder: &Path, size: usize) {
     let body = body();
     for number in 0..size {
         let (year, month, day) = (2020 + number % 7, number / 7 % 12 + 1, number / 84 % 28 + 1);
-        let link = format!(
+        let link =
             "[l'accueil de la mairie](../pages/mairie/index.md) et [ce sujet](../actualites/2026-01-01-sujet-0.md)"
-        );
+                .to_owned();
         let (path, front) = match number % 10 {
             _ if number == 0 => {
                 ("actualites/2026-01-01-sujet-0.md".to_owned(), "resume = \"Un résumé de quelques mots.\"\n".to_owned())

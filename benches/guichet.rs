@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+#[allow(dead_code, unreachable_pub, reason = "shared with the tests, which use all of it")]
 #[path = "../tests/support/http.rs"]
 mod http;
 

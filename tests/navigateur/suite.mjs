@@ -142,7 +142,7 @@ cases.add("every page is whole without JavaScript", async () => {
     await open(other, url);
     // The script words « ouvert en ce moment » anew, and nothing else.
     const read = async (page) => {
-      await page.locator(".ouverture-phrase").evaluateAll((all) => all.forEach((phrase) => phrase.replaceChildren()));
+      await page.locator("[data-horaires]").evaluateAll((all) => all.forEach((phrase) => phrase.replaceChildren()));
       return journeys.said(page);
     };
     const [without, with_] = [await read(one), await read(other)];

@@ -19,12 +19,7 @@ export class Cases {
       if (filter && !filter.test(name)) continue;
       const start = performance.now();
       try {
-        await within(run(), name).catch((error) => {
-          // What the product does wrong is final; a browser that stumbled on a busy machine may try once more.
-          if (error instanceof Wrong) throw error;
-          console.log(`again ${name}: ${String(error.message).split("\n")[0]}`);
-          return within(run(), name);
-        });
+        await steadily(run, name);
         passed += 1;
         console.log(`ok   ${name} (${seconds(start)} s)`);
       } catch (error) {
@@ -52,6 +47,20 @@ export function none(findings, what) {
 /** Throws unless `condition` holds. */
 export function must(condition, message) {
   if (!condition) throw new Wrong(message);
+}
+
+// What the product does wrong is final; a browser that stumbled on a busy machine, or whose page was reloaded by a mail that
+// came in, may try again.
+async function steadily(run, name, tries = 3) {
+  for (;;) {
+    try {
+      return await within(run(), name);
+    } catch (error) {
+      tries -= 1;
+      if (error instanceof Wrong || tries === 0) throw error;
+      console.log(`again ${name}: ${String(error.message).split("\n")[0]}`);
+    }
+  }
 }
 
 async function within(work, name) {

@@ -8,10 +8,10 @@ use jiff::civil::DateTime;
 
 use crate::diagnostic::{self, Diagnostic};
 use crate::load::{self, Layers};
-use crate::model::output::{Output, Pictures};
+use crate::model::output::{Output, Pictures, Sink};
 use crate::model::site::Site;
 use crate::render::{self, Theme};
-use crate::write::{self, WriteError, Written};
+use crate::write::{Staging, WriteError, Written};
 use crate::{check, resolve};
 
 /// What the binary carries: the layers below every commune.
@@ -46,28 +46,26 @@ pub struct BuildRequest<'a> {
     pub options: render::Options,
 }
 
-/// What a build yields before a byte is written.
+/// What a build says besides the files it draws.
 pub struct Built {
     /// The site, when there is a usable `commune.toml`.
     pub site: Option<Site>,
     /// Its theme, when it compiles.
     pub theme: Option<Theme>,
-    /// Every file; incomplete when an error stands.
-    pub output: Output,
     /// All there is to say, sorted.
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl Built {
-    /// Whether the output may be shown or written.
+    /// Whether the files may be shown or published.
     pub fn is_good(&self) -> bool {
         self.site.is_some() && self.theme.is_some() && !diagnostic::has_errors(&self.diagnostics)
     }
 }
 
-/// Builds a commune's site in memory.
-pub fn build(request: &BuildRequest<'_>) -> Built {
-    let mut built = Built { site: None, theme: None, output: Output::default(), diagnostics: Vec::new() };
+/// Builds a commune's site; its files go to `sink` as they are drawn.
+pub fn build(request: &BuildRequest<'_>, sink: Sink<'_>) -> Built {
+    let mut built = Built { site: None, theme: None, diagnostics: Vec::new() };
     let (sources, told) = load::sources(&Layers::of(request.folder, &request.base.catalogue));
     built.diagnostics = told;
     if let Some(mut sources) = sources {
@@ -79,9 +77,7 @@ pub fn build(request: &BuildRequest<'_>) -> Built {
         built.diagnostics.extend(told);
         built.diagnostics.extend(check::site(&site));
         if let Some(theme) = &theme {
-            let (output, told) = render::output(&site, theme, request.pictures, &request.options);
-            built.output = output;
-            built.diagnostics.extend(told);
+            built.diagnostics.extend(render::output(&site, theme, request.pictures, &request.options, sink));
         }
         (built.site, built.theme) = (Some(site), theme);
     }
@@ -89,22 +85,30 @@ pub fn build(request: &BuildRequest<'_>) -> Built {
     built
 }
 
-/// Judges every page of a built site, as `mulot check` does; gives all there is to say, sorted.
-pub fn checked(built: &Built) -> Vec<Diagnostic> {
-    let mut diagnostics = built.diagnostics.clone();
-    if let Some(site) = built.site.as_ref().filter(|_| built.is_good()) {
-        diagnostics.extend(check::output(site, &built.output));
-    }
-    diagnostic::sort(&mut diagnostics);
-    diagnostics
+/// Builds a commune's site in memory, incomplete when an error stands.
+pub fn build_in_memory(request: &BuildRequest<'_>) -> (Output, Built) {
+    Output::keep(|_| true, |sink| build(request, sink))
 }
 
-/// Puts a good build on disk.
+/// Builds a commune's site and judges every page of it, as `mulot check` does.
+pub fn check(request: &BuildRequest<'_>) -> Built {
+    let (output, mut built) = build_in_memory(request);
+    if let Some(site) = built.site.as_ref().filter(|_| built.is_good()) {
+        built.diagnostics.extend(check::output(site, &output));
+    }
+    diagnostic::sort(&mut built.diagnostics);
+    built
+}
+
+/// Builds a commune's site and, when it is good, publishes it at `dest`; `None` when it is not.
 ///
 /// # Errors
 /// [`WriteError`]; what stood there is untouched.
-pub fn publish(built: &Built, dest: &Path, folder: &Path) -> Result<Written, WriteError> {
-    write::output(&built.output, dest, folder)
+pub fn publish(request: &BuildRequest<'_>, dest: &Path) -> Result<(Built, Option<Written>), WriteError> {
+    let staging = Staging::open(dest, request.folder)?;
+    let built = build(request, &|path, artifact| staging.put(path, &artifact));
+    let written = if built.is_good() { Some(staging.publish()?) } else { None };
+    Ok((built, written))
 }
 
 /// Local date and hour of an instant in a commune's zone; unknown zones were told by `load`, Paris then stands in.

@@ -4,13 +4,12 @@
 //! folders are exchanged in one step: a visitor sees the old site or the new one, never half of each. The folder left behind
 //! is the previous site; the next build reuses it, so that only what changed is written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-
-use rayon::prelude::*;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::fs::{self, FsError};
-use crate::model::output::{Artifact, Output};
+use crate::model::output::Artifact;
 use crate::model::site::FileData;
 
 /// Why an output could not be put on disk. The public folder is then what it was.
@@ -43,31 +42,130 @@ pub struct Written {
 /// Marks a folder as ours, so that nothing else is ever replaced.
 const MARK: &str = ".mulot";
 
-/// Writes the site into `dest`, swapping it with what stood there.
-///
-/// # Errors
-/// [`WriteError`]; the public folder is untouched.
-pub fn output(output: &Output, dest: &Path, source: &Path) -> Result<Written, WriteError> {
-    keep_apart(dest, source)?;
-    let live = dest.is_dir();
-    if live && !dest.join(MARK).exists() && !is_empty(dest) {
-        return Err(WriteError::NotOurs(dest.to_owned()));
+/// A site being prepared beside the public one: files are put in it as they are drawn, from any thread, and nobody sees it
+/// before [`Staging::publish`]. Dropped without it, the public site stays what it was.
+pub struct Staging {
+    dest: PathBuf,
+    folder: PathBuf,
+    /// Whether a site stands at `dest`.
+    live: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    files: BTreeMap<String, (Outcome, u64)>,
+    folders: BTreeSet<String>,
+    /// The first thing that failed; what follows it is not tried.
+    failed: Option<FsError>,
+}
+
+impl Staging {
+    /// Makes ready to publish at `dest` the site of the commune's folder `source`.
+    ///
+    /// # Errors
+    /// [`WriteError`]: a destination that is not ours or touches the author's folder, a folder that cannot be made.
+    pub fn open(dest: &Path, source: &Path) -> Result<Self, WriteError> {
+        keep_apart(dest, source)?;
+        let live = dest.is_dir();
+        if live && !dest.join(MARK).exists() && !is_empty(dest) {
+            return Err(WriteError::NotOurs(dest.to_owned()));
+        }
+        if !live && dest.exists() {
+            return Err(WriteError::NotOurs(dest.to_owned()));
+        }
+        let folder = staging_of(dest);
+        if folder.exists() && !folder.join(MARK).exists() {
+            fs::remove(&folder)?;
+        }
+        fs::create_dir(&folder)?;
+        fs::write(&folder.join(MARK), b"")?;
+        Ok(Staging { dest: dest.to_owned(), folder, live, state: Mutex::default() })
     }
-    if !live && dest.exists() {
-        return Err(WriteError::NotOurs(dest.to_owned()));
+
+    /// Puts a file in; a failure is told by [`Staging::publish`].
+    pub fn put(&self, path: &str, artifact: &Artifact) {
+        let done = self.make_folder_of(path).and_then(|ready| {
+            if !ready {
+                return Ok(None);
+            }
+            let live = self.live.then(|| self.dest.join(path));
+            stage_file(artifact, live, &self.folder.join(path)).map(Some)
+        });
+        let mut state = self.state();
+        match done {
+            Ok(Some(outcome)) => {
+                state.files.insert(path.to_owned(), outcome);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                state.failed.get_or_insert(error);
+            }
+        }
     }
-    let staging = staging_of(dest);
-    if staging.exists() && !staging.join(MARK).exists() {
-        fs::remove(&staging)?;
+
+    /// Puts the site in the place of the one that stood there.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the first file that could not be written, or the exchange; the public folder is untouched.
+    pub fn publish(self) -> Result<Written, WriteError> {
+        let mut state = std::mem::take(&mut *self.state());
+        if let Some(failed) = state.failed.take() {
+            return Err(failed.into());
+        }
+        let files = state.files;
+        let mut written = Written { files: files.len(), ..Written::default() };
+        for (outcome, bytes) in files.values() {
+            written.bytes += bytes;
+            written.changed += usize::from(matches!(outcome, Outcome::Changed));
+        }
+        remove_others(&files, &self.folder)?;
+        if self.live {
+            written.removed = files_of(&self.dest).into_iter().filter(|path| !files.contains_key(path)).count();
+            if written.changed == 0 && written.removed == 0 {
+                return Ok(written);
+            }
+        }
+        swap(&self.folder, &self.dest, self.live)?;
+        Ok(written)
     }
-    fs::create_dir(&staging)?;
-    fs::write(&staging.join(MARK), b"")?;
-    let written = stage(output, live.then_some(dest), &staging)?;
-    if live && written.changed == 0 && written.removed == 0 {
-        return Ok(written);
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    swap(&staging, dest, live)?;
-    Ok(written)
+
+    /// Whether the folder of a path is there; `false` when writing has already failed.
+    fn make_folder_of(&self, path: &str) -> Result<bool, FsError> {
+        let mut state = self.state();
+        if state.failed.is_some() {
+            return Ok(false);
+        }
+        if let Some((folder, _)) = path.rsplit_once('/').filter(|(folder, _)| !state.folders.contains(*folder)) {
+            // A file of the previous site may stand where a folder is wanted.
+            let mut above = String::new();
+            for part in folder.split('/') {
+                above.push_str(part);
+                let there = self.folder.join(&above);
+                if there.is_file() {
+                    fs::remove(&there)?;
+                }
+                above.push('/');
+            }
+            fs::create_dir(&self.folder.join(folder))?;
+            state.folders.insert(folder.to_owned());
+        }
+        Ok(true)
+    }
+}
+
+impl Drop for Staging {
+    /// Where no site stands yet, nothing is left of one that was not published.
+    fn drop(&mut self) {
+        if !self.live {
+            // Nobody is left to tell; the next build starts by looking at this folder.
+            let _ = fs::remove(&self.folder);
+        }
+    }
 }
 
 /// The folder a site is prepared in: `.site-public.precedent` beside `site-public`.
@@ -94,39 +192,13 @@ fn keep_apart(dest: &Path, source: &Path) -> Result<(), WriteError> {
 }
 
 /// What became of one file.
+#[derive(Clone, Copy)]
 enum Outcome {
     Same,
     Changed,
 }
 
-fn stage(output: &Output, live: Option<&Path>, staging: &Path) -> Result<Written, WriteError> {
-    let folders: BTreeSet<&str> =
-        output.files.keys().filter_map(|path| path.rsplit_once('/').map(|(folder, _)| folder)).collect();
-    for folder in &folders {
-        let folder = staging.join(folder);
-        if folder.is_file() {
-            fs::remove(&folder)?;
-        }
-        fs::create_dir(&folder)?;
-    }
-    let done: Vec<(Outcome, u64)> = output
-        .files
-        .par_iter()
-        .map(|(path, artifact)| stage_file(artifact, live.map(|live| live.join(path)), &staging.join(path)))
-        .collect::<Result<_, _>>()?;
-    let mut written = Written { files: done.len(), ..Written::default() };
-    for (outcome, bytes) in done {
-        written.bytes += bytes;
-        written.changed += usize::from(matches!(outcome, Outcome::Changed));
-    }
-    remove_others(output, staging)?;
-    if let Some(live) = live {
-        written.removed = files_of(live).into_iter().filter(|path| !output.files.contains_key(path)).count();
-    }
-    Ok(written)
-}
-
-fn stage_file(artifact: &Artifact, live: Option<PathBuf>, staged: &Path) -> Result<(Outcome, u64), WriteError> {
+fn stage_file(artifact: &Artifact, live: Option<PathBuf>, staged: &Path) -> Result<(Outcome, u64), FsError> {
     let same = match (&live, artifact) {
         (None, _) => false,
         (Some(live), Artifact::Bytes(bytes)) => is_same(live, bytes),
@@ -197,10 +269,10 @@ fn files_of(folder: &Path) -> Vec<String> {
     found
 }
 
-fn remove_others(output: &Output, staging: &Path) -> Result<(), FsError> {
+fn remove_others(files: &BTreeMap<String, (Outcome, u64)>, staging: &Path) -> Result<(), FsError> {
     let mut emptied = BTreeSet::new();
     for path in files_of(staging) {
-        if !output.files.contains_key(&path) {
+        if !files.contains_key(&path) {
             fs::remove(&staging.join(&path))?;
             let mut folder = path.as_str();
             while let Some((parent, _)) = folder.rsplit_once('/') {
@@ -242,12 +314,14 @@ fn swap(staging: &Path, dest: &Path, live: bool) -> Result<(), FsError> {
 mod tests {
     use super::*;
 
-    fn site(files: &[(&str, &str)]) -> Output {
-        let mut output = Output::default();
-        for (path, text) in files {
-            output.put(*path, text.as_bytes());
-        }
-        output
+    fn site(files: &[(&'static str, &str)]) -> Vec<(&'static str, Artifact)> {
+        files.iter().map(|(path, text)| (*path, Artifact::Bytes(text.as_bytes().into()))).collect()
+    }
+
+    fn output(files: &[(&str, Artifact)], dest: &Path, source: &Path) -> Result<Written, WriteError> {
+        let staging = Staging::open(dest, source)?;
+        files.iter().for_each(|(path, artifact)| staging.put(path, artifact));
+        staging.publish()
     }
 
     fn read(folder: &Path, path: &str) -> String {
@@ -291,5 +365,50 @@ mod tests {
         std::fs::write(stranger.join("these.odt"), "précieux").expect("written");
         assert!(matches!(output(&one, &stranger, &source), Err(WriteError::NotOurs(_))));
         assert_eq!(read(&stranger, "these.odt"), "précieux");
+    }
+
+    #[test]
+    fn a_file_may_become_a_folder_and_a_folder_a_file() {
+        let root = tempfile::tempdir().expect("a folder");
+        let (source, dest) = (root.path().join("commune"), root.path().join("public"));
+        std::fs::create_dir(&source).expect("a folder");
+        let one = [("a/b", "fichier")];
+        let other = [("a/b/c/d", "dossier")];
+        for round in 0..6 {
+            let files = if round % 2 == 0 { site(&one) } else { site(&other) };
+            let done = output(&files, &dest, &source).expect("written");
+            assert_eq!((done.files, done.changed), (1, 1));
+        }
+        assert_eq!(read(&dest, "a/b/c/d"), "dossier");
+    }
+
+    #[test]
+    fn what_is_not_published_leaves_no_trace() {
+        let root = tempfile::tempdir().expect("a folder");
+        let (source, dest) = (root.path().join("commune"), root.path().join("public"));
+        std::fs::create_dir(&source).expect("a folder");
+        let names = || std::fs::read_dir(root.path()).expect("read").flatten().map(|entry| entry.file_name()).count();
+        let staging = Staging::open(&dest, &source).expect("opened");
+        staging.put("index.html", &Artifact::Bytes(b"a".as_slice().into()));
+        drop(staging);
+        assert_eq!(names(), 1, "only the commune's folder");
+        output(&site(&[("index.html", "a")]), &dest, &source).expect("written");
+        let staging = Staging::open(&dest, &source).expect("opened");
+        staging.put("index.html", &Artifact::Bytes(b"b".as_slice().into()));
+        drop(staging);
+        assert_eq!(read(&dest, "index.html"), "a");
+    }
+
+    #[test]
+    fn the_first_file_that_cannot_be_written_is_told_and_nothing_is_published() {
+        let root = tempfile::tempdir().expect("a folder");
+        let (source, dest) = (root.path().join("commune"), root.path().join("public"));
+        std::fs::create_dir(&source).expect("a folder");
+        output(&site(&[("index.html", "a")]), &dest, &source).expect("written");
+        let lost = Artifact::Copy(FileData::Disk(root.path().join("absent.jpg")));
+        let files = [("index.html", Artifact::Bytes(b"b".as_slice().into())), ("absent.jpg", lost)];
+        let Err(WriteError::Fs(error)) = output(&files, &dest, &source) else { panic!("published") };
+        assert!(error.to_string().contains("absent.jpg"), "{error}");
+        assert_eq!(read(&dest, "index.html"), "a");
     }
 }

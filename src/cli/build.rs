@@ -52,14 +52,17 @@ pub(super) fn run(args: &BuildArgs) -> Exit {
     let started = Instant::now();
     let dest = args.output.clone().unwrap_or_else(|| beside(folder));
     let pictures = picture_cache();
-    let built = pipeline::build(&BuildRequest {
+    let request = BuildRequest {
         folder,
         base: &Base::embedded(),
         pictures: &pictures,
         now: args.folder.now(),
         options: crate::render::Options { preview: None, generator: generator() },
-    });
-    let written = if built.is_good() { pipeline::publish(&built, &dest, folder).map(Some) } else { Ok(None) };
+    };
+    let (diagnostics, written) = match pipeline::publish(&request, &dest) {
+        Ok((built, written)) => (built.diagnostics, Ok(written)),
+        Err(error) => (Vec::new(), Err(error)),
+    };
     let duration = started.elapsed();
     match args.format {
         Format::Json => {
@@ -73,19 +76,19 @@ pub(super) fn run(args: &BuildArgs) -> Exit {
                 changes: counts.changed,
                 supprimes: counts.removed,
                 duree_ms: duration.as_millis(),
-                diagnostics: &built.diagnostics,
+                diagnostics: &diagnostics,
             };
             report::give(serde_json::to_string_pretty(&told).unwrap_or_default());
         }
         Format::Text => {
-            let drawn = report::text(&built.diagnostics, folder, report::colour());
+            let drawn = report::text(&diagnostics, folder, report::colour());
             if !drawn.is_empty() {
                 report::say(drawn.trim_end());
                 report::say("");
             }
         }
     }
-    conclude(written, &dest, args, &built.diagnostics, duration)
+    conclude(written, &dest, args, &diagnostics, duration)
 }
 
 fn conclude(

@@ -37,23 +37,23 @@ pub(super) fn run(args: &CheckArgs) -> Exit {
         return exit;
     }
     let pictures = picture_cache();
-    let built = pipeline::build(&BuildRequest {
+    let built = pipeline::check(&BuildRequest {
         folder,
         base: &Base::embedded(),
         pictures: &pictures,
         now: args.folder.now(),
         options: crate::render::Options { preview: None, generator: generator() },
     });
-    let diagnostics = pipeline::checked(&built);
-    let wrong = diagnostic::has_errors(&diagnostics);
-    let summary = report::summary(&diagnostics);
+    let diagnostics = &built.diagnostics;
+    let wrong = diagnostic::has_errors(diagnostics);
+    let summary = report::summary(diagnostics);
     match args.format {
         Format::Json => {
-            let told = Report { conforme: diagnostics.is_empty(), resume: summary, diagnostics: &diagnostics };
+            let told = Report { conforme: diagnostics.is_empty(), resume: summary, diagnostics };
             report::give(serde_json::to_string_pretty(&told).unwrap_or_default());
         }
         Format::Text => {
-            let drawn = report::text(&diagnostics, folder, report::colour());
+            let drawn = report::text(diagnostics, folder, report::colour());
             if !drawn.is_empty() {
                 report::say(drawn.trim_end());
                 report::say("");

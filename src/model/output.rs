@@ -1,7 +1,7 @@
-//! The value a build yields before a byte is written: the preview server and the writer take the same.
+//! What a build yields: files, given one by one to whoever takes them — the writer, or the memory of a server.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::site::FileData;
 
@@ -14,6 +14,11 @@ pub enum Artifact {
     Copy(FileData),
 }
 
+/// Takes the files of a site one by one as they are drawn, from any thread; a path given twice is the last one given.
+///
+/// A site of ten thousand pages is never whole in memory unless the taker keeps it.
+pub type Sink<'a> = &'a (dyn Fn(&str, Artifact) + Sync);
+
 /// Path relative to the site's root (`actualites/index.html`) → file. Ordered, so that output is reproducible.
 #[derive(Debug, Clone, Default)]
 pub struct Output {
@@ -25,6 +30,17 @@ impl Output {
     /// Adds a text or bytes made by us.
     pub fn put(&mut self, path: impl Into<String>, bytes: impl Into<Vec<u8>>) {
         self.files.insert(path.into(), Artifact::Bytes(bytes.into().into()));
+    }
+
+    /// What `draw` gives to its sink, of the paths that `wanted` accepts.
+    pub fn keep<T>(wanted: impl Fn(&str) -> bool + Sync, draw: impl FnOnce(Sink<'_>) -> T) -> (Output, T) {
+        let files = Mutex::new(BTreeMap::new());
+        let done = draw(&|path, artifact| {
+            if wanted(path) {
+                files.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), artifact);
+            }
+        });
+        (Output { files: files.into_inner().unwrap_or_else(PoisonError::into_inner) }, done)
     }
 
     /// Path of the file that answers an address: `/agenda/` → `agenda/index.html`.

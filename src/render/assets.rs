@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use super::links::Broken;
 use super::view::{DocumentView, ImageSource, ImageView};
 use crate::diagnostic::{Code, Severity};
-use crate::model::output::{Artifact, Output, Picture, PictureError, Pictures, Variant};
+use crate::model::output::{Artifact, Picture, PictureError, Pictures, Sink, Variant};
 use crate::model::site::{FileData, SourceFile};
 use crate::text::numbers::file_size;
 use crate::text::slug::slug;
@@ -114,20 +114,20 @@ impl<'s> Media<'s> {
         })
     }
 
-    /// Adds every prepared file to the site.
-    pub(super) fn publish(&self, output: &mut Output) {
+    /// Gives away every prepared file.
+    pub(super) fn publish(&self, sink: Sink<'_>) {
         for entry in self.entries.values() {
             match entry.prepared.get() {
                 Some(Ok(Prepared::Picture(picture))) => {
                     for variant in &picture.variants {
-                        output.files.insert(variant.path.clone(), Artifact::Copy(variant.data.clone()));
+                        sink(&variant.path, Artifact::Copy(variant.data.clone()));
                     }
                 }
                 Some(Ok(Prepared::Svg { path, bytes, .. })) => {
-                    output.files.insert(path.clone(), Artifact::Bytes(bytes.clone()));
+                    sink(path, Artifact::Bytes(bytes.clone()));
                 }
                 Some(Ok(Prepared::Document)) => {
-                    output.files.insert(entry.published.clone(), Artifact::Copy(entry.file.data.clone()));
+                    sink(&entry.published, Artifact::Copy(entry.file.data.clone()));
                 }
                 Some(Err(_)) | None => {}
             }

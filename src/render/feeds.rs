@@ -2,6 +2,8 @@
 //!
 //! Every date in them comes from the contents: the same site gives the same bytes on any day and any machine.
 
+use std::collections::BTreeSet;
+
 use atom_syndication::{Entry, Feed, FixedDateTime, Generator, Link, Person, Text};
 use icalendar::{Calendar, Component as _, Event as CalendarEvent, EventLike as _, Property};
 use jiff::ToSpan as _;
@@ -11,7 +13,7 @@ use super::pages::Edition;
 use super::parts;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::content::{Content, Event, Kind, Moment};
-use crate::model::output::Output;
+use crate::model::output::{Artifact, Sink};
 use crate::model::site::ContentId;
 
 /// News and alerts told to readers of feeds.
@@ -20,8 +22,14 @@ const ENTRIES: usize = 50;
 /// Who makes the calendars (RFC 5545, 3.7.3).
 const PRODUCT: &str = "-//Mulot//Agenda communal//FR";
 
-/// Adds feeds, calendars, `sitemap.xml` and `robots.txt` to the site.
-pub(super) fn publish(edition: &Edition<'_>, output: &mut Output, diagnostics: &mut Vec<Diagnostic>) {
+/// Draws feeds, calendars, `sitemap.xml` and `robots.txt` of a site whose pages are drawn.
+pub(super) fn publish(
+    edition: &Edition<'_>,
+    drawn: &BTreeSet<String>,
+    sink: Sink<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let put = |path: &str, bytes: Vec<u8>| sink(path, Artifact::Bytes(bytes.into()));
     let site = edition.site;
     let commune = &site.commune.names.forme_de;
     let alerts: Vec<ContentId> = site.active_alerts.iter().chain(&site.other_alerts).copied().collect();
@@ -31,7 +39,7 @@ pub(super) fn publish(edition: &Edition<'_>, output: &mut Output, diagnostics: &
     ];
     for (url, title, ids) in lists {
         match atom(edition, url, &title, ids) {
-            Some(bytes) => output.put(format!("{}atom.xml", &url[1..]), bytes),
+            Some(bytes) => put(&format!("{}atom.xml", &url[1..]), bytes),
             None => diagnostics.push(Diagnostic::error(
                 Code::BadValue,
                 Place::default(),
@@ -40,16 +48,16 @@ pub(super) fn publish(edition: &Edition<'_>, output: &mut Output, diagnostics: &
         }
     }
     let events: Vec<ContentId> = site.past_events.iter().rev().chain(&site.upcoming_events).copied().collect();
-    output.put("agenda/agenda.ics", calendar(edition, &format!("Agenda {commune}"), &events));
+    put("agenda/agenda.ics", calendar(edition, &format!("Agenda {commune}"), &events));
     for id in &events {
         let (content, url) = site.page(*id);
         let path = format!("{}{}.ics", &url[1..], content.slug);
-        output.put(path, calendar(edition, &content.title, &[*id]));
+        put(&path, calendar(edition, &content.title, &[*id]));
     }
-    if let Some(sitemap) = sitemap(edition, output) {
-        output.put("sitemap.xml", sitemap);
+    if let Some(sitemap) = sitemap(edition, drawn) {
+        put("sitemap.xml", sitemap);
     }
-    output.put("robots.txt", robots(edition));
+    put("robots.txt", robots(edition));
 }
 
 /// Address that names something for ever; an `urn:` while the commune has no domain.
@@ -187,7 +195,7 @@ fn utc(edition: &Edition<'_>, time: DateTime) -> String {
 }
 
 /// Every page that search engines may keep; `None` while the commune has no domain.
-fn sitemap(edition: &Edition<'_>, output: &Output) -> Option<Vec<u8>> {
+fn sitemap(edition: &Edition<'_>, drawn: &BTreeSet<String>) -> Option<Vec<u8>> {
     use quick_xml::Writer;
     edition.absolute("/")?;
     let mut writer = Writer::new(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_vec());
@@ -195,7 +203,7 @@ fn sitemap(edition: &Edition<'_>, output: &Output) -> Option<Vec<u8>> {
         .create_element("urlset")
         .with_attribute(("xmlns", "http://www.sitemaps.org/schemas/sitemap/0.9"))
         .write_inner_content(|writer| {
-            for url in edition.listed_urls(output) {
+            for url in edition.listed_urls(drawn) {
                 let Some(address) = edition.absolute(&url.0) else { continue };
                 writer.create_element("url").write_inner_content(|writer| {
                     writer.create_element("loc").write_text_content(quick_xml::events::BytesText::new(&address))?;

@@ -3,7 +3,7 @@
 //! Pure: no file, clock, network or randomness. The same site, theme and pictures give the same bytes.
 //!
 //! 1. Header and footer are drawn once per section.
-//! 2. Every page is drawn on its own, in parallel: its Markdown, its view, its template; the body is then forgotten.
+//! 2. Every page is drawn on its own, in parallel: its Markdown, its view, its template; it is given away and forgotten.
 //! 3. Links to headings are verified once every page has told its own.
 //! 4. Feeds, calendars, sitemap and the files that pages named join them.
 
@@ -26,10 +26,10 @@ mod theme;
 #[allow(missing_docs)]
 pub mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{self, Code, Diagnostic};
-use crate::model::output::{Artifact, Output, Pictures};
+use crate::model::output::{Artifact, Pictures, Sink};
 use crate::model::site::{ContentId, Site, Target};
 
 pub use theme::Theme;
@@ -58,37 +58,41 @@ pub struct PreviewInfo {
     pub script_url: Option<String>,
 }
 
-/// Draws the whole site.
+/// Draws the whole site into `sink`.
 ///
-/// Shape: [`Output`] holds every file by path; the diagnostics are sorted and may hold errors, in which case nothing should
-/// be written. Identical input gives identical bytes.
-pub fn output(site: &Site, theme: &Theme, pictures: &dyn Pictures, options: &Options) -> (Output, Vec<Diagnostic>) {
+/// The diagnostics are sorted and may hold errors, in which case what was drawn should not be published. Identical input
+/// gives identical bytes.
+pub fn output(
+    site: &Site,
+    theme: &Theme,
+    pictures: &dyn Pictures,
+    options: &Options,
+    sink: Sink<'_>,
+) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let mut edition = pages::Edition::new(site, theme, pictures, options, &mut diagnostics);
-    let mut output = Output::default();
     let mut headings: BTreeMap<Option<ContentId>, Vec<(u8, String, String)>> = BTreeMap::new();
     let mut anchors = edition.form_anchors();
-    for page in edition.pages() {
+    let mut drawn = BTreeSet::new();
+    for page in edition.pages(sink) {
         diagnostics.extend(page.diagnostics);
         anchors.extend(page.anchors);
         if let Some(target) = page.target {
             headings.insert(shown(target), page.headings);
         }
-        if let Some(bytes) = page.bytes {
-            output.put(page.path, bytes);
-        }
+        drawn.insert(page.path);
     }
     verify_anchors(&headings, &anchors, &mut diagnostics);
-    feeds::publish(&edition, &mut output, &mut diagnostics);
+    feeds::publish(&edition, &drawn, sink, &mut diagnostics);
     for (path, bytes) in theme.files() {
         let preview_only = theme.preview_script_url().is_some_and(|url| url[1..] == *path);
         if options.preview.is_some() || !preview_only {
-            output.files.insert(path.to_owned(), Artifact::Bytes(bytes.clone()));
+            sink(path, Artifact::Bytes(bytes.clone()));
         }
     }
-    edition.links.media.publish(&mut output);
+    edition.links.media.publish(sink);
     diagnostic::sort(&mut diagnostics);
-    (output, diagnostics)
+    diagnostics
 }
 
 /// The content that a page shows; `None` for the home page.

@@ -71,7 +71,8 @@ pub(super) fn theme() -> Theme {
 
 /// The site drawn with the built-in theme.
 pub(super) fn draw(site: &Site) -> (Output, Vec<Diagnostic>) {
-    output(site, &theme(), &FakePictures, &Options { preview: None, generator: "Mulot 0.1.0".into() })
+    let options = Options { preview: None, generator: "Mulot 0.1.0".into() };
+    Output::keep(|_| true, |sink| output(site, &theme(), &FakePictures, &options, sink))
 }
 
 /// A page of the output as text.

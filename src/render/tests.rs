@@ -313,7 +313,7 @@ fn an_undefined_variable_of_an_overridden_template_is_told_not_panicked() {
     let (theme, diagnostics) = Theme::new(&base(), &overrides, &Identite::default());
     assert_eq!(diagnostics, vec![]);
     let options = Options::default();
-    let (_, diagnostics) = super::output(&full(), &theme.unwrap(), &FakePictures, &options);
+    let diagnostics = super::output(&full(), &theme.unwrap(), &FakePictures, &options, &|_, _| {});
     assert_eq!(codes(&diagnostics), [Code::Template]);
     assert_eq!(diagnostics[0].place.to_string(), "theme/templates/page.html:2:28");
     assert!(diagnostics[0].message.contains("titre"), "{diagnostics:?}");

@@ -164,13 +164,16 @@ impl Source {
     fn content(&self) -> Result<Content, StartError> {
         let options = Options { preview: None, generator: self.means.generator.clone() };
         let pictures = &*self.means.pictures;
-        let mut built = build(&BuildRequest {
+        let request = BuildRequest {
             folder: &self.folder,
             base: &self.means.base,
             pictures,
             now: (self.means.clock)(),
             options: options.clone(),
-        });
+        };
+        // Of the site, only what the guichet's own pages name: the others are served elsewhere.
+        let wanted = |path: &str| path.starts_with(site::ASSETS) || path.starts_with("medias/");
+        let (files, mut built) = Output::keep(wanted, |sink| build(&request, sink));
         let is_good = built.is_good();
         let (Some(site), Some(theme), true) = (built.site.take(), &built.theme, is_good) else {
             return Err(StartError::Content(built.diagnostics));
@@ -178,8 +181,6 @@ impl Source {
         let (pages, told) = Pages::new(&site, theme, pictures, &options);
         built.diagnostics.extend(told);
         crate::diagnostic::sort(&mut built.diagnostics);
-        let mut files = built.output;
-        files.files.retain(|path, _| path.starts_with(site::ASSETS) || path.starts_with("medias/"));
         Ok(Content { content: DeskContent::new(site, pages), files, diagnostics: built.diagnostics })
     }
 }

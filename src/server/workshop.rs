@@ -25,7 +25,7 @@ use crate::load::Layers;
 use crate::model::commune::Identite;
 use crate::model::output::{Artifact, Output, Pictures};
 use crate::model::site::FileData;
-use crate::pipeline::{Base, BuildRequest, Built, build};
+use crate::pipeline::{Base, BuildRequest, Built, build_in_memory};
 use crate::render::guichet::Pages;
 use crate::render::{Options, PreviewInfo, Theme};
 use crate::text::numbers::plural;
@@ -135,11 +135,11 @@ impl Workshop {
     pub(super) fn build(&self, before: Option<&Shown>) -> (Shown, Option<DeskContent>, BuildReport) {
         let begun = Instant::now();
         let mut said = before.and_then(Shown::summary);
-        let mut built = self.attempt(said.clone());
+        let (mut output, mut built) = self.attempt(said.clone());
         if built.is_good() && summary(built.diagnostics.iter()) != said {
             // Pages say how many warnings there are, which only the build tells.
             said = summary(built.diagnostics.iter());
-            built = self.attempt(said);
+            (output, built) = self.attempt(said);
         }
         let is_good = built.is_good();
         let name = built.site.as_ref().map(|site| site.commune.names.nom.clone());
@@ -150,7 +150,7 @@ impl Workshop {
             files: shown.output.files.len(),
             took: begun.elapsed(),
         };
-        let shown = Shown { title: name.unwrap_or(self.title(before)), ..self.shown(built, is_good, before) };
+        let shown = Shown { title: name.unwrap_or(self.title(before)), ..self.shown(output, &built, is_good, before) };
         let report = report(&shown);
         (shown, desk, report)
     }
@@ -168,8 +168,8 @@ impl Workshop {
         }
     }
 
-    fn attempt(&self, said: Option<String>) -> Built {
-        build(&BuildRequest {
+    fn attempt(&self, said: Option<String>) -> (Output, Built) {
+        build_in_memory(&BuildRequest {
             folder: &self.folder,
             base: &self.base,
             pictures: &*self.pictures,
@@ -192,7 +192,7 @@ impl Workshop {
     }
 
     /// What to show after a build: all of it when it is good; else what stood before, with a word about it.
-    fn shown(&self, built: Built, is_good: bool, before: Option<&Shown>) -> Shown {
+    fn shown(&self, output: Output, built: &Built, is_good: bool, before: Option<&Shown>) -> Shown {
         let is_broken = !is_good;
         let told = self.told(&built.diagnostics);
         let fallback = || Theme::new(&self.base.theme, &BTreeMap::new(), &Identite::default()).0;
@@ -200,7 +200,7 @@ impl Workshop {
         let good = match before {
             Some(before) if is_broken => before.good.clone(),
             _ if is_broken => Arc::default(),
-            _ => Arc::new(built.output),
+            _ => Arc::new(output),
         };
         let has_site = !good.files.is_empty();
         let output = if is_broken && has_site { Arc::new(with_banner(&good, &told)) } else { good.clone() };

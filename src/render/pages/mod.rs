@@ -12,7 +12,7 @@ mod site_view;
 pub(super) use demarches::fiche_link;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use rayon::prelude::*;
@@ -31,7 +31,7 @@ use super::view::{
 };
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::content::{Body, Content, DocumentRef, ImageRef, Kind, Layer, Moment};
-use crate::model::output::{Output, Pictures};
+use crate::model::output::{Artifact, Output, Pictures, Sink};
 use crate::model::site::{ContentId, Site, Target};
 use crate::text::typography::french;
 
@@ -87,8 +87,8 @@ enum Job<'s> {
 pub(super) struct Drawn {
     /// Path in the site.
     pub(super) path: String,
-    /// `None` when its template failed.
-    pub(super) bytes: Option<Vec<u8>>,
+    /// Until it is given away; `None` when its template failed.
+    bytes: Option<Vec<u8>>,
     /// Which content it shows.
     pub(super) target: Option<Target>,
     /// Its headings.
@@ -144,9 +144,16 @@ impl<'s> Edition<'s> {
         edition
     }
 
-    /// Draws every page.
-    pub(super) fn pages(&self) -> Vec<Drawn> {
-        self.jobs().par_iter().map(|job| self.draw(job)).collect()
+    /// Draws every page into `sink`; gives what they told.
+    pub(super) fn pages(&self, sink: Sink<'_>) -> Vec<Drawn> {
+        let give = |job| {
+            let mut drawn = self.draw(job);
+            if let Some(bytes) = drawn.bytes.take() {
+                sink(&drawn.path, Artifact::Bytes(bytes.into()));
+            }
+            drawn
+        };
+        self.jobs().par_iter().map(give).collect()
     }
 
     /// Links to headings that no page tells: those written in the questions of forms.
@@ -427,8 +434,8 @@ impl<'s> Edition<'s> {
         self.place_name(event)
     }
 
-    /// Address of every page that search engines may keep, with the day its content is of, in a fixed order.
-    pub(super) fn listed_urls(&self, output: &Output) -> Vec<(String, Option<jiff::civil::Date>)> {
+    /// Address of every page, of those drawn, that search engines may keep, with its content's day; in a fixed order.
+    pub(super) fn listed_urls(&self, drawn: &BTreeSet<String>) -> Vec<(String, Option<jiff::civil::Date>)> {
         let lists = self.jobs().into_iter().filter(|job| !matches!(job, Job::Form(_) | Job::Paper(_)));
         let mut urls: BTreeMap<String, Option<jiff::civil::Date>> =
             lists.filter_map(|job| self.route(&job)).map(|url| (url, None)).collect();
@@ -440,7 +447,7 @@ impl<'s> Edition<'s> {
             };
             urls.insert(url.clone(), date);
         }
-        urls.into_iter().filter(|(url, _)| output.files.contains_key(&Output::path_of_url(url))).collect()
+        urls.into_iter().filter(|(url, _)| drawn.contains(&Output::path_of_url(url))).collect()
     }
 
     /// An Atom feed of the site.

@@ -49,6 +49,8 @@ pub struct Staging {
     folder: PathBuf,
     /// Whether a site stands at `dest`.
     live: bool,
+    /// Whether `folder` was made for this build: nothing of an older site is in it.
+    fresh: bool,
     state: Mutex<State>,
 }
 
@@ -78,9 +80,10 @@ impl Staging {
         if folder.exists() && !folder.join(MARK).exists() {
             fs::remove(&folder)?;
         }
+        let fresh = !folder.exists();
         fs::create_dir(&folder)?;
         fs::write(&folder.join(MARK), b"")?;
-        Ok(Staging { dest: dest.to_owned(), folder, live, state: Mutex::default() })
+        Ok(Staging { dest: dest.to_owned(), folder, live, fresh, state: Mutex::default() })
     }
 
     /// Puts a file in; a failure is told by [`Staging::publish`].
@@ -90,7 +93,7 @@ impl Staging {
                 return Ok(None);
             }
             let live = self.live.then(|| self.dest.join(path));
-            stage_file(artifact, live, &self.folder.join(path)).map(Some)
+            stage_file(artifact, live, &self.folder.join(path), self.fresh).map(Some)
         });
         let mut state = self.state();
         match done {
@@ -119,12 +122,15 @@ impl Staging {
             written.bytes += bytes;
             written.changed += usize::from(matches!(outcome, Outcome::Changed));
         }
-        remove_others(&files, &self.folder)?;
-        if self.live {
-            written.removed = files_of(&self.dest).into_iter().filter(|path| !files.contains_key(path)).count();
-            if written.changed == 0 && written.removed == 0 {
-                return Ok(written);
-            }
+        let others_of = |folder: &Path, wanted: bool| match wanted {
+            true => files_of(folder).into_iter().filter(|path| !files.contains_key(path)).collect(),
+            false => Vec::new(),
+        };
+        let (stale, gone) = rayon::join(|| others_of(&self.folder, !self.fresh), || others_of(&self.dest, self.live));
+        remove_all(&stale, &self.folder)?;
+        written.removed = gone.len();
+        if self.live && written.changed == 0 && written.removed == 0 {
+            return Ok(written);
         }
         swap(&self.folder, &self.dest, self.live)?;
         Ok(written)
@@ -141,20 +147,27 @@ impl Staging {
             return Ok(false);
         }
         if let Some((folder, _)) = path.rsplit_once('/').filter(|(folder, _)| !state.folders.contains(*folder)) {
-            // A file of the previous site may stand where a folder is wanted.
-            let mut above = String::new();
-            for part in folder.split('/') {
-                above.push_str(part);
-                let there = self.folder.join(&above);
-                if there.is_file() {
-                    fs::remove(&there)?;
-                }
-                above.push('/');
+            if !self.fresh {
+                self.remove_files_above(folder)?;
             }
             fs::create_dir(&self.folder.join(folder))?;
             state.folders.insert(folder.to_owned());
         }
         Ok(true)
+    }
+}
+
+impl Staging {
+    /// A file of an older site may stand where a folder is wanted.
+    fn remove_files_above(&self, folder: &str) -> Result<(), FsError> {
+        let mut above = self.folder.clone();
+        for part in folder.split('/') {
+            above.push(part);
+            if above.is_file() {
+                fs::remove(&above)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -198,57 +211,76 @@ enum Outcome {
     Changed,
 }
 
-fn stage_file(artifact: &Artifact, live: Option<PathBuf>, staged: &Path) -> Result<(Outcome, u64), FsError> {
-    let same = match (&live, artifact) {
-        (None, _) => false,
-        (Some(live), Artifact::Bytes(bytes)) => is_same(live, bytes),
-        (Some(live), Artifact::Copy(FileData::Memory(bytes))) => is_same(live, bytes),
-        (Some(live), Artifact::Copy(FileData::Disk(source))) => is_same_file(live, source)?,
+/// Puts one file in the staging folder: the public one itself when it is the same, a new one otherwise.
+fn stage_file(
+    artifact: &Artifact,
+    live: Option<PathBuf>,
+    staged: &Path,
+    fresh: bool,
+) -> Result<(Outcome, u64), FsError> {
+    let bytes = match artifact {
+        Artifact::Bytes(bytes) | Artifact::Copy(FileData::Memory(bytes)) => Content::Memory(bytes),
+        Artifact::Copy(FileData::Disk(source)) => Content::Disk(source, size(source)),
     };
-    if let Some(live) = live.filter(|_| same) {
-        if !is_one_inode(&live, staged) {
+    let size = bytes.size();
+    if let Some((live, metadata)) = live.and_then(|live| std::fs::metadata(&live).ok().map(|found| (live, found)))
+        && metadata.is_file()
+        && metadata.len() == size
+        && std::fs::read(&live).is_ok_and(|there| bytes.is(&there))
+    {
+        if !is_inode_of(staged, &metadata) {
             fs::remove(staged)?;
             fs::link_or_copy(&live, staged)?;
         }
-        return Ok((Outcome::Same, size(staged)));
+        return Ok((Outcome::Same, size));
     }
-    // The staged file may be the same inode as an older public one: never written in place.
-    fs::remove(staged)?;
-    match artifact {
-        Artifact::Bytes(bytes) | Artifact::Copy(FileData::Memory(bytes)) => fs::write(staged, bytes)?,
-        Artifact::Copy(FileData::Disk(source)) => fs::copy(source, staged)?,
+    if !fresh {
+        // The staged file may be the same inode as an older public one: never written in place.
+        fs::remove(staged)?;
     }
-    Ok((Outcome::Changed, size(staged)))
+    match bytes {
+        Content::Memory(bytes) => fs::write(staged, bytes)?,
+        Content::Disk(source, _) => fs::copy(source, staged)?,
+    }
+    Ok((Outcome::Changed, size))
+}
+
+/// What a file is to hold.
+enum Content<'a> {
+    Memory(&'a [u8]),
+    /// A file and its size in bytes.
+    Disk(&'a Path, u64),
+}
+
+impl Content<'_> {
+    fn size(&self) -> u64 {
+        match self {
+            Content::Memory(bytes) => bytes.len() as u64,
+            Content::Disk(_, size) => *size,
+        }
+    }
+
+    /// Whether it is these bytes; a file that cannot be read is told when it is copied.
+    fn is(&self, there: &[u8]) -> bool {
+        match self {
+            Content::Memory(bytes) => *bytes == there,
+            Content::Disk(source, _) => std::fs::read(source).is_ok_and(|bytes| bytes == there),
+        }
+    }
 }
 
 fn size(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
-fn is_same(path: &Path, bytes: &[u8]) -> bool {
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == bytes.len() as u64)
-        && std::fs::read(path).is_ok_and(|there| there == bytes)
-}
-
-fn is_same_file(path: &Path, source: &Path) -> Result<bool, FsError> {
-    if !path.is_file() || size(path) != size(source) {
-        return Ok(false);
-    }
-    let bytes = fs::read(source)?;
-    Ok(is_same(path, &bytes))
-}
-
 #[cfg(unix)]
-fn is_one_inode(a: &Path, b: &Path) -> bool {
+fn is_inode_of(path: &Path, of: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
-    match (std::fs::metadata(a), std::fs::symlink_metadata(b)) {
-        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
-        _ => false,
-    }
+    std::fs::symlink_metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == (of.dev(), of.ino()))
 }
 
 #[cfg(not(unix))]
-fn is_one_inode(_: &Path, _: &Path) -> bool {
+fn is_inode_of(_: &Path, _: &std::fs::Metadata) -> bool {
     false
 }
 
@@ -269,16 +301,15 @@ fn files_of(folder: &Path) -> Vec<String> {
     found
 }
 
-fn remove_others(files: &BTreeMap<String, (Outcome, u64)>, staging: &Path) -> Result<(), FsError> {
+/// Removes files, then the folders that they leave empty.
+fn remove_all(files: &[String], staging: &Path) -> Result<(), FsError> {
     let mut emptied = BTreeSet::new();
-    for path in files_of(staging) {
-        if !files.contains_key(&path) {
-            fs::remove(&staging.join(&path))?;
-            let mut folder = path.as_str();
-            while let Some((parent, _)) = folder.rsplit_once('/') {
-                emptied.insert(parent.to_owned());
-                folder = parent;
-            }
+    for path in files {
+        fs::remove(&staging.join(path))?;
+        let mut folder = path.as_str();
+        while let Some((parent, _)) = folder.rsplit_once('/') {
+            emptied.insert(parent.to_owned());
+            folder = parent;
         }
     }
     for folder in emptied.into_iter().rev() {
@@ -387,7 +418,7 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let (source, dest) = (root.path().join("commune"), root.path().join("public"));
         std::fs::create_dir(&source).expect("a folder");
-        let names = || std::fs::read_dir(root.path()).expect("read").flatten().map(|entry| entry.file_name()).count();
+        let names = || std::fs::read_dir(root.path()).expect("read").flatten().count();
         let staging = Staging::open(&dest, &source).expect("opened");
         staging.put("index.html", &Artifact::Bytes(b"a".as_slice().into()));
         drop(staging);

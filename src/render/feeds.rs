@@ -8,6 +8,7 @@ use atom_syndication::{Entry, Feed, FixedDateTime, Generator, Link, Person, Text
 use icalendar::{Calendar, Component as _, Event as CalendarEvent, EventLike as _, Property};
 use jiff::ToSpan as _;
 use jiff::civil::{Date, DateTime};
+use rayon::prelude::*;
 
 use super::pages::Edition;
 use super::parts;
@@ -49,11 +50,11 @@ pub(super) fn publish(
     }
     let events: Vec<ContentId> = site.past_events.iter().rev().chain(&site.upcoming_events).copied().collect();
     put("agenda/agenda.ics", calendar(edition, &format!("Agenda {commune}"), &events));
-    for id in &events {
+    events.par_iter().for_each(|id| {
         let (content, url) = site.page(*id);
         let path = format!("{}{}.ics", &url[1..], content.slug);
         put(&path, calendar(edition, &content.title, &[*id]));
-    }
+    });
     if let Some(sitemap) = sitemap(edition, drawn) {
         put("sitemap.xml", sitemap);
     }

@@ -1,14 +1,18 @@
-//! French typography for plain text: spaces before `; ! ? : »` and after `«`, apostrophes, ellipsis.
+//! French typography for plain text: spaces before `; ! ? : »` and after `«`, apostrophes, ellipsis, and figures that stay on
+//! one line with what they count (« 17 h 30 », « 1 200 € », « 02 61 91 12 34 », « n° 5 »).
 //!
-//! It never touches what is written for machines: addresses of pages and of people, hours in figures, `::`, code.
+//! It never touches what is written for machines: addresses of pages and of people, hours like `14:30`, `::`, code.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Narrow no-break space, before `; ! ? »` and after `«`.
+/// Narrow no-break space, before `; ! ? »`, after `«`, between thousands.
 const NARROW: &str = "\u{202f}";
-/// No-break space, before `:`.
+/// No-break space, before `:` and inside a telephone number or a measure.
 const WIDE: &str = "\u{a0}";
+
+/// What a figure may count and should not be parted from.
+const UNITS: [&str; 14] = ["€", "%", "h", "min", "km", "m", "m²", "m³", "cm", "mm", "ha", "kg", "°C", "kWh"];
 
 /// The same text with French spaces, apostrophes and ellipsis; borrowed when nothing changes.
 ///
@@ -18,50 +22,54 @@ const WIDE: &str = "\u{a0}";
 /// # Example
 /// `Ouvert aujourd'hui ?` gives `Ouvert aujourd’hui\u{202f}?`; `https://a.fr/?q=l'eau` stays as it is.
 pub fn french(text: &str) -> Cow<'_, str> {
-    if !may_change(text) {
-        return Cow::Borrowed(text);
-    }
     let mut edit = Edit { text, edited: String::new(), copied: 0 };
     let mut at = 0;
-    while at < text.len() {
-        let word = next_word(text, at);
-        if !is_for_machines(&text[word.clone()]) {
-            mend_word(&mut edit, word.clone());
-        }
+    while let Some(found) = next_sign(text.as_bytes(), at) {
+        let word = word_around(text, at, found);
         at = word.end;
+        if !is_for_machines(&text[word.clone()]) {
+            mend_word(&mut edit, word);
+        }
     }
     edit.finish()
 }
 
-/// A scan without decoding: whether a character that this module knows is there at all.
-fn may_change(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    bytes.iter().enumerate().any(|(at, byte)| match byte {
+/// Where the next character that this module knows may be; a scan without decoding, since most words hold none.
+fn next_sign(bytes: &[u8], from: usize) -> Option<usize> {
+    let is_sign = |at: usize| match bytes[at] {
         b'\'' | b';' | b'!' | b'?' | b':' => true,
+        b'0'..=b'9' => at == 0 || !bytes[at - 1].is_ascii_alphanumeric(),
         b'.' => bytes[at..].starts_with(b"..."),
-        // « is C2 AB, » is C2 BB.
-        0xc2 => matches!(bytes.get(at + 1), Some(0xab | 0xbb)),
+        // « is C2 AB, » is C2 BB, ° is C2 B0.
+        0xc2 => matches!(bytes.get(at + 1), Some(0xab | 0xbb | 0xb0)),
         _ => false,
-    })
+    };
+    (from..bytes.len()).find(|at| is_sign(*at))
 }
 
-/// The next run of characters that are not spaces, from `at`; empty at the end of the text.
-fn next_word(text: &str, at: usize) -> Range<usize> {
-    let start = text[at..].find(|letter: char| !letter.is_whitespace()).map_or(text.len(), |found| at + found);
-    let end = text[start..].find(char::is_whitespace).map_or(text.len(), |found| start + found);
+/// The run of characters that are not spaces around `at`, not before `from`.
+fn word_around(text: &str, from: usize, at: usize) -> Range<usize> {
+    let start = text[from..at]
+        .char_indices()
+        .rev()
+        .find(|(_, letter)| letter.is_whitespace())
+        .map_or(from, |(found, letter)| from + found + letter.len_utf8());
+    let end = text[at..].find(char::is_whitespace).map_or(text.len(), |found| at + found);
     start..end
 }
 
 /// Whether a word is an address, a path or code, which spaces or curly apostrophes would break.
 fn is_for_machines(word: &str) -> bool {
-    let bare = word.trim_start_matches(|letter: char| !letter.is_alphanumeric());
-    word.contains("://")
-        || word.contains("::")
-        || word.contains(['`', '\\', '{', '}', '<', '>', '=', '@', '_'])
-        || word.starts_with(':') && word.len() > 1
-        || bare.starts_with("www.")
-        || bare.starts_with("mailto:")
-        || bare.starts_with("tel:")
+    let bytes = word.as_bytes();
+    let coded = bytes.iter().enumerate().any(|(at, byte)| match byte {
+        b'`' | b'\\' | b'{' | b'}' | b'<' | b'>' | b'=' | b'@' | b'_' => true,
+        b':' => at == 0 && bytes.len() > 1 || bytes[at + 1..].starts_with(b":") || bytes[at + 1..].starts_with(b"//"),
+        _ => false,
+    });
+    coded || {
+        let bare = word.trim_start_matches(|letter: char| !letter.is_alphanumeric());
+        ["www.", "mailto:", "tel:"].iter().any(|start| bare.starts_with(start))
+    }
 }
 
 fn mend_word(edit: &mut Edit<'_>, word: Range<usize>) {
@@ -87,9 +95,85 @@ fn mend_word(edit: &mut Edit<'_>, word: Range<usize>) {
             '!' | '?' if closes(next) => space_before(edit, at, before, NARROW),
             ';' if ends(next) && !is_entity(&text[word.start..at]) => space_before(edit, at, before, NARROW),
             ':' if ends(next) => space_before(edit, at, before, WIDE),
+            '0'..='9' if begins_figure(text, at) => join_figure(edit, at),
+            '°' if matches!(before, Some('n' | 'N')) && digits(&text[after..], 1) > 0 => edit.join(after, WIDE),
             _ => {}
         }
     }
+}
+
+/// Whether the digit at `at` is the first of its figure, the groups before it being part of it.
+fn begins_figure(text: &str, at: usize) -> bool {
+    let mut before = text[..at].chars().rev();
+    match before.next() {
+        None => true,
+        Some(space) if is_joint(space) => !before.next().is_some_and(|letter| letter.is_ascii_digit()),
+        Some(letter) => !letter.is_alphanumeric(),
+    }
+}
+
+/// Keeps on one line the groups of a figure, its unit, and the minutes after the hours.
+fn join_figure(edit: &mut Edit<'_>, start: usize) {
+    let text = edit.text;
+    let (mut groups, mut end) = (Vec::new(), start);
+    loop {
+        let length = text[end..].bytes().take_while(u8::is_ascii_digit).count();
+        groups.push(end..end + length);
+        end += length;
+        match joint(&text[end..]) {
+            width if width > 0 && text[end + width..].starts_with(|next: char| next.is_ascii_digit()) => end += width,
+            _ => break,
+        }
+    }
+    let sizes = || groups.iter().map(Range::len);
+    let after_plus = text[..start].ends_with('+');
+    let is_telephone = groups.len() == 5 && sizes().all(|size| size == 2) && text[start..].starts_with('0')
+        || after_plus && groups.len() == 6 && sizes().skip(2).all(|size| size == 2);
+    let is_thousands =
+        groups.len() > 1 && (1..=3).contains(&groups[0].len()) && sizes().skip(1).all(|size| size == 3) && !after_plus;
+    if is_telephone || is_thousands {
+        let space = if is_telephone { WIDE } else { NARROW };
+        groups[..groups.len() - 1].iter().for_each(|group| edit.join(group.end, space));
+    } else if groups.len() > 1 {
+        return;
+    }
+    // « 3,5 km »
+    if let Some(rest) = text[end..].strip_prefix([',', '.']) {
+        end += match rest.bytes().take_while(u8::is_ascii_digit).count() {
+            0 => return,
+            decimals => 1 + decimals,
+        };
+    }
+    let width = joint(&text[end..]);
+    let (unit_at, rest) = (end + width, &text[end + width..]);
+    let counted = UNITS.iter().find(|unit| rest.strip_prefix(**unit).is_some_and(stands_apart));
+    if let Some(unit) = counted.filter(|_| width > 0) {
+        edit.join(end, WIDE);
+        let minutes_at = unit_at + unit.len();
+        if *unit == "h" && digits(&text[minutes_at..], 2) == 2 {
+            edit.join(minutes_at, WIDE);
+        }
+    }
+}
+
+/// Digits after one joint, when there are at least `least` of them.
+fn digits(text: &str, least: usize) -> usize {
+    let width = joint(text);
+    let count = text[width..].bytes().take_while(u8::is_ascii_digit).count();
+    if width > 0 && count >= least { count } else { 0 }
+}
+
+fn is_joint(letter: char) -> bool {
+    matches!(letter, ' ' | '\u{a0}' | '\u{202f}')
+}
+
+/// Width in bytes of the one space that a text begins with; 0 when there is none.
+fn joint(text: &str) -> usize {
+    text.chars().next().filter(|letter| is_joint(*letter)).map_or(0, char::len_utf8)
+}
+
+fn stands_apart(rest: &str) -> bool {
+    !rest.starts_with(|next: char| next.is_alphanumeric() || matches!(next, '²' | '³' | '\'' | '’'))
 }
 
 /// Puts the space before a sign, or replaces the plain space that is there.
@@ -150,6 +234,13 @@ impl<'t> Edit<'t> {
         self.copied = range.end;
     }
 
+    /// Makes the plain space at `at`, if there is one, a no-break one.
+    fn join(&mut self, at: usize, space: &str) {
+        if self.text[at..].starts_with(' ') {
+            self.replace(at..at + 1, space);
+        }
+    }
+
     fn finish(mut self) -> Cow<'t, str> {
         if self.edited.is_empty() {
             return Cow::Borrowed(self.text);
@@ -182,7 +273,15 @@ mod tests {
             ("l'eau d'«Orage»", "l’eau d’«~Orage~»"),
             ("À suivre...", "À suivre…"),
             ("Bientôt... !", "Bientôt…~!"),
-            ("100 % ; 12 €!", "100 %~; 12 €~!"),
+            ("100 % ; 12 €!", "100_%~; 12_€~!"),
+            ("de 9 h à 17 h 30, le 5", "de 9_h à 17_h_30, le 5"),
+            ("au 02 61 91 12 34.", "au 02_61_91_12_34."),
+            ("+33 2 61 91 12 34", "+33_2_61_91_12_34"),
+            ("1 200 habitants, 12 345 678 €", "1~200 habitants, 12~345~678_€"),
+            ("3,5 km et 12 m² ; 4 mètres", "3,5_km et 12_m²~; 4 mètres"),
+            ("arrêté n° 12", "arrêté n°_12"),
+            ("en 2026 120 personnes", "en 2026 120 personnes"),
+            ("les 5 12 et 30 d'avril", "les 5 12 et 30 d’avril"),
             (" !", "~!"),
             ("« ", "«~"),
         ] {
@@ -207,7 +306,9 @@ mod tests {
             "fichier.md#titre?x=1",
             "'entre apostrophes'",
             "Une phrase sans rien.",
-            "14 h 30",
+            "14\u{a0}h\u{a0}30",
+            "12 hommes",
+            "5 h'",
         ] {
             let kept = french(text);
             assert_eq!(kept, text);
@@ -226,7 +327,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn twice_is_once(text in "(?s)([a-zé '.«»!?;:,()\u{a0}\u{202f}&/@0-9\n-]|\\.\\.\\.)*") {
+        fn twice_is_once(text in "(?s)([a-zé '.«»!?;:,()\u{a0}\u{202f}&/@0-9 h€°+\n-]|\\.\\.\\.)*") {
             let once = french(&text).into_owned();
             prop_assert_eq!(french(&once).into_owned(), once.clone());
             prop_assert_eq!(letters(&once), letters(&text));

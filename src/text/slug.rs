@@ -5,7 +5,8 @@
 /// Shape: lower-case ASCII letters, digits and single hyphens, never empty (`page` when nothing is left), neither first nor
 /// last a hyphen. The slug of a slug is itself.
 pub fn slug(words: &str) -> String {
-    let slug = ::slug::slugify(words);
+    // « n° 5 » is « numéro 5 », not « ndeg 5 ».
+    let slug = ::slug::slugify(words.replace(['°', 'º'], " "));
     if slug.is_empty() { "page".to_owned() } else { slug }
 }
 
@@ -22,6 +23,7 @@ mod tests {
             ("L’Œuvre du Cœur", "l-oeuvre-du-coeur"),
             ("  Salle 2 !  ", "salle-2"),
             ("Saint-Étienne-de-Tinée", "saint-etienne-de-tinee"),
+            ("Arrêté n° 12", "arrete-n-12"),
             ("« »", "page"),
             ("", "page"),
         ] {

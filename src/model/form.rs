@@ -305,24 +305,6 @@ impl Identity {
                 values: vec![kind.into()],
             })
         };
-        if matches!(self, Identity::Association | Identity::PersonOrAssociation | Identity::All) {
-            let mut name =
-                person("association", FieldKind::Text { max: 200 }, "Nom de l'association", true, "organization");
-            name.condition = only("association");
-            let mut rna = person("rna", FieldKind::Rna, "Numéro RNA de l'association", true, "");
-            rna.help = Some("Il commence par W et figure sur le récépissé de la préfecture. À défaut, un autre numéro d'identification.".into());
-            rna.condition = only("association");
-            fields.extend([name, rna]);
-        }
-        if matches!(self, Identity::Company | Identity::All) {
-            let mut name =
-                person("entreprise", FieldKind::Text { max: 200 }, "Nom de l'entreprise", true, "organization");
-            name.condition = only("entreprise");
-            let mut siret = person("siret", FieldKind::Siret, "Numéro SIRET", true, "");
-            siret.help = Some("Quatorze chiffres.".into());
-            siret.condition = only("entreprise");
-            fields.extend([name, siret]);
-        }
         let (full, name_required, mail_required) = match self {
             Identity::Free => (false, true, true),
             Identity::None => (false, false, false),
@@ -331,13 +313,33 @@ impl Identity {
         if full {
             fields.push(person("prenom", FieldKind::Text { max: 100 }, "Prénom", true, "given-name"));
             fields.push(person("nom", FieldKind::Text { max: 100 }, "Nom de famille", true, "family-name"));
-            fields.push(person("adresse", FieldKind::Address, "Adresse postale", true, "address-line1"));
         } else {
             fields.push(person("nom", FieldKind::Text { max: 100 }, "Votre nom", name_required, "name"));
         }
+        if matches!(self, Identity::Association | Identity::PersonOrAssociation | Identity::All) {
+            let mut name =
+                person("association", FieldKind::Text { max: 200 }, "Nom de l’association", true, "organization");
+            name.condition = only("association");
+            let mut rna = person("rna", FieldKind::Rna, "Numéro RNA de l’association", true, "");
+            rna.help = Some("Il commence par W et figure sur le récépissé de la préfecture. À défaut, un autre numéro d’identification.".into());
+            rna.condition = only("association");
+            fields.extend([name, rna]);
+        }
+        if matches!(self, Identity::Company | Identity::All) {
+            let mut name =
+                person("entreprise", FieldKind::Text { max: 200 }, "Nom de l’entreprise", true, "organization");
+            name.condition = only("entreprise");
+            let mut siret = person("siret", FieldKind::Siret, "Numéro SIRET", true, "");
+            siret.help = Some("Quatorze chiffres.".into());
+            siret.condition = only("entreprise");
+            fields.extend([name, siret]);
+        }
+        if full {
+            fields.push(person("adresse", FieldKind::Address, "Adresse postale", true, "address-line1"));
+        }
         let mut email = person("courriel", FieldKind::Email, "Adresse électronique", mail_required, "email");
         email.help = Some(if mail_required {
-            "Elle sert à vous envoyer l'accusé et la réponse. Exemple : nom@exemple.fr".into()
+            "Elle sert à vous envoyer l’accusé et la réponse. Exemple : nom@exemple.fr".into()
         } else {
             "Pour recevoir un accusé et une réponse. Exemple : nom@exemple.fr".to_owned()
         });

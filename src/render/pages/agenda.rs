@@ -17,9 +17,10 @@ use crate::text::typography::french;
 /// Events read beside one of them.
 const MORE: usize = 3;
 
-/// Address of the events to come of a category.
-pub(super) fn category_url(category: &str) -> String {
-    format!("/agenda/categorie/{}/", slug(category))
+/// Address of a page of the events to come, of all or of a category.
+pub(super) fn list_url(category: Option<&str>, number: usize) -> String {
+    let list = category.map_or("/agenda/".to_owned(), |category| format!("/agenda/categorie/{}/", slug(category)));
+    if number > 1 { format!("{list}page/{number}/") } else { list }
 }
 
 /// Address of a page of past events.
@@ -51,18 +52,30 @@ impl<'s> Edition<'s> {
         self.feed(format!("Agenda {}", self.site.commune.names.forme_de), "/agenda/agenda.ics", "text/calendar")
     }
 
-    pub(super) fn agenda(&self, category: Option<&'s str>, url: &str) -> AgendaView<'s> {
+    /// Events to come of a category, or all of them.
+    fn upcoming(&self, category: Option<&str>) -> &[ContentId] {
+        match category {
+            Some(category) => self.event_categories.get(category).map_or(&[][..], Vec::as_slice),
+            None => &self.site.upcoming_events,
+        }
+    }
+
+    /// Pages that the events to come take.
+    pub(super) fn agenda_pages(&self, category: Option<&str>) -> usize {
+        page_count(self.upcoming(category).len(), EVENTS_PER_PAGE)
+    }
+
+    pub(super) fn agenda(&self, category: Option<&'s str>, number: usize, url: &str) -> AgendaView<'s> {
         let site = self.site;
         let categories = &self.event_categories;
-        let ids = match category {
-            Some(category) => categories.get(category).map_or(&[][..], Vec::as_slice),
-            None => &site.upcoming_events,
-        };
+        let ids = self.upcoming(category);
+        let shown: Vec<ContentId> =
+            ids.iter().copied().skip((number - 1) * EVENTS_PER_PAGE).take(EVENTS_PER_PAGE).collect();
         let all = (None, site.upcoming_events.len());
         let kinds = categories.iter().map(|(key, ids)| (Some(*key), ids.len()));
         let filters = [all].into_iter().chain(kinds).map(|(key, count)| FilterView {
             label: key.map_or("Tous".to_owned(), parts::label).into(),
-            url: key.map_or("/agenda/".to_owned(), category_url).into(),
+            url: list_url(key, 1).into(),
             count,
             current: key == category,
         });
@@ -73,11 +86,13 @@ impl<'s> Edition<'s> {
         AgendaView {
             page: self.page_view(title, url, None, breadcrumb),
             filters: if categories.is_empty() { Vec::new() } else { filters.collect() },
-            months: self.months(ids),
+            months: self.months(&shown),
             past: false,
             other: (!site.past_events.is_empty()).then(|| parts::link("Évènements passés", "/agenda/passes/")),
             calendar: Some(self.calendar()),
-            pagination: None,
+            pagination: pagination("Pages de l’agenda", number, self.agenda_pages(category), |number| {
+                list_url(category, number)
+            }),
         }
     }
 

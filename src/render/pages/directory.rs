@@ -126,6 +126,11 @@ impl<'s> Edition<'s> {
             }
         }
         groups.sort_by_cached_key(|(rank, title, _)| (*rank, slug(title)));
+        let cards: usize = groups.iter().map(|(.., cards)| cards.len()).sum();
+        // Headings over a card each would only part what is read at a glance.
+        if shelf != Shelf::Elus && cards < 2 * groups.len() {
+            groups = vec![(0, String::new(), Self::labelled(groups))];
+        }
         let alone = groups.len() < 2;
         groups
             .into_iter()
@@ -135,6 +140,18 @@ impl<'s> Edition<'s> {
                 cards,
             })
             .collect()
+    }
+
+    /// Cards of all groups in one list, each saying its category.
+    fn labelled(groups: Vec<(u8, String, Vec<DirectoryCard<'s>>)>) -> Vec<DirectoryCard<'s>> {
+        let groups = groups.into_iter().map(|(_, title, cards)| (Text::from(title), cards));
+        let all = groups.flat_map(|(title, cards)| {
+            cards.into_iter().map(move |card| DirectoryCard {
+                subtitle: card.subtitle.or_else(|| (!title.is_empty()).then(|| title.clone())),
+                ..card
+            })
+        });
+        all.collect()
     }
 
     fn group_of(&self, id: ContentId) -> (u8, String) {

@@ -37,7 +37,7 @@ use crate::text::typography::french;
 
 /// Items of a list of news on one page.
 const NEWS_PER_PAGE: usize = 20;
-/// Past events on one page.
+/// Events on one page.
 const EVENTS_PER_PAGE: usize = 40;
 
 /// What drawing pages needs of the site: its addresses, its files, its headers, once for all of them.
@@ -70,7 +70,7 @@ enum Job<'s> {
     Section(usize),
     NewsList { category: Option<&'s str>, number: usize },
     Alerts,
-    Agenda { category: Option<&'s str> },
+    Agenda { category: Option<&'s str>, number: usize },
     PastEvents { number: usize },
     DirectoryHome,
     Directory(directory::Shelf),
@@ -171,8 +171,10 @@ impl<'s> Edition<'s> {
             (1..=page_count(ids.len(), NEWS_PER_PAGE)).map(move |number| Job::NewsList { category: *category, number })
         }));
         jobs.push(Job::Alerts);
-        jobs.push(Job::Agenda { category: None });
-        jobs.extend(self.event_categories.keys().map(|category| Job::Agenda { category: Some(category) }));
+        let agendas = [None].into_iter().chain(self.event_categories.keys().copied().map(Some));
+        jobs.extend(agendas.flat_map(|category| {
+            (1..=self.agenda_pages(category)).map(move |number| Job::Agenda { category, number })
+        }));
         if !site.past_events.is_empty() {
             let pages = page_count(site.past_events.len(), EVENTS_PER_PAGE);
             jobs.extend((1..=pages).map(|number| Job::PastEvents { number }));
@@ -193,8 +195,7 @@ impl<'s> Edition<'s> {
             Job::Section(at) => self.site.sections[*at].url.clone(),
             Job::NewsList { category, number } => news::list_url(*category, *number),
             Job::Alerts => "/alertes/".to_owned(),
-            Job::Agenda { category: None } => "/agenda/".to_owned(),
-            Job::Agenda { category: Some(category) } => agenda::category_url(category),
+            Job::Agenda { category, number } => agenda::list_url(*category, *number),
             Job::PastEvents { number } => agenda::past_url(*number),
             Job::DirectoryHome => "/annuaire/".to_owned(),
             Job::Directory(shelf) => shelf.url().to_owned(),
@@ -223,9 +224,9 @@ impl<'s> Edition<'s> {
                 self.put(&mut drawn, "actualites", &url, &self.news_list(*category, *number, &url));
             }
             Job::Alerts => self.put(&mut drawn, "", "/alertes/", &self.alert_list()),
-            Job::Agenda { category } => {
-                let url = category.map_or("/agenda/".to_owned(), agenda::category_url);
-                self.put(&mut drawn, "agenda", &url, &self.agenda(*category, &url));
+            Job::Agenda { category, number } => {
+                let url = agenda::list_url(*category, *number);
+                self.put(&mut drawn, "agenda", &url, &self.agenda(*category, *number, &url));
             }
             Job::PastEvents { number } => {
                 let url = agenda::past_url(*number);

@@ -251,7 +251,11 @@ impl<'w, 's> Writer<'w, 's> {
             }
             Tag::BlockQuote(None) => self.out.push_str("<blockquote>\n"),
             Tag::BlockQuote(Some(kind)) => {
-                let _ = writeln!(self.out, "<blockquote class=\"markdown-alert-{}\" role=\"note\">", alert(*kind));
+                let (class, label) = alert(*kind);
+                let _ = writeln!(
+                    self.out,
+                    "<blockquote class=\"markdown-alert-{class}\" role=\"note\">\n<p class=\"alerte-mot\">{label}</p>"
+                );
             }
             Tag::CodeBlock(_) => {
                 self.in_code = true;
@@ -755,13 +759,14 @@ fn lone_image(events: &Events<'_>, at: usize) -> Option<usize> {
     None
 }
 
-fn alert(kind: BlockQuoteKind) -> &'static str {
+/// Class and label of an alert (`> [!NOTE]`).
+fn alert(kind: BlockQuoteKind) -> (&'static str, &'static str) {
     match kind {
-        BlockQuoteKind::Note => "note",
-        BlockQuoteKind::Tip => "tip",
-        BlockQuoteKind::Important => "important",
-        BlockQuoteKind::Warning => "warning",
-        BlockQuoteKind::Caution => "caution",
+        BlockQuoteKind::Note => ("note", "À noter"),
+        BlockQuoteKind::Tip => ("tip", "Conseil"),
+        BlockQuoteKind::Important => ("important", "Important"),
+        BlockQuoteKind::Warning => ("warning", "Attention"),
+        BlockQuoteKind::Caution => ("caution", "Danger"),
     }
 }
 

@@ -96,7 +96,10 @@ fn headers(policy: Policy, outside: &Outside) -> HeaderMap {
     // Another host must see where a form comes from; the same host may see the whole address.
     set(header::REFERRER_POLICY, if outside.guichet_origin.is_some() { "strict-origin" } else { "same-origin" });
     for (name, value) in FIXED {
-        set(HeaderName::from_static(name), value);
+        // A sandboxed frame is of no origin: asking for an agent of its own only makes browsers complain.
+        if policy != Policy::Sandbox || name != "origin-agent-cluster" {
+            set(HeaderName::from_static(name), value);
+        }
     }
     set(header::CACHE_CONTROL, if policy == Policy::Site { "no-cache" } else { "no-store" });
     headers

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use mail_parser::{Address, MessageParser, MimeHeaders};
 
+use crate::text::dates::{short_date, time};
+
 /// A mail of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LetterHead {
@@ -78,7 +80,7 @@ pub(super) fn letter(folder: &Path, name: &str) -> Option<Letter> {
         ("À", head.to.clone()),
         ("Répondre à", addresses(message.reply_to())),
         ("Objet", head.subject.clone()),
-        ("Date", message.date().map(|date| date.to_rfc822()).unwrap_or_default()),
+        ("Date", date_words(head.date)),
         ("Identifiant", message.message_id().unwrap_or_default().to_owned()),
     ];
     Some(Letter {
@@ -89,6 +91,13 @@ pub(super) fn letter(folder: &Path, name: &str) -> Option<Letter> {
         head,
         raw,
     })
+}
+
+/// « 24 nov. 2026, 14 h 30 », in Paris; empty when it cannot be a date.
+pub(super) fn date_words(seconds: i64) -> String {
+    let Ok(instant) = jiff::Timestamp::from_second(seconds) else { return String::new() };
+    let local = instant.to_zoned(jiff::tz::TimeZone::get("Europe/Paris").unwrap_or(jiff::tz::TimeZone::UTC));
+    format!("{}, {}", short_date(local.date()), time(local.time()))
 }
 
 fn names(folder: &Path) -> Vec<String> {

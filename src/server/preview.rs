@@ -37,8 +37,8 @@ use crate::render::view::{
     DiagnosticView, DiagnosticsView, DocumentView, ExcerptLine, LetterRow, LetterView, LetterboxView, Row,
     Severity as SeverityView, ToolView,
 };
-use crate::text::dates::{short_date, time};
 use crate::text::numbers::file_size;
+use crate::text::typography::french;
 
 /// What a preview is asked.
 pub struct PreviewConfig {
@@ -337,7 +337,7 @@ fn diagnostics_page(shown: &Shown, status: StatusCode) -> Response {
             file: (!place.file.is_empty()).then(|| place.file.as_str().into()),
             line: (place.line > 0).then_some(place.line as usize),
             column: (place.column > 0).then_some(place.column as usize),
-            message: diagnostic.message.as_str().into(),
+            message: capitalised(&french(&diagnostic.message)).into(),
             remedy: diagnostic.hint.as_deref().map(Into::into),
             excerpt: told.excerpt.iter().map(|(number, text)| excerpt_line(*number, text, place)).collect(),
         }
@@ -395,7 +395,7 @@ async fn letters(State(shop): State<Arc<Shop>>) -> Response {
         subject: letter.subject.as_str().into(),
         from: letter.from.as_str().into(),
         to: letter.to.as_str().into(),
-        date: date_words(letter.date).into(),
+        date: letterbox::date_words(letter.date).into(),
         attachments: letter.attachments,
     });
     let view = LetterboxView { tool: tool(&shown, "Boîte aux lettres"), letters: rows.collect() };
@@ -478,12 +478,6 @@ fn draw<V: crate::render::view::View>(shown: &Shown, view: &V) -> Response {
         Some(html) => page(StatusCode::OK, html, "tool"),
         None => diagnostics_page(shown, StatusCode::INTERNAL_SERVER_ERROR),
     }
-}
-
-fn date_words(seconds: i64) -> String {
-    let Ok(instant) = Timestamp::from_second(seconds) else { return String::new() };
-    let local = instant.to_zoned(jiff::tz::TimeZone::get("Europe/Paris").unwrap_or(jiff::tz::TimeZone::UTC));
-    format!("{}, {}", short_date(local.date()), time(local.time()))
 }
 
 fn capitalised(words: &str) -> String {

@@ -7,6 +7,8 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::embedded;
+use crate::load;
+use crate::model::content::Layer;
 use crate::text::numbers::plural;
 
 /// How a report is given.
@@ -41,11 +43,13 @@ fn block(diagnostic: &Diagnostic, folder: &Path, renderer: &Renderer) -> String 
     };
     let level = level.with_name(diagnostic.severity.label());
     let title = level.primary_title(&diagnostic.message).id(diagnostic.code.as_str());
-    let source = source_of(&diagnostic.place.file, folder);
     let place = &diagnostic.place;
-    let path = place.file.clone();
+    let catalogued =
+        || embedded::catalogue().find(|(path, _)| *path == place.file).map(|(_, bytes)| bytes.into_owned());
+    let (layer, text) = load::source_of(folder, &place.file, catalogued).unwrap_or((Layer::Commune, String::new()));
+    // What all communes of a territoire share does not stand in the commune's folder.
+    let path = if layer == Layer::Territoire { format!("commun/{}", place.file) } else { place.file.clone() };
     let mut group = Group::with_title(title);
-    let text = source.unwrap_or_default();
     match byte_range(&text, place.line, place.column, place.length) {
         Some(range) => {
             group = group.element(Snippet::source(&text).path(path).annotation(AnnotationKind::Primary.span(range)));
@@ -56,15 +60,6 @@ fn block(diagnostic: &Diagnostic, folder: &Path, renderer: &Renderer) -> String 
         group = group.element(Level::HELP.with_name("aide").message(hint));
     }
     renderer.render(&[group])
-}
-
-/// The file a diagnostic is about: the commune's, or the catalogue's.
-fn source_of(file: &str, folder: &Path) -> Option<String> {
-    let bytes = std::fs::read(folder.join(file))
-        .ok()
-        .or_else(|| embedded::catalogue().find(|(path, _)| path == file).map(|(_, bytes)| bytes.into_owned()))?;
-    let text = String::from_utf8(bytes).ok()?;
-    Some(text.trim_start_matches('\u{feff}').replace("\r\n", "\n"))
 }
 
 fn byte_range(text: &str, line: u32, column: u32, length: u32) -> Option<std::ops::Range<usize>> {

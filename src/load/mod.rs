@@ -51,6 +51,23 @@ impl<'a> Layers<'a> {
     }
 }
 
+/// The text a diagnostic is about, in the nearest layer that has the file: its layer and its lines, ended by `\n`.
+///
+/// `file` is a [`Place`]'s: relative to its layer, nothing outside of it is ever read.
+pub fn source_of(folder: &Path, file: &str, catalogue: impl FnOnce() -> Option<Vec<u8>>) -> Option<(Layer, String)> {
+    if file.split('/').any(|part| part == "..") {
+        return None;
+    }
+    let nothing = Embedded::new();
+    let layers = Layers::of(folder, &nothing);
+    let in_folder = |layer, folder: &Path| fs::read(&folder.join(file)).ok().map(|bytes| (layer, bytes));
+    let (layer, bytes) = in_folder(Layer::Commune, folder)
+        .or_else(|| in_folder(Layer::Territoire, layers.territoire.as_deref()?))
+        .or_else(|| catalogue().map(|bytes| (Layer::Catalogue, bytes)))?;
+    let text = String::from_utf8(bytes).ok()?;
+    Some((layer, text.trim_start_matches('\u{feff}').replace("\r\n", "\n")))
+}
+
 /// A file of some layer, before it is read.
 struct Entry {
     layer: Layer,

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use super::forms::DeskContent;
 use super::letterbox;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::load::Layers;
+use crate::load::{self, Layers};
 use crate::model::commune::Identite;
 use crate::model::output::{Artifact, Output, Pictures};
 use crate::model::site::FileData;
@@ -237,12 +237,11 @@ impl Workshop {
 
     fn excerpt(&self, diagnostic: &Diagnostic) -> Vec<(usize, String)> {
         let line = diagnostic.place.line as usize;
-        let readable = line > 0 && !diagnostic.place.file.split('/').any(|part| part == "..");
-        let Some(bytes) = readable.then(|| crate::fs::read(&self.folder.join(&diagnostic.place.file)).ok()).flatten()
-        else {
+        let file = &diagnostic.place.file;
+        let catalogued = || self.base.catalogue.get(file).map(|bytes| bytes.to_vec());
+        let Some((_, text)) = load::source_of(&self.folder, file, catalogued).filter(|_| line > 0) else {
             return Vec::new();
         };
-        let text = String::from_utf8_lossy(&bytes);
         let first = line.saturating_sub(2).max(1);
         text.lines()
             .enumerate()

@@ -173,3 +173,39 @@ fn a_photograph_of_forty_megapixels_is_made_light() {
         tree(&test.public().join("medias")).into_iter().map(|(name, bytes)| (name, bytes.len())).collect();
     assert!(variants.len() >= 3 && variants.iter().all(|(_, size)| *size < 700_000), "{variants:?}");
 }
+
+#[test]
+fn a_commune_in_a_territoire_takes_its_pages_and_the_nearest_file_wins() {
+    let test =
+        CommuneTest::minimal().edit("commune.toml", "nom = ", "epci = \"Communauté de communes du Bocage\"\nnom = ");
+    let root = test.root();
+    let write = |path: &str, text: &str| {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(path, text).expect("written");
+    };
+    let page = |title: &str| format!("+++\ntitre = \"{title}\"\n+++\n\nDu texte.\n");
+    write("territoire.toml", "nom = \"Bocage\"\n");
+    write("commun/pages/eau/compteurs.md", &page("Les compteurs d’eau"));
+    write("commun/pages/eau/tarifs.md", &page("Tarifs du territoire"));
+    write("commun/pages/mentions-legales.md", &page("Mentions du territoire"));
+    let commune = root.join("communes/saint-essai");
+    std::fs::create_dir_all(commune.parent().expect("a parent")).expect("a folder");
+    std::fs::rename(test.folder(), &commune).expect("moved");
+    write("communes/saint-essai/pages/eau/tarifs.md", &page("Tarifs de la commune"));
+    let build = || test.run(&["build", "communes/saint-essai", "--sortie", "site", "--date", "2026-11-21"]);
+    let shown = |path: &str| std::fs::read_to_string(root.join("site").join(path)).expect("a page");
+    let run = build();
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    let inherited = shown("eau/compteurs/index.html");
+    assert!(inherited.contains("Les compteurs d’eau"));
+    assert!(inherited.contains("Page proposée par Communauté de communes du Bocage"), "{inherited}");
+    assert!(shown("eau/tarifs/index.html").contains("Tarifs de la commune"));
+    assert!(!shown("eau/tarifs/index.html").contains("Page proposée par"));
+    assert!(shown("mentions-legales/index.html").contains("Mentions du territoire"), "nearer than the catalogue");
+    assert!(shown("accessibilite/index.html").contains("Accessibilité"), "the catalogue's own");
+    write("commun/pages/eau/compteurs.md", "+++\ntitre = \"Compteurs\"\npublie = \"demain\"\n+++\n");
+    let run = build();
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert!(run.stderr.contains("commun/pages/eau/compteurs.md:3"), "{}", run.stderr);
+}

@@ -182,6 +182,18 @@ codes! {
     NoRecipient = "M0605",
     /// Any other mistake in a form's definition.
     BadForm = "M0606",
+    /// What silence is worth is said twice, or of something that is not decided.
+    BadRegime = "M0607",
+    /// A form that would never be open, or a waiting list without places.
+    BadOpening = "M0608",
+    /// A group of questions that cannot be repeated.
+    BadGroup = "M0609",
+    /// A question that the law forbids, or that asks for more than is needed.
+    DoubtfulQuestion = "M0610",
+    /// A regime of silence that the mairie should have confirmed before it is told to residents.
+    RegimeToConfirm = "M0611",
+    /// `[demarches.…]` of a fiche that does not exist or has no form.
+    UnknownForm = "M0612",
     /// A legal mention is missing.
     LegalMention = "M0701",
     /// A page without title, or with two.

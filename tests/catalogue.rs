@@ -5,7 +5,7 @@ use std::path::Path;
 
 use jiff::civil::date;
 use mulot::load::{Embedded, Layers};
-use mulot::model::form::{Form, Identity, Nature, Silence};
+use mulot::model::form::{Condition, Form, Identity, Nature, Silence};
 use mulot::model::site::Site;
 use tera::{Context, Tera};
 
@@ -157,7 +157,7 @@ fn the_three_forms_of_every_commune_are_open() {
     let report = form(&site, "signaler-un-probleme");
     assert_eq!((report.nature, report.identity), (Nature::Information, Identity::None));
     let danger = report.field("danger_appeler").and_then(|field| field.condition.as_ref()).expect("a condition");
-    assert_eq!((danger.field.as_str(), danger.values.as_slice()), ("danger", ["oui".to_owned()].as_slice()));
+    assert_eq!(*danger, Condition::is("danger", &["oui"]));
 }
 
 #[test]

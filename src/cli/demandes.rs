@@ -14,7 +14,7 @@ use crate::intake::store::{Access, Counts, RouteState, Store, StoreError, StoreO
 use crate::model::intake::{DeliveryState, QueueRow};
 use crate::model::mail::MailRole;
 use crate::model::reference::Reference;
-use crate::model::submission::AnswerValue;
+use crate::model::submission::{AnswerValue, Entry};
 use crate::server::config::GuichetConfig;
 use crate::text::dates::{received_at, short_date};
 use crate::text::numbers::plural;
@@ -271,6 +271,7 @@ fn show(store: &Store, reference: &Reference, answers: bool, json: bool) -> Resu
             AnswerValue::Choices(choices) => choices.join(", "),
             AnswerValue::Address(lines) => lines.join(", "),
             AnswerValue::Files(files) => files.iter().map(|file| file.name.clone()).collect::<Vec<_>>().join(", "),
+            AnswerValue::Group(entries) => entries.iter().flat_map(Entry::lines).collect::<Vec<_>>().join(", "),
         };
         report::give(format!("{} : {value}", answer.question));
     }

@@ -11,12 +11,12 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 use crate::model::calendar::{add_delay, kept_until};
-use crate::model::form::{Choice, Delay, FieldKind, Form, Nature, Silence};
+use crate::model::form::{Choice, Delay, FieldKind, Form, Nature, Shape, Silence};
 use crate::model::mail::{AutoSubmitted, Mail, MailRole, Mailbox};
 use crate::model::receipt::{DeadlineKind, Envoi, Issuer, Receipt, acceptation_words, court, delay_words, rejet_words};
-use crate::model::submission::{Answer, AnswerValue, StoredFile, ValidAnswers};
+use crate::model::submission::{Answer, AnswerValue, Entry, StoredFile, ValidAnswers};
 use crate::text::dates::{figures, parse_date, parse_hour, received_at, short_date};
-use crate::text::numbers::{file_size, telephone_display, telephone_link};
+use crate::text::numbers::{file_size, parse_euros, telephone_display, telephone_link};
 use crate::text::typography::french;
 
 /// Characters of a subject at most.
@@ -304,6 +304,7 @@ fn answer_lines(value: &AnswerValue) -> Vec<String> {
         AnswerValue::Files(files) => {
             files.iter().map(|file| format!("{} ({}), joint à ce message", file.name, file_size(file.size))).collect()
         }
+        AnswerValue::Group(entries) => entries.iter().flat_map(Entry::lines).collect(),
     }
 }
 
@@ -537,6 +538,7 @@ fn demande_answer<'s>(form: &'s Form, answer: &'s Answer) -> DemandeAnswer<'s> {
             AnswerValue::Choices(lines) => lines.join(", "),
             AnswerValue::Address(lines) => lines.join("\n"),
             AnswerValue::Files(files) => files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>().join(", "),
+            AnswerValue::Group(entries) => entries.iter().flat_map(Entry::lines).collect::<Vec<_>>().join("\n"),
         },
     }
 }
@@ -545,7 +547,7 @@ fn demande_answer<'s>(form: &'s Form, answer: &'s Answer) -> DemandeAnswer<'s> {
 fn machine_value(kind: Option<&FieldKind>, value: &AnswerValue) -> serde_json::Value {
     use serde_json::{Value, json};
     match (kind, value) {
-        (Some(FieldKind::Date), AnswerValue::Text(text)) => {
+        (Some(FieldKind::Date { .. }), AnswerValue::Text(text)) => {
             parse_date(text).map_or_else(|_| json!(text), |date| json!(date.to_string()))
         }
         (Some(FieldKind::Time), AnswerValue::Text(text)) => {
@@ -557,7 +559,10 @@ fn machine_value(kind: Option<&FieldKind>, value: &AnswerValue) -> serde_json::V
         (Some(FieldKind::Telephone), AnswerValue::Text(text)) => {
             telephone_link(text).map_or_else(|| json!(text), |number| json!(number))
         }
-        (Some(FieldKind::Siret), AnswerValue::Text(text)) => json!(text.replace(' ', "")),
+        (Some(FieldKind::Siret | FieldKind::Iban), AnswerValue::Text(text)) => json!(text.replace(' ', "")),
+        (Some(FieldKind::Amount { .. }), AnswerValue::Text(text)) => {
+            parse_euros(text).map_or_else(|| json!(text), |cents| json!(cents as f64 / 100.0))
+        }
         (Some(FieldKind::YesNo | FieldKind::Checkbox), AnswerValue::Text(text)) => json!(text == "Oui"),
         (Some(FieldKind::Choice { choices }), AnswerValue::Choices(labels)) => {
             values_of(choices, labels).into_iter().next().map_or(Value::Null, Value::from)
@@ -566,11 +571,17 @@ fn machine_value(kind: Option<&FieldKind>, value: &AnswerValue) -> serde_json::V
         (_, AnswerValue::Text(text)) => json!(text),
         (_, AnswerValue::Choices(lines) | AnswerValue::Address(lines)) => json!(lines),
         (_, AnswerValue::Files(files)) => json!(files.iter().map(demande_file).collect::<Vec<_>>()),
+        (_, AnswerValue::Group(entries)) => json!(entries.iter().map(demande_entry).collect::<Vec<_>>()),
     }
 }
 
 fn values_of(choices: &[Choice], labels: &[String]) -> Vec<String> {
     choices.iter().filter(|choice| labels.contains(&choice.label)).map(|choice| choice.value.clone()).collect()
+}
+
+/// One entry of a group: the answers by the ids of their questions.
+fn demande_entry(entry: &Entry) -> serde_json::Map<String, serde_json::Value> {
+    entry.parts.iter().map(|part| (part.part.clone(), part.value.clone().into())).collect()
 }
 
 fn demande_file(file: &StoredFile) -> DemandeFile<'_> {
@@ -585,7 +596,7 @@ fn kind_word(kind: &FieldKind) -> &'static str {
         FieldKind::Email => "courriel",
         FieldKind::Telephone => "telephone",
         FieldKind::Number { .. } => "nombre",
-        FieldKind::Date => "date",
+        FieldKind::Date { .. } => "date",
         FieldKind::Time => "heure",
         FieldKind::YesNo => "oui_non",
         FieldKind::Choice { .. } => "choix",
@@ -597,6 +608,17 @@ fn kind_word(kind: &FieldKind) -> &'static str {
         FieldKind::Information { .. } => "information",
         FieldKind::Rna => "rna",
         FieldKind::Siret => "siret",
+        FieldKind::Iban => "iban",
+        FieldKind::Amount { .. } => "montant",
+        FieldKind::Exit { .. } => "sortie",
+        FieldKind::Group { .. } => "groupe",
+        FieldKind::Block { shape, .. } => match shape {
+            Shape::Person => "personne",
+            Shape::Child => "enfant",
+            Shape::Period { .. } => "periode",
+            Shape::Booking { .. } => "reservation",
+            Shape::Appointment { .. } => "rendez_vous",
+        },
     }
 }
 

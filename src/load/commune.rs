@@ -1,11 +1,14 @@
 //! Reads `commune.toml`.
 
+use std::collections::BTreeMap;
+
+use super::form::opening;
 use super::hours::opening_hours;
 use super::toml_reader::{Reader, Source, parse};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::commune::{
-    Accessibilite, CatalogueChoice, Commune, Dpo, GuichetSettings, Hebergeur, Identite, Mairie, Person, Tribunal,
-    Urgence,
+    Accessibilite, CatalogueChoice, CatalogueSet, Commune, Dpo, FormSettings, GuichetSettings, Hebergeur, Identite,
+    Mairie, Person, Tribunal, Urgence,
 };
 use crate::model::names::NameForms;
 use crate::text::numbers;
@@ -50,6 +53,7 @@ pub(super) fn commune(text: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<C
         order
     });
     let catalogue = catalogue(&mut reader, diagnostics);
+    let form_settings = form_settings(&mut reader, diagnostics);
     reader.finish(diagnostics);
     let names = names?;
     Some(Commune {
@@ -77,6 +81,7 @@ pub(super) fn commune(text: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<C
         guichet,
         menu_order,
         catalogue,
+        form_settings,
     })
 }
 
@@ -294,12 +299,36 @@ fn guichet(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Gu
 
 fn catalogue(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> CatalogueChoice {
     let Some(mut table) = reader.table("catalogue", diagnostics) else { return CatalogueChoice::default() };
-    let only = match table.texts("demarches", diagnostics) {
-        list if list.is_empty() || list == ["toutes"] => None,
-        list if list == ["aucune"] => Some(Vec::new()),
-        list => Some(list),
+    let set = match table.texts("demarches", diagnostics) {
+        list if list.is_empty() || list == ["essentielles"] => CatalogueSet::Essential,
+        list if list == ["toutes"] => CatalogueSet::All,
+        list if list == ["aucune"] => CatalogueSet::Only(Vec::new()),
+        list => CatalogueSet::Only(list),
     };
-    let choice = CatalogueChoice { only, without: table.texts("sans", diagnostics) };
+    let with = table.texts("avec", diagnostics);
+    let choice = CatalogueChoice { set, with, without: table.texts("sans", diagnostics) };
     table.finish(diagnostics);
     choice
+}
+
+/// `[demarches.reserver-une-salle]`: what the commune settles without copying the fiche.
+fn form_settings(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<String, FormSettings> {
+    let Some(table) = reader.table("demarches", diagnostics) else { return BTreeMap::new() };
+    let named = table.named_tables(diagnostics);
+    let settings = named.into_iter().map(|(slug, mut table)| {
+        let recipients = table.texts("destinataires", diagnostics);
+        for address in &recipients {
+            check_email(address, table.place("destinataires"), diagnostics);
+        }
+        let settings = FormSettings {
+            service: table.text("service", diagnostics),
+            recipients,
+            opening: opening(&mut table, diagnostics),
+            regime_confirmed: table.flag("regime_confirme", diagnostics).unwrap_or(false),
+            place: table.table_place(),
+        };
+        table.finish(diagnostics);
+        (slug, settings)
+    });
+    settings.collect()
 }

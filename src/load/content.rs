@@ -507,6 +507,7 @@ fn demarche(reader: &mut Reader<'_, '_>, title: &str, diagnostics: &mut Vec<Diag
         channels: texts(reader, "canaux", diagnostics),
         link,
         link_title: reader.text("lien_titre", diagnostics).map(nice),
+        essential: reader.flag("essentielle", diagnostics).unwrap_or(false),
         form,
     }
 }

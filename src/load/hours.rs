@@ -7,7 +7,8 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::model::commune::{HoursException, OpeningHours, TimeRange, WeeklyHours};
 use crate::text::dates::parse_hour;
 
-const DAYS: [&str; 7] = ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"];
+/// Days of the week, Monday first.
+pub(super) const DAYS: [&str; 7] = ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"];
 
 /// Reads `horaires` and `exceptions` of a table.
 pub(super) fn opening_hours(

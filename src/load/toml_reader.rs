@@ -385,6 +385,24 @@ impl<'t, 'a> Reader<'t, 'a> {
         }
     }
 
+    /// The tables this one holds, by their names, which the author chooses.
+    pub(crate) fn named_tables(&self, diagnostics: &mut Vec<Diagnostic>) -> Vec<(String, Reader<'t, 'a>)> {
+        let mut tables = Vec::new();
+        for (key, value) in self.table.iter() {
+            let name = key.get_ref().as_ref();
+            match value.get_ref() {
+                DeValue::Table(table) => tables.push((
+                    name.to_owned(),
+                    Reader { source: self.source, table, span: value.span(), known: Vec::new() },
+                )),
+                _ => {
+                    diagnostics.push(self.wrong(name, value, "une table", &format!("écrivez [….{name}] sur une ligne")))
+                }
+            }
+        }
+        tables
+    }
+
     /// A list of tables; texts of the list are given to `text`, which may refuse them.
     pub(crate) fn tables(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Vec<Reader<'t, 'a>> {
         self.items(key, diagnostics)

@@ -1,9 +1,13 @@
 //! The commune itself: what `commune.toml` says.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::{Date, Time};
 use serde::Serialize;
 
+use super::form::Opening;
 use super::names::NameForms;
+use crate::diagnostic::Place;
 
 /// A commune, as its `commune.toml` describes it. Blanks (`""`) are `None` or empty: only the mairie can fill them.
 #[derive(Debug, Clone, Serialize)]
@@ -50,6 +54,9 @@ pub struct Commune {
     /// Which fiches of the catalogue are on.
     #[serde(skip)]
     pub catalogue: CatalogueChoice,
+    /// What is settled of forms, by the slug of their fiche.
+    #[serde(skip)]
+    pub form_settings: BTreeMap<String, FormSettings>,
 }
 
 /// Someone with a title (CRPA, art. L111-2: first name, last name, title).
@@ -232,16 +239,50 @@ pub struct Tribunal {
 /// Which fiches of the catalogue are switched on, by slug.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CatalogueChoice {
-    /// `None`: all of them.
-    pub only: Option<Vec<String>>,
+    /// The set to begin with.
+    pub set: CatalogueSet,
+    /// Those added to it.
+    pub with: Vec<String>,
     /// Those taken away.
     pub without: Vec<String>,
 }
 
+/// A set of fiches of the catalogue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum CatalogueSet {
+    /// Those that suit every village.
+    #[default]
+    Essential,
+    /// All of them.
+    All,
+    /// These only.
+    Only(Vec<String>),
+}
+
 impl CatalogueChoice {
     /// Whether the fiche of that slug is on.
-    pub fn includes(&self, slug: &str) -> bool {
-        self.only.as_ref().is_none_or(|only| only.iter().any(|name| name == slug))
-            && !self.without.iter().any(|name| name == slug)
+    pub fn includes(&self, slug: &str, essential: bool) -> bool {
+        let named = |list: &[String]| list.iter().any(|name| name == slug);
+        let chosen = match &self.set {
+            CatalogueSet::Essential => essential,
+            CatalogueSet::All => true,
+            CatalogueSet::Only(list) => named(list),
+        };
+        (chosen || named(&self.with)) && !named(&self.without)
     }
+}
+
+/// What the commune settles of a form without copying its fiche: `[demarches.SLUG]` of `commune.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormSettings {
+    /// Service in charge, instead of the fiche's.
+    pub service: Option<String>,
+    /// Own recipients; empty: as before.
+    pub recipients: Vec<String>,
+    /// When it takes requests; what is said here replaces what the fiche says.
+    pub opening: Opening,
+    /// Whether the mairie had the regime of silence confirmed.
+    pub regime_confirmed: bool,
+    /// Line of the table.
+    pub place: Place,
 }

@@ -3,7 +3,7 @@
 use jiff::civil::{Date, DateTime};
 
 use super::commune::{OpeningHours, Person};
-use super::form::{DataNotice, Field, Identity, Nature, Silence};
+use super::form::{Appeal, DataNotice, Field, Identity, Nature, Opening, Silence};
 use crate::diagnostic::Place;
 
 /// Where a file comes from; later layers win, file by file.
@@ -376,6 +376,8 @@ pub struct Demarche {
     pub link: Option<String>,
     /// Words of that link.
     pub link_title: Option<String>,
+    /// Of the catalogue: whether every village has it from the first day.
+    pub essential: bool,
     /// The form.
     pub form: Option<FormSource>,
 }
@@ -389,6 +391,10 @@ pub struct FormSource {
     pub identity: Identity,
     /// What silence means.
     pub silence: Silence,
+    /// Where a rejection is contested.
+    pub appeal: Appeal,
+    /// Whether the regime is only known through commentaries.
+    pub to_confirm: bool,
     /// Legal text.
     pub legal_basis: Option<String>,
     /// Word between brackets in subjects.
@@ -401,6 +407,10 @@ pub struct FormSource {
     pub confirmation: Option<String>,
     /// Data-protection notice.
     pub data: DataNotice,
+    /// When it takes requests.
+    pub opening: Opening,
+    /// Whether each step is a page of its own.
+    pub paged: bool,
     /// Own questions, identity excluded.
     pub fields: Vec<Field>,
     /// Line of `[formulaire]`.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::{HolidayZone, add_delay, working_days_after};
 use super::commune::{Commune, Tribunal};
-use super::form::{Delay, Form, Nature, ServiceContact, Silence};
+use super::form::{Appeal, Delay, Form, Nature, ServiceContact, Silence};
 use super::names::NameForms;
 use super::reference::Reference;
 use crate::text::dates::{received_at, short_date};
@@ -92,7 +92,7 @@ pub struct Envoi {
 pub struct AccuseEnregistrement {
     /// What was sent; the date is the one mention required (art. R112-11-2).
     pub envoi: Envoi,
-    /// Day by which the mairie is asked to send the *accusé de réception*; told to the mairie only.
+    /// Day by which the mairie is asked to send the *accusé de réception*.
     pub reception_before: Date,
 }
 
@@ -129,6 +129,9 @@ pub enum Effect {
         on: Date,
         /// Who judges an appeal (4°): « le tribunal administratif de Nantes (6, allée …) », or in general words.
         court: String,
+        /// Whom to turn to before the court.
+        #[serde(default)]
+        appeal: Appeal,
     },
 }
 
@@ -216,7 +219,8 @@ impl Receipt {
             }
             Silence::Acceptation(delay) => Effect::Acceptation { delay, on: add_delay(received, delay) },
             Silence::Rejet(delay) => {
-                Effect::Rejet { delay, on: add_delay(received, delay), court: court(issuer.court.as_ref()) }
+                let (on, court) = (add_delay(received, delay), court(issuer.court.as_ref()));
+                Effect::Rejet { delay, on, court, appeal: form.appeal }
             }
             Silence::SansDecision => match form.nature {
                 Nature::Declaration => Effect::Declaration,
@@ -260,7 +264,7 @@ impl Receipt {
                 "Accusé d'enregistrement électronique",
                 format!("La mairie {} a enregistré votre envoi.", accuse.envoi.commune_de),
                 "Service à joindre",
-                enregistrement_words(),
+                enregistrement_words(accuse.reception_before),
             ),
             Receipt::Reception(accuse) => (
                 "Accusé de réception électronique",
@@ -360,6 +364,13 @@ pub(crate) fn rejet_words(delay: Delay, on: Date, court: &str) -> [String; 3] {
     ]
 }
 
+/// How the refusal of a document is contested: the commission first (art. R311-15 and L342-1), then the court.
+fn cada_words(court: &str) -> String {
+    format!(
+        "Si elle est rejetée, vous pouvez saisir la Commission d'accès aux documents administratifs (CADA), dans un délai de deux mois à compter du rejet (code des relations entre le public et l'administration, art. R311-15). La saisir est un préalable : {court} ne peut l'être qu'après."
+    )
+}
+
 /// What a missing document does to the delay (art. L114-5 and R112-11-4).
 const MISSING_PIECES_ACCEPTATION: &str = "S'il manque un document, la mairie vous dira lequel et pour quand ; le délai ne court alors qu'à partir du jour où elle l'a reçu.";
 const MISSING_PIECES_REJET: &str =
@@ -381,11 +392,15 @@ pub(crate) fn court(court: Option<&Tribunal>) -> String {
     }
 }
 
-fn enregistrement_words() -> Vec<String> {
+fn enregistrement_words(before: Date) -> Vec<String> {
     vec![
-        // Art. L112-11 and R112-11-1: the accusé de réception follows. No date is promised here: the ten working days of
-        // R112-11-2 are told to the mairie.
+        // Art. L112-11 and R112-11-1: the accusé de réception follows.
         "La mairie vous enverra ensuite un accusé de réception. Il nommera le service chargé de votre envoi et, si c'est une demande, précisera ce que vaudra le silence de la mairie et à quelle date.".to_owned(),
+        // Art. R112-11-2: ten working days. How they are counted is not settled by the text: « en principe ».
+        format!(
+            "Elle a pour cela dix jours ouvrés, soit en principe jusqu'au {} (code des relations entre le public et l'administration, art. R112-11-2).",
+            short_date(before)
+        ),
         PROOF.to_owned(),
     ]
 }
@@ -408,8 +423,11 @@ fn effect_words(effect: &Effect) -> Vec<String> {
             words.push(MISSING_PIECES_ACCEPTATION.to_owned());
             words
         }
-        Effect::Rejet { delay, on, court } => {
+        Effect::Rejet { delay, on, court, appeal } => {
             let mut words = rejet_words(*delay, *on, court).to_vec();
+            if *appeal == Appeal::Cada {
+                words[1] = cada_words(court);
+            }
             words.push(MISSING_PIECES_REJET.to_owned());
             words
         }
@@ -534,6 +552,7 @@ pub(crate) mod tests {
             nature,
             identity,
             silence,
+            appeal: Default::default(),
             legal_basis: None,
             subject_word: "Place du Tilleul".into(),
             button: "Faire la demande".into(),
@@ -553,6 +572,8 @@ pub(crate) mod tests {
                 retention: Delay::Months(12),
                 recipients: "le secrétariat de la mairie".into(),
             },
+            opening: Default::default(),
+            paged: false,
             fields: identity.fields(),
         }
     }

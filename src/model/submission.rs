@@ -22,6 +22,16 @@ impl RawAnswers {
     pub fn first(&self, name: &str) -> &str {
         self.values.get(name).and_then(|values| values.first()).map_or("", String::as_str)
     }
+
+    /// All values of an input.
+    pub fn all(&self, name: &str) -> &[String] {
+        self.values.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a box was ticked.
+    pub fn ticked(&self, name: &str) -> bool {
+        matches!(self.first(name).trim(), "oui" | "on" | "1" | "true")
+    }
 }
 
 /// A file received with a submission, already on disk.
@@ -55,6 +65,41 @@ pub enum AnswerValue {
     /// Files.
     #[serde(rename = "fichiers")]
     Files(Vec<StoredFile>),
+    /// Answers made of several: a person, copies of a group.
+    #[serde(rename = "groupe")]
+    Group(Vec<Entry>),
+}
+
+/// One person, one copy of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// « Enfant 2 »; `None` when there is only one.
+    #[serde(rename = "titre", skip_serializing_if = "Option::is_none", default)]
+    pub title: Option<String>,
+    /// In the form's order; unanswered questions are left out.
+    #[serde(rename = "reponses")]
+    pub parts: Vec<EntryPart>,
+}
+
+/// One answer of an [`Entry`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntryPart {
+    /// Id of the part.
+    #[serde(rename = "champ")]
+    pub part: String,
+    /// The question as it was read.
+    pub question: String,
+    /// The answer in words.
+    #[serde(rename = "valeur")]
+    pub value: String,
+}
+
+impl Entry {
+    /// Its lines for people: the title, then « Prénom : Zoé ».
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let parts = self.parts.iter().map(|part| format!("{}\u{a0}: {}", part.question, part.value));
+        self.title.clone().into_iter().chain(parts)
+    }
 }
 
 /// One question with its answer; unanswered questions are left out.

@@ -6,13 +6,16 @@ use std::collections::BTreeMap;
 use super::pages::fiche_link;
 use super::parts;
 use super::view::{
-    ChoiceView, ContactView, Crumb, DataNoticeView, FieldGroup, FieldKind as Kind, FieldView, FieldWidth, FormError,
-    FormView, HiddenField, KeptFile, PageView, Row, StepView, SummaryGroup, SummaryRow, Text,
+    ButtonView, ChoiceView, ContactView, CopyView, Crumb, DataNoticeView, FieldGroup, FieldKind as Kind, FieldView,
+    FieldWidth, FormError, FormView, HiddenField, KeptFile, PageView, Row, StepView, SummaryGroup, SummaryRow, Text,
 };
 use crate::model::commune::Dpo;
-use crate::model::form::{Choice, Condition, Field, FieldKind, FileFormat, Form};
-use crate::model::submission::{Answer, AnswerValue, FieldError, RawAnswers};
-use crate::text::numbers::{file_size, plural};
+use crate::model::form::{
+    Choice, Condition, DateBounds, Delay, Field, FieldKind, FileFormat, Form, Operator, Shape, Test,
+};
+use crate::model::submission::{Answer, AnswerValue, Entry, FieldError, RawAnswers};
+use crate::text::dates::weekday;
+use crate::text::numbers::{euros, file_size, plural};
 use crate::text::typography::french;
 
 /// What stands around the questions of a form, made once.
@@ -48,33 +51,75 @@ pub(super) fn control_id(input: &str) -> String {
     format!("champ-{}", input.replace('.', "-"))
 }
 
-/// The page of questions, with what was answered and what was refused.
-pub(super) fn questions<'a>(
-    form: &'a Form,
-    around: &'a Surroundings,
-    answers: &'a RawAnswers,
-    errors: &'a [FieldError],
-    commune: &str,
-) -> FormView<'a> {
-    let groups = groups(form, around, answers, errors);
-    let errors = summary_of_errors(form, errors);
+/// What a page of questions is drawn with.
+#[derive(Debug, Clone)]
+pub(super) struct Asked<'a> {
+    pub(super) answers: &'a RawAnswers,
+    pub(super) errors: &'a [FieldError],
+    /// Which page of questions, from 0; `None`: all on one.
+    pub(super) page: Option<usize>,
+    /// What the page carries besides its own questions.
+    pub(super) hidden: Vec<(String, String)>,
+}
+
+/// A page of questions, with what was answered and what was refused.
+pub(super) fn questions<'a>(form: &'a Form, around: &'a Surroundings, asked: Asked<'a>, commune: &str) -> FormView<'a> {
+    let pages = form.pages();
+    let (fields, at) = match asked.page {
+        Some(page) if pages.len() > 1 => (pages[page.min(pages.len() - 1)], Some(page.min(pages.len() - 1))),
+        _ => (&form.fields[..], None),
+    };
+    let groups = groups(form, fields, around, asked.answers, asked.errors);
+    let errors = summary_of_errors(form, asked.errors);
+    let base = format!("{}/guichet/{}", around.action_base, form.id);
+    let mut hidden = asked.hidden;
+    if let Some(at) = at.filter(|_| !hidden.iter().any(|(name, _)| name == PAGE)) {
+        hidden.push((PAGE.to_owned(), (at + 1).to_string()));
+    }
+    let step = match at {
+        Some(at) => StepView {
+            current: at + 1,
+            total: pages.len() + 1,
+            label: fields[0].step.as_deref().map_or("Vos réponses".into(), french),
+        },
+        None => StepView { current: 1, total: 2, label: "Vos réponses".into() },
+    };
     FormView {
         page: page(form, around, french(&form.title), commune, !errors.is_empty()),
         demarche: fiche_link(form, &around.site_prefix),
-        step: Some(StepView { current: 1, total: 2, label: "Vos réponses".into() }),
-        action_url: format!("{}/guichet/{}/verifier", around.action_base, form.id).into(),
+        step: Some(step),
+        action_url: format!("{base}/verifier").into(),
         multipart: true,
-        hidden: Vec::new(),
+        hidden: hidden
+            .into_iter()
+            .map(|(name, value)| HiddenField { name: name.into(), value: value.into() })
+            .collect(),
         intro_html: Text::default(),
-        prepare_html: around.prepare_html.iter().map(|html| html.as_str().into()).collect(),
+        prepare_html: match at {
+            Some(1..) => Vec::new(),
+            _ => around.prepare_html.iter().map(|html| html.as_str().into()).collect(),
+        },
         groups,
         errors,
         submit_label: "Continuer".into(),
+        back: at.filter(|at| *at > 0).map(|at| ButtonView {
+            action_url: format!("{base}/modifier").into(),
+            name: GO_TO.into(),
+            value: at.to_string().into(),
+            label: "Page précédente".into(),
+        }),
         notice: Some(notice(form, around)),
         paper_url: Some(format!("{}{}papier/", around.site_prefix, form.page_url).into()),
         contact: contact(form, around),
     }
 }
+
+/// Name of the input that says which page of questions is posted, from 1.
+pub const PAGE: &str = "page";
+/// Name of the button that asks for a page of questions, from 1.
+pub const GO_TO: &str = "aller";
+/// Name of the buttons of a group: `+enfants` adds a copy, `-enfants.2` takes the second away.
+pub const COPY: &str = "groupe";
 
 /// What the layout needs of a page of the form.
 pub(super) fn page<'a>(
@@ -111,13 +156,18 @@ pub(super) fn contact<'a>(form: &'a Form, around: &'a Surroundings) -> ContactVi
 /// Questions under the titles of their steps, in order.
 fn groups<'a>(
     form: &'a Form,
+    fields: &'a [Field],
     around: &'a Surroundings,
     answers: &'a RawAnswers,
     errors: &'a [FieldError],
 ) -> Vec<FieldGroup<'a>> {
     let mut groups: Vec<(Option<&str>, FieldGroup<'a>)> = Vec::new();
-    for field in &form.fields {
-        let view = field_view(form, field, around, answers, errors);
+    for field in fields {
+        // On another page than its parents, a question that is not asked needs not be shown.
+        if fields.len() < form.fields.len() && !form.asks(field, answers) && !depends_on(field, fields) {
+            continue;
+        }
+        let view = field_view(form, field, field.id.clone(), around, answers, errors);
         let step = field.step.as_deref();
         match groups.last_mut() {
             // A question without step stays under the title before it.
@@ -140,29 +190,36 @@ fn groups<'a>(
     groups.into_iter().map(|(_, group)| group).collect()
 }
 
+/// Whether a field's condition speaks of one of these.
+fn depends_on(field: &Field, fields: &[Field]) -> bool {
+    let tests = field.condition.iter().flat_map(|condition| &condition.tests);
+    tests.into_iter().any(|test| fields.iter().any(|other| other.id == test.field))
+}
+
+/// The control of a question; `input` is its name, which is longer than its id in a block or a group.
 fn field_view<'a>(
     form: &'a Form,
     field: &'a Field,
+    input: String,
     around: &'a Surroundings,
     answers: &'a RawAnswers,
     errors: &'a [FieldError],
 ) -> FieldView<'a> {
-    let id = control_id(&field.id);
-    let value = answers.first(&field.id);
+    let value = answers.first(&input);
     let mut view = FieldView {
-        id: id.into(),
-        name: field.id.as_str().into(),
+        id: control_id(&input).into(),
+        name: input.clone().into(),
         label: french(&field.question),
-        hint: parts::option(&field.help),
+        hint: hint(field),
         required: field.required,
         condition: field.condition.as_ref().map(|condition| words_of(form, condition).into()),
         value: value.into(),
-        error: error_of(&field.id, errors),
+        error: error_of(&input, errors),
         autocomplete: field.autocomplete.as_deref().map(Cow::from),
         ..FieldView::default()
     };
     let chosen =
-        |choice: &str| answers.values.get(&field.id).is_some_and(|values| values.iter().any(|value| value == choice));
+        |choice: &str| answers.values.get(&input).is_some_and(|values| values.iter().any(|value| value == choice));
     match &field.kind {
         FieldKind::Text { max } => {
             view.maxlength = Some(*max);
@@ -178,8 +235,9 @@ fn field_view<'a>(
         }
         FieldKind::Email => one_line(&mut view, Kind::Courriel, "email", Some("email"), FieldWidth::Long),
         FieldKind::Telephone => one_line(&mut view, Kind::Telephone, "tel", Some("tel"), FieldWidth::Moyen),
+        FieldKind::Amount { .. } => one_line(&mut view, Kind::Nombre, "text", Some("decimal"), FieldWidth::Court),
         FieldKind::Number { .. } => one_line(&mut view, Kind::Nombre, "text", Some("numeric"), FieldWidth::Court),
-        FieldKind::Date => {
+        FieldKind::Date { .. } => {
             let kept = !value.is_empty() && value.parse::<jiff::civil::Date>().is_err();
             one_line(&mut view, Kind::Date, if kept { "text" } else { "date" }, None, FieldWidth::Moyen);
         }
@@ -202,7 +260,11 @@ fn field_view<'a>(
                 .enumerate()
                 .map(|(at, choice)| {
                     let help = parts::option(&choice.help);
-                    choice_view(&view.id, at, &choice.value, french(&choice.label), help, chosen(&choice.value))
+                    let label = match choice.price {
+                        Some(price) => format!("{} ({})", french(&choice.label), euros(u64::from(price))).into(),
+                        None => french(&choice.label),
+                    };
+                    choice_view(&view.id, at, &choice.value, label, help, chosen(&choice.value))
                 })
                 .collect();
         }
@@ -218,23 +280,132 @@ fn field_view<'a>(
             view.kind = Kind::Lieu;
             view.suggestions = suggestions.iter().map(|place| place.as_str().into()).collect();
         }
-        FieldKind::File { formats, max_count, max_bytes } => {
+        FieldKind::File { formats, max_count, max_bytes, .. } => {
             view.kind = Kind::Fichier;
             view.file_limits = Some(file_limits(formats, *max_count, *max_bytes).into());
             view.accept = Some(accept(formats).into());
             view.multiple = *max_count > 1;
             view.files = kept_files(&field.id, answers);
         }
-        FieldKind::Information { .. } => {
+        FieldKind::Information { .. } | FieldKind::Exit { .. } => {
             view.kind = Kind::Information;
             view.required = true;
+            if let FieldKind::Exit { title, .. } = &field.kind {
+                view.label = french(title);
+            }
             view.body_html =
                 around.information_html.get(&field.id).map_or(Text::default(), |html| html.as_str().into());
         }
         FieldKind::Rna => view.width = FieldWidth::Moyen,
         FieldKind::Siret => one_line(&mut view, Kind::Texte, "text", Some("numeric"), FieldWidth::Moyen),
+        FieldKind::Iban => view.width = FieldWidth::Long,
+        FieldKind::Block { parts, .. } => {
+            view.kind = Kind::Bloc;
+            view.parts = part_views(form, parts, &input, field.required, around, answers, errors);
+        }
+        FieldKind::Group { one, min, max, parts } => {
+            view.kind = Kind::Groupe;
+            view.required = field.required || *min > 0;
+            let copies = field.copies(answers);
+            let action = format!("{}/guichet/{}/modifier", around.action_base, form.id);
+            let button = |value: String, label: String, at: usize| ButtonView {
+                action_url: format!("{action}#{}", control_id(&format!("{input}.{at}"))).into(),
+                name: COPY.into(),
+                value: value.into(),
+                label: label.into(),
+            };
+            view.copies = (1..=copies)
+                .map(|copy| {
+                    let name = format!("{input}.{copy}");
+                    let must = copy <= usize::from(*min).max(usize::from(field.required));
+                    let can_go = copies > usize::from(*min).max(1);
+                    CopyView {
+                        id: control_id(&name).into(),
+                        title: format!("{} {copy}", french(one)).into(),
+                        parts: part_views(form, parts, &name, must, around, answers, errors),
+                        remove: can_go
+                            .then(|| button(format!("-{name}"), format!("Retirer {} {copy}", french(one)), 1)),
+                    }
+                })
+                .collect();
+            view.add = (copies < usize::from(*max))
+                .then(|| button(format!("+{input}"), format!("Ajouter\u{a0}: {}", french(one)), copies + 1));
+        }
     }
     view
+}
+
+/// The controls of a block or of a copy; none is required where the whole may be left blank.
+fn part_views<'a>(
+    form: &'a Form,
+    parts: &'a [Field],
+    prefix: &str,
+    must: bool,
+    around: &'a Surroundings,
+    answers: &'a RawAnswers,
+    errors: &'a [FieldError],
+) -> Vec<FieldView<'a>> {
+    let view = |part: &'a Field| {
+        let view = field_view(form, part, format!("{prefix}.{}", part.id), around, answers, errors);
+        // « facultatif » is said of the whole when the whole is.
+        FieldView { required: view.required || !must, ..view }
+    };
+    parts.iter().map(view).collect()
+}
+
+/// What helps to answer: the fiche's words, then what the kind asks.
+fn hint(field: &Field) -> Option<Text<'_>> {
+    let bounds = match &field.kind {
+        FieldKind::Date { bounds } => bounds_words(*bounds),
+        FieldKind::Block { shape: Shape::Period { max_days }, parts } => {
+            let most = max_days.map(|days| format!("{} au plus.", plural(u64::from(days), "jour", "jours")));
+            joined([date_bounds(parts).and_then(bounds_words), most])
+        }
+        FieldKind::Block { shape: Shape::Booking { name, .. }, parts } => {
+            joined([Some(format!("{name}.")), date_bounds(parts).and_then(bounds_words)])
+        }
+        FieldKind::Block { shape: Shape::Appointment { days }, .. } if !days.is_empty() => {
+            let names: Vec<&str> = days
+                .iter()
+                .filter_map(|day| jiff::civil::Weekday::from_monday_one_offset(*day as i8).ok())
+                .map(weekday)
+                .collect();
+            Some(format!("Le {}.", names.join(", le ")))
+        }
+        FieldKind::Number { unit_price: Some(price), .. } => Some(format!("{} l’unité.", euros(u64::from(*price)))),
+        FieldKind::Amount { .. } => Some("En euros.".to_owned()),
+        _ => None,
+    };
+    match (field.help.as_deref().filter(|help| !help.is_empty()), bounds) {
+        (Some(help), Some(bounds)) => Some(format!("{} {}", french(help), french(&bounds)).into()),
+        (Some(help), None) => Some(french(help)),
+        (None, bounds) => bounds.map(|bounds| french(&bounds).into_owned().into()),
+    }
+}
+
+fn joined<const N: usize>(words: [Option<String>; N]) -> Option<String> {
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+fn date_bounds(parts: &[Field]) -> Option<DateBounds> {
+    parts.iter().find_map(|part| match part.kind {
+        FieldKind::Date { bounds } => Some(bounds),
+        _ => None,
+    })
+}
+
+/// « Au moins 15 jours après aujourd’hui. »
+fn bounds_words(bounds: DateBounds) -> Option<String> {
+    let earliest = match bounds.earliest {
+        Some(Delay::Days(0)) | None => None,
+        Some(delay) => Some(format!("Au moins {} après aujourd’hui.", parts::delay(delay))),
+    };
+    let latest = match bounds.latest {
+        Some(delay) if !bounds.past => Some(format!("Au plus tard dans {}.", parts::delay(delay))),
+        _ => None,
+    };
+    joined([earliest, latest])
 }
 
 fn one_line(
@@ -343,18 +514,33 @@ fn accept(formats: &[FileFormat]) -> String {
 
 /// « Si vous avez répondu « Éclairage » à « De quoi s'agit-il ? » ».
 fn words_of(form: &Form, condition: &Condition) -> String {
-    let Some(field) = form.field(&condition.field) else { return String::new() };
-    let question = &field.question;
-    let sentence = if matches!(field.kind, FieldKind::Checkbox) {
-        let ticked = condition.equal == condition.values.iter().any(|value| value == "oui");
-        format!("Si vous avez {}coché « {question} »", if ticked { "" } else { "laissé non " })
-    } else {
-        let answers: Vec<String> =
-            condition.values.iter().map(|value| format!("« {} »", label_of(&field.kind, value))).collect();
-        let opening = if condition.equal { "Si vous avez répondu" } else { "Sauf si vous avez répondu" };
-        format!("{opening} {} à « {question} »", answers.join(" ou "))
-    };
+    let words: Vec<String> =
+        condition.tests.iter().filter_map(|test| Some(test_words(form.field(&test.field)?, test))).collect();
+    let sentence = format!("Si {}", words.join(" et si "));
     french(&sentence).into_owned()
+}
+
+fn test_words(field: &Field, test: &Test) -> String {
+    let question = &field.question;
+    if matches!(field.kind, FieldKind::Checkbox) {
+        let ticked = (test.operator == Operator::Is) == test.values.iter().any(|value| value == "oui");
+        return format!("vous avez {}coché « {question} »", if ticked { "" } else { "laissé non " });
+    }
+    let compared = |words: &str| {
+        let bound = test.values.first().map_or("", String::as_str);
+        format!("vous avez répondu {words} {bound} à « {question} »")
+    };
+    let answers: Vec<String> =
+        test.values.iter().map(|value| format!("« {} »", label_of(&field.kind, value))).collect();
+    let answers = answers.join(" ou ");
+    match test.operator {
+        Operator::Is => format!("vous avez répondu {answers} à « {question} »"),
+        Operator::IsNot => format!("vous n’avez pas répondu {answers} à « {question} »"),
+        Operator::Below => compared("moins de"),
+        Operator::AtMost => compared("au plus"),
+        Operator::Above => compared("plus de"),
+        Operator::AtLeast => compared("au moins"),
+    }
 }
 
 /// What is read of a value that is sent.
@@ -376,14 +562,14 @@ fn error_of<'a>(input: &str, errors: &'a [FieldError]) -> Option<Text<'a>> {
 /// Errors in the order of the questions, each tied to the control to focus.
 pub(super) fn summary_of_errors<'a>(form: &Form, errors: &'a [FieldError]) -> Vec<FormError<'a>> {
     let rank = |input: &str| {
-        let field = input.split('.').next().unwrap_or(input);
-        form.fields.iter().position(|candidate| candidate.id == field)
+        let (field, _) = form.leaf(input)?;
+        form.fields.iter().position(|candidate| candidate.id == field.id)
     };
     let mut ranked: Vec<(usize, FormError<'a>)> = errors
         .iter()
         .map(|error| {
             let at = rank(&error.input);
-            let target = at.map_or(String::new(), |at| target_of(&form.fields[at], &error.input));
+            let target = form.leaf(&error.input).map_or(String::new(), |(_, leaf)| target_of(leaf, &error.input));
             (at.unwrap_or(usize::MAX), FormError { target: target.into(), message: french(&error.message) })
         })
         .collect();
@@ -392,10 +578,16 @@ pub(super) fn summary_of_errors<'a>(form: &Form, errors: &'a [FieldError]) -> Ve
 }
 
 /// Id of the control to focus: the first choice of a group, the first line of an address.
-fn target_of(field: &Field, input: &str) -> String {
+pub(super) fn target_of(field: &Field, input: &str) -> String {
     match &field.kind {
         FieldKind::YesNo | FieldKind::Choice { .. } | FieldKind::Choices { .. } => format!("{}-1", control_id(input)),
         FieldKind::Address if input == field.id => control_id(&format!("{input}.voie")),
+        FieldKind::Block { parts, .. } => {
+            parts.first().map_or_else(|| control_id(input), |part| target_of(part, &format!("{input}.{}", part.id)))
+        }
+        FieldKind::Group { parts, .. } => {
+            parts.first().map_or_else(|| control_id(input), |part| target_of(part, &format!("{input}.1.{}", part.id)))
+        }
         _ => control_id(input),
     }
 }
@@ -434,20 +626,30 @@ pub(super) fn check_groups<'a>(
     form: &'a Form,
     raw: &RawAnswers,
     answers: &'a [Answer],
-    edit: impl Fn(&str) -> String,
+    edit: impl Fn(&Field) -> String,
 ) -> Vec<SummaryGroup<'a>> {
     let mut groups: Vec<(Option<&str>, SummaryGroup<'a>)> = Vec::new();
     for field in &form.fields {
-        if matches!(field.kind, FieldKind::Information { .. }) || !is_asked(form, field, raw, 0) {
+        if field.tells_only() || !form.asks(field, raw) {
             continue;
         }
         let answer = answers.iter().find(|answer| answer.field == field.id);
         let row = SummaryRow {
             label: french(&field.question),
-            lines: answer.map_or_else(Vec::new, |answer| lines(&answer.value)),
-            edit_url: Some(edit(&target_of(field, &field.id)).into()),
+            lines: match (answer, &field.kind) {
+                (Some(answer), _) => lines(&answer.value),
+                // An empty box says no, which is an answer.
+                (None, FieldKind::Checkbox) => vec!["Non".into()],
+                (None, _) => Vec::new(),
+            },
+            edit_url: Some(edit(field).into()),
         };
         push_row(&mut groups, field.step.as_deref(), row);
+    }
+    for answer in answers.iter().filter(|answer| form.field(&answer.field).is_none()) {
+        // What the guichet reckoned itself: the sum of the prices.
+        let row = SummaryRow { label: french(&answer.question), lines: lines(&answer.value), edit_url: None };
+        push_row(&mut groups, answer.step.as_deref(), row);
     }
     groups.into_iter().map(|(_, group)| group).collect()
 }
@@ -478,33 +680,30 @@ fn lines(value: &AnswerValue) -> Vec<Text<'_>> {
         AnswerValue::Files(files) => {
             files.iter().map(|file| format!("{} ({})", file.name, file_size(file.size)).into()).collect()
         }
+        AnswerValue::Group(entries) => entries.iter().flat_map(Entry::lines).map(Cow::from).collect(),
     }
-}
-
-/// Whether a question is asked, given what was answered before; conditions may depend on one another.
-fn is_asked(form: &Form, field: &Field, raw: &RawAnswers, depth: usize) -> bool {
-    let Some(condition) = &field.condition else { return true };
-    let Some(other) = form.field(&condition.field).filter(|_| depth < form.fields.len()) else { return false };
-    let given = raw.values.get(&other.id).map_or(&[][..], Vec::as_slice);
-    let matches = given.iter().any(|value| condition.values.contains(value));
-    is_asked(form, other, raw, depth + 1) && matches == condition.equal
 }
 
 /// Answers typed, as they are, when nothing could be accepted: to copy or print.
 pub(super) fn typed_groups<'a>(form: &'a Form, raw: &'a RawAnswers) -> Vec<SummaryGroup<'a>> {
     let mut groups: Vec<(Option<&str>, SummaryGroup<'a>)> = Vec::new();
     for field in &form.fields {
-        let inputs: Vec<String> = match field.kind {
+        let inputs: Vec<String> = match &field.kind {
             FieldKind::Address => {
                 ["voie", "code_postal", "commune"].iter().map(|part| format!("{}.{part}", field.id)).collect()
             }
-            FieldKind::Information { .. } => continue,
+            FieldKind::Information { .. } | FieldKind::Exit { .. } => continue,
+            FieldKind::Block { .. } => field.parts(0).into_iter().map(|part| part.id).collect(),
+            FieldKind::Group { .. } => {
+                (1..=field.copies(raw)).flat_map(|copy| field.parts(copy)).map(|part| part.id).collect()
+            }
             _ => vec![field.id.clone()],
         };
         let mut typed: Vec<Text<'a>> = Vec::new();
-        for values in inputs.iter().filter_map(|input| raw.values.get(input)) {
+        for (input, values) in inputs.iter().filter_map(|input| Some((input, raw.values.get(input)?))) {
             let filled = values.iter().filter(|value| !value.is_empty());
-            typed.extend(filled.flat_map(|value| label_of(&field.kind, value).lines().map(Cow::from)));
+            let leaf = |input: &str| form.leaf(input).map_or(&field.kind, |(_, leaf)| &leaf.kind);
+            typed.extend(filled.flat_map(|value| label_of(leaf(input), value).lines().map(Cow::from)));
         }
         let files = raw.files.get(&field.id).map_or(&[][..], Vec::as_slice);
         typed.extend(files.iter().map(|file| Cow::from(file.name.as_str())));

@@ -5,23 +5,26 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::form::{self, Surroundings};
+use super::form::{self, Asked, Surroundings};
 use super::pages::{Edition, fiche_link};
 use super::parts;
 use super::theme::{Frame, Theme};
 use super::view::{
-    AccuseView, BlockView, CheckView, ClosedFormView, ConfirmationView, ContactView, Crumb, FormError, HiddenField,
-    HoneypotView, MessageKind, MessageView, PageView, RetryView, Row, StepView, Text, UnavailableView, View,
+    AccuseView, BlockView, CheckView, ClosedFormView, ConfirmationView, ContactView, Crumb, ExitView, FormError,
+    HiddenField, HoneypotView, MessageKind, MessageView, PageView, RetryView, Row, StepView, Text, UnavailableView,
+    View,
 };
 use super::{Options, markdown};
 use crate::diagnostic::Diagnostic;
 use crate::model::commune::Mairie;
-use crate::model::form::Form;
+use crate::model::form::{Field, FieldKind, Form};
 use crate::model::output::Pictures;
 use crate::model::receipt::ReceiptDocument;
 use crate::model::site::Site;
 use crate::model::submission::{Answer, FieldError, RawAnswers, ValidAnswers};
 use crate::text::typography::french;
+
+pub use super::form::{COPY, GO_TO, PAGE};
 
 /// Name of the input that only robots fill.
 pub const HONEYPOT: &str = "site_web";
@@ -89,19 +92,55 @@ impl Pages {
         for form in site.forms.values() {
             let around = pages.around(form);
             let answers = RawAnswers::default();
-            let questions = form::questions(form, &around, &answers, &[], &pages.commune);
+            let asked = Asked { answers: &answers, errors: &[], page: Some(0), hidden: Vec::new() };
+            let questions = form::questions(form, &around, asked, &pages.commune);
             diagnostics.extend(pages.draw(&questions).err());
         }
         crate::diagnostic::sort(&mut diagnostics);
         (pages, diagnostics)
     }
 
-    /// The questions of a form, filled with what was answered; what was refused is said at the top and beside each field.
+    /// A page of questions of a form (from 0; all of them when the form has one page), filled with what was answered; what
+    /// was refused is said at the top and beside each field.
     ///
-    /// Files kept come back as hidden inputs `fichier.<field>` holding their ids, with boxes `retirer.<file id>`.
-    pub fn questions(&self, form: &Form, answers: &RawAnswers, errors: &[FieldError]) -> String {
+    /// Files kept come back as hidden inputs `fichier.<field>` holding their ids, with boxes `retirer.<file id>`; `hidden`
+    /// holds what the page carries for the other pages.
+    pub fn questions(
+        &self,
+        form: &Form,
+        answers: &RawAnswers,
+        errors: &[FieldError],
+        page: usize,
+        hidden: Vec<(String, String)>,
+    ) -> String {
         let around = self.around(form);
-        let view = form::questions(form, &around, answers, errors, &self.commune);
+        let view = form::questions(form, &around, Asked { answers, errors, page: Some(page), hidden }, &self.commune);
+        self.page(&view, &view.page)
+    }
+
+    /// « Ce n'est pas ici »: what the mairie cannot take, and where to go; a button goes back to the answers in `hidden`.
+    pub fn exit(&self, form: &Form, field: &Field, hidden: Vec<(String, String)>) -> String {
+        let around = self.around(form);
+        let title = match &field.kind {
+            FieldKind::Exit { title, .. } => french(title),
+            _ => french(&field.question),
+        };
+        let mut page = form::page(form, &around, title, &self.commune, false);
+        page.breadcrumb.pop();
+        let view = ExitView {
+            page,
+            demarche: fiche_link(form, &around.site_prefix),
+            body_html: around.information_html.get(&field.id).map_or(Text::default(), |html| html.as_str().into()),
+            back: RetryView {
+                action_url: format!("{}/guichet/{}/modifier", around.action_base, form.id).into(),
+                hidden: hidden
+                    .into_iter()
+                    .map(|(name, value)| HiddenField { name: name.into(), value: value.into() })
+                    .collect(),
+                label: "Revenir à mes réponses".into(),
+            },
+            contact: form::contact(form, &around),
+        };
         self.page(&view, &view.page)
     }
 
@@ -121,16 +160,23 @@ impl Pages {
         let around = self.around(form);
         let base = format!("{}/guichet/{}", around.action_base, form.id);
         let errors = check_errors(form, errors, honeypot);
+        let steps = form.pages().len() + 1;
         let view = CheckView {
             page: form::page(form, &around, "Vérifiez et envoyez", &self.commune, !errors.is_empty()),
             demarche: fiche_link(form, &around.site_prefix),
-            step: Some(StepView { current: 2, total: 2, label: "Vérification".into() }),
+            step: Some(StepView { current: steps, total: steps, label: "Vérification".into() }),
             action_url: format!("{base}/envoyer").into(),
             hidden: hidden
                 .into_iter()
                 .map(|(name, value)| HiddenField { name: name.into(), value: value.into() })
                 .collect(),
-            groups: form::check_groups(form, answers, &valid.answers, |control| format!("{base}/modifier#{control}")),
+            groups: form::check_groups(form, answers, &valid.answers, |field| {
+                let target = form::target_of(field, &field.id);
+                match form.paged {
+                    true => format!("{base}/modifier?{GO_TO}={}#{target}", form.page_of(&field.id) + 1),
+                    false => format!("{base}/modifier#{target}"),
+                }
+            }),
             honeypot: HoneypotView {
                 name: HONEYPOT.into(),
                 id: form::control_id(HONEYPOT).into(),
@@ -214,8 +260,8 @@ impl Pages {
         self.page(&view, &view.page)
     }
 
-    /// The form does not take requests now: why, until when.
-    pub fn closed(&self, form: &Form, paragraphs: &[String]) -> String {
+    /// The form does not take requests now: why, until when; what was typed is shown, to copy or print.
+    pub fn closed(&self, form: &Form, paragraphs: &[String], answers: &RawAnswers) -> String {
         let around = self.around(form);
         let mut page = form::page(form, &around, french(&form.title), &self.commune, false);
         page.breadcrumb.pop();
@@ -223,6 +269,7 @@ impl Pages {
             page,
             demarche: fiche_link(form, &around.site_prefix),
             paragraphs: parts::texts(paragraphs),
+            answers: form::typed_groups(form, answers),
             paper_url: Some(format!("{}{}papier/", around.site_prefix, form.page_url).into()),
             contact: form::contact(form, &around),
         };

@@ -127,6 +127,7 @@ pub(super) fn commune() -> Commune {
         guichet: GuichetSettings::default(),
         menu_order: vec![],
         catalogue: Default::default(),
+        form_settings: Default::default(),
     }
 }
 
@@ -211,6 +212,7 @@ pub(super) fn full() -> Site {
     };
     let service = Service { contact: Default::default(), responsible: None };
     let demarche = Demarche {
+        essential: false,
         topic: "papiers".into(),
         handler: Handler::Commune,
         handler_name: None,
@@ -336,7 +338,8 @@ pub(super) fn form() -> Form {
         condition: None,
         autocomplete: None,
     };
-    let choice = |value: &str, label: &str| Choice { value: value.into(), label: label.into(), help: None };
+    let choice =
+        |value: &str, label: &str| Choice { value: value.into(), label: label.into(), help: None, price: None };
     let mut fields = vec![
         field(
             "categorie",
@@ -347,14 +350,22 @@ pub(super) fn form() -> Form {
         field("avis", FieldKind::Information { html: "Lisez **ceci**.".into() }, ""),
         field(
             "photo",
-            FieldKind::File { formats: vec![FileFormat::Jpg, FileFormat::Png], max_count: 3, max_bytes: 7_000_000 },
+            FieldKind::File {
+                formats: vec![FileFormat::Jpg, FileFormat::Png],
+                max_count: 3,
+                max_bytes: 7_000_000,
+                photo: false,
+            },
             "Une photo",
         ),
-        field("jour", FieldKind::Date, "Quel jour ?"),
+        field("jour", FieldKind::Date { bounds: Default::default() }, "Quel jour ?"),
     ];
-    fields[1].condition = Some(Condition { field: "categorie".into(), equal: true, values: vec!["lampe".into()] });
+    fields[1].condition = Some(Condition::is("categorie", &["lampe"]));
     fields.extend(Identity::Person.fields());
     Form {
+        appeal: Default::default(),
+        opening: Default::default(),
+        paged: false,
         id: "saisir".into(),
         title: "Saisir la mairie".into(),
         page_url: "/demarches/saisir/".into(),

@@ -454,7 +454,7 @@ fn the_guichet_keeps_what_was_typed_and_ties_each_error_to_its_field() {
         FieldError { input: "adresse.code_postal".into(), message: "Indiquez un code postal de cinq chiffres".into() },
         FieldError { input: "categorie".into(), message: "Choisissez une réponse".into() },
     ];
-    let html = pages().questions(&form(), &answers, &errors);
+    let html = pages().questions(&form(), &answers, &errors, 0, Vec::new());
     assert!(html.contains("<title>Erreur\u{a0}: Saisir la mairie"), "{html}");
     assert!(
         html.find("href=\"#champ-categorie-1\"").unwrap() < html.find("href=\"#champ-adresse-code_postal\"").unwrap()
@@ -486,7 +486,7 @@ fn words_between_questions_are_cleaned() {
 fn the_static_questions_are_those_of_the_guichet() {
     let (output, _) = draw(&full());
     let of_site = text(&output, "demarches/saisir/formulaire/index.html");
-    let of_guichet = pages().questions(&form(), &RawAnswers::default(), &[]);
+    let of_guichet = pages().questions(&form(), &RawAnswers::default(), &[], 0, Vec::new());
     let form_of = |html: &str| html[html.find("<form").unwrap()..html.find("</form>").unwrap()].to_owned();
     assert_eq!(form_of(&of_site), form_of(&of_guichet));
 }
@@ -507,7 +507,7 @@ fn a_guichet_elsewhere_links_to_the_site() {
     let mut site = full();
     site.commune.guichet.adresse = "https://guichet.example".into();
     let (pages, _) = Pages::new(&site, &theme(), &FakePictures, &Options::default());
-    let html = pages.questions(&form(), &RawAnswers::default(), &[]);
+    let html = pages.questions(&form(), &RawAnswers::default(), &[], 0, Vec::new());
     assert!(html.contains("action=\"https://guichet.example/guichet/saisir/verifier\""), "{html}");
     assert!(html.contains("href=\"https://www.saint-mulot.example/demarches/saisir/\""), "{html}");
     assert!(!html.contains("href=\"/demarches"), "{html}");

@@ -77,6 +77,7 @@ views! {
     UnavailableView => "guichet/indisponible.html",
     MessageView => "guichet/message.html",
     ClosedFormView => "guichet/ferme.html",
+    ExitView => "guichet/sortie.html",
     MailView => "mail/message.html",
     DiagnosticsView => "apercu/diagnostics.html",
     LetterboxView => "apercu/boite.html",
@@ -1154,6 +1155,8 @@ pub struct FormView<'a> {
     pub errors: Vec<FormError<'a>>,
     /// « Continuer ».
     pub submit_label: Text<'a>,
+    /// Back to the page of questions before; `None` on the first.
+    pub back: Option<ButtonView<'a>>,
     pub notice: Option<DataNoticeView<'a>>,
     /// The same questions on paper.
     pub paper_url: Option<Text<'a>>,
@@ -1249,6 +1252,33 @@ pub struct FieldView<'a> {
     pub files: Vec<KeptFile<'a>>,
     /// `information`: ready HTML.
     pub body_html: Text<'a>,
+    /// `groupe`: the same questions, several times.
+    pub copies: Vec<CopyView<'a>>,
+    /// `groupe`: the button that shows one more.
+    pub add: Option<ButtonView<'a>>,
+}
+
+/// One copy of a group of questions.
+#[derive(Debug, Clone, Serialize)]
+pub struct CopyView<'a> {
+    /// Id of its fieldset.
+    pub id: Text<'a>,
+    /// « Enfant 2 ».
+    pub title: Text<'a>,
+    /// Its questions.
+    pub parts: Vec<FieldView<'a>>,
+    /// Takes it away; `None` for those that must be there.
+    pub remove: Option<ButtonView<'a>>,
+}
+
+/// A button that posts the form elsewhere than its main one.
+#[derive(Debug, Clone, Serialize)]
+pub struct ButtonView<'a> {
+    /// `formaction`.
+    pub action_url: Text<'a>,
+    pub name: Text<'a>,
+    pub value: Text<'a>,
+    pub label: Text<'a>,
 }
 
 impl Default for FieldView<'_> {
@@ -1278,6 +1308,8 @@ impl Default for FieldView<'_> {
             multiple: false,
             files: Vec::new(),
             body_html: Text::default(),
+            copies: Vec::new(),
+            add: None,
         }
     }
 }
@@ -1301,6 +1333,8 @@ pub enum FieldKind {
     Lieu,
     Fichier,
     Information,
+    Bloc,
+    Groupe,
 }
 
 /// How wide a one-line control is drawn: it tells how much is expected.
@@ -1464,6 +1498,18 @@ pub struct RetryView<'a> {
     pub label: Text<'a>,
 }
 
+/// `guichet/sortie.html`: the request cannot be sent here; where to go instead.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExitView<'a> {
+    pub page: PageView<'a>,
+    pub demarche: Link<'a>,
+    /// Ready HTML.
+    pub body_html: Text<'a>,
+    /// Goes back to the answers.
+    pub back: RetryView<'a>,
+    pub contact: ContactView<'a>,
+}
+
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -1493,6 +1539,8 @@ pub struct ClosedFormView<'a> {
     pub demarche: Link<'a>,
     /// Why, until when.
     pub paragraphs: Vec<Text<'a>>,
+    /// What was typed, to copy or print; usually empty.
+    pub answers: Vec<SummaryGroup<'a>>,
     pub paper_url: Option<Text<'a>>,
     pub contact: ContactView<'a>,
 }

@@ -78,8 +78,8 @@ fn hidden(content: &Content, catalogue: &crate::model::commune::CatalogueChoice,
     } else if publication.until.is_some_and(|until| until < today) {
         Some(Hidden::Expired)
     } else if content.layer == Layer::Catalogue
-        && matches!(content.kind, Kind::Demarche(_))
-        && !catalogue.includes(&content.slug)
+        && let Kind::Demarche(demarche) = &content.kind
+        && !catalogue.includes(&content.slug, demarche.essential)
     {
         Some(Hidden::SwitchedOff)
     } else {

@@ -37,16 +37,16 @@ use crate::intake::store::{Detail, StoreError};
 use crate::intake::token::{Keys, TokenCheck};
 use crate::intake::validate;
 use crate::model::content::Kind;
-use crate::model::form::{FieldKind, Form};
+use crate::model::form::{Door, FieldKind, Form};
 use crate::model::intake::{DeliveryState, Recorded};
 use crate::model::mail::MailRole;
 use crate::model::receipt::Issuer;
 use crate::model::reference::Reference;
 use crate::model::site::Site;
 use crate::model::submission::{FieldError, RawAnswers};
-use crate::render::guichet::{Confirmation, HONEYPOT, Pages, TOKEN};
+use crate::render::guichet::{COPY, Confirmation, GO_TO, HONEYPOT, PAGE, Pages, TOKEN};
 use crate::render::view::MessageKind;
-use crate::text::dates::received_at;
+use crate::text::dates::{received_at, short_date};
 use crate::text::numbers::file_size;
 
 /// What the guichet of a commune shows and knows; replaced as a whole when the folder changes.
@@ -280,11 +280,29 @@ async fn restart(State(desk): State<Arc<Desk>>, Path(form): Path<String>) -> Res
 async fn questions(State(desk): State<Arc<Desk>>, Path(form): Path<String>) -> Response {
     let content = desk.content();
     match content.form(&form) {
-        Ok(form) => {
-            of_form(form, page(StatusCode::OK, content.pages.questions(form, &RawAnswers::default(), &[]), "questions"))
-        }
+        Ok(form) => match closed(&desk, &content, form, &RawAnswers::default()) {
+            Some(page) => of_form(form, page),
+            None => {
+                let html = content.pages.questions(form, &RawAnswers::default(), &[], 0, Vec::new());
+                of_form(form, page(StatusCode::OK, html, "questions"))
+            }
+        },
         Err(page) => page,
     }
+}
+
+/// The page that says that the form takes nothing that day; `None` when it does.
+fn closed(desk: &Desk, content: &DeskContent, form: &Form, raw: &RawAnswers) -> Option<Response> {
+    let own = form.opening.closed_message.clone();
+    let words = match form.opening.on(desk.now(content).date()) {
+        Door::Open => return None,
+        Door::NotYet(from) => format!("Ce formulaire ouvre le {}.", short_date(from)),
+        Door::Over(until) => {
+            own.unwrap_or_else(|| format!("Ce formulaire était ouvert jusqu'au {}.", short_date(until)))
+        }
+    };
+    let call = "Une question ? Appelez la mairie : elle vous dira ce qui reste possible.".to_owned();
+    Some(page(StatusCode::FORBIDDEN, content.pages.closed(form, &[words, call], raw), "closed"))
 }
 
 async fn verify(State(desk): State<Arc<Desk>>, Path(form): Path<String>, request: Request) -> Response {
@@ -296,40 +314,109 @@ async fn verify(State(desk): State<Arc<Desk>>, Path(form): Path<String>, request
     if let Err(wait) = desk.rate(Act::Check, desk.client(&request)) {
         return of_form(form, too_often(&content, wait));
     }
-    let received = match receive(request, form, &[], &desk.depot.files, &desk.limits).await {
+    let received = match receive(request, form, &[PAGE], &desk.depot.files, &desk.limits).await {
         Ok(received) => received,
         Err(refusal) => return of_form(form, refused(&content, Some((form, &desk.limits)), refusal)),
     };
-    let answer = checked(&desk, &content, form, received);
+    let answer = match closed(&desk, &content, form, &received.raw) {
+        Some(page) => page,
+        None => checked(&desk, &content, form, received),
+    };
     of_form(form, answer)
 }
 
-/// The check page, or the questions with what is to mend.
+/// The next page of questions, the check page, or the questions with what is to mend.
 fn checked(desk: &Desk, content: &DeskContent, form: &Form, received: Received) -> Response {
     if received.storage.is_some() {
         return unavailable(content, form, &received.raw, None, Duration::from_secs(120));
     }
-    let valid = validate::answers(form, &received.raw, desk.now(content).date());
-    match (valid, received.errors.is_empty()) {
-        (Ok(valid), true) => {
+    let raw = &received.raw;
+    let at = Position::of(form, received.others.get(PAGE).map(String::as_str));
+    if let Some(exit) = form.exit(raw).filter(|exit| form.page_of(&exit.id) <= at.page) {
+        return page(StatusCode::OK, content.pages.exit(form, exit, hidden(form, raw, None)), "exit");
+    }
+    let (valid, found) = match validate::answers(form, raw, desk.now(content).date()) {
+        Ok(valid) => (Some(valid), Vec::new()),
+        Err(found) => (None, found),
+    };
+    let errors = all_errors(&received, found);
+    let wrong = errors.iter().map(|error| page_of_input(form, &error.input)).min();
+    if let Some(wrong) = wrong.filter(|wrong| *wrong <= at.page) {
+        let html = questions_page(content, form, raw, &errors, Position { page: wrong, seen: at.seen });
+        return page(StatusCode::UNPROCESSABLE_ENTITY, html, "to_mend");
+    }
+    let pages = form.pages();
+    let asks = |number: &usize| pages[*number].iter().any(|field| form.asks(field, raw));
+    let unseen = |number: &usize| *number > at.seen || wrong == Some(*number);
+    if let Some(next) = (at.page + 1..pages.len()).filter(asks).find(unseen) {
+        let html = questions_page(content, form, raw, &[], Position { page: next, seen: at.seen.max(next) });
+        return page(StatusCode::OK, html, "next");
+    }
+    match valid.filter(|_| errors.is_empty()) {
+        Some(valid) => {
             let token = match desk.token(form) {
                 Ok(token) => token,
                 Err(page) => return page,
             };
-            let hidden = hidden(form, &received.raw, Some(token));
-            page(StatusCode::OK, content.pages.check(form, &received.raw, &valid, hidden, "", &[]), "check")
+            let hidden = hidden(form, raw, Some(token));
+            page(StatusCode::OK, content.pages.check(form, raw, &valid, hidden, "", &[]), "check")
         }
-        (valid, _) => to_mend(content, form, &received, valid.err().unwrap_or_default()),
+        None => to_mend(content, form, &received, errors),
     }
 }
 
-/// The questions, filled, with what is to mend: refused files first, then what validation found elsewhere.
-fn to_mend(content: &DeskContent, form: &Form, received: &Received, found: Vec<FieldError>) -> Response {
+/// Where one stands in a form of several pages, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Position {
+    page: usize,
+    /// The furthest page shown so far.
+    seen: usize,
+}
+
+impl Position {
+    /// From `2.4`: page 2, the fourth seen; the last page when nothing is said, for a form that posts all at once.
+    fn of(form: &Form, said: Option<&str>) -> Position {
+        let last = form.pages().len() - 1;
+        let number =
+            |text: &str| text.parse::<usize>().ok().filter(|number| *number > 0).map(|number| (number - 1).min(last));
+        let Some(said) = said else { return Position { page: last, seen: last } };
+        let (page, seen) = said.split_once('.').unwrap_or((said, said));
+        let page = number(page).unwrap_or(0);
+        Position { page, seen: number(seen).unwrap_or(page).max(page) }
+    }
+}
+
+fn page_of_input(form: &Form, input: &str) -> usize {
+    form.leaf(input).map_or(0, |(field, _)| form.page_of(&field.id))
+}
+
+/// A page of questions that carries the answers of the others.
+fn questions_page(content: &DeskContent, form: &Form, raw: &RawAnswers, errors: &[FieldError], at: Position) -> String {
+    let shown: Vec<FieldError> =
+        errors.iter().filter(|error| page_of_input(form, &error.input) == at.page).cloned().collect();
+    let mut carried = Vec::new();
+    if form.pages().len() > 1 {
+        carried = hidden(form, raw, None);
+        carried.retain(|(name, _)| page_of_input(form, name.strip_prefix("fichier.").unwrap_or(name)) != at.page);
+        carried.push((PAGE.to_owned(), format!("{}.{}", at.page + 1, at.seen + 1)));
+    }
+    content.pages.questions(form, raw, &shown, at.page, carried)
+}
+
+/// What is to mend: refused files first, then what validation found elsewhere.
+fn all_errors(received: &Received, found: Vec<FieldError>) -> Vec<FieldError> {
     let mut errors = received.errors.clone();
     let told: Vec<String> = errors.iter().map(|error| error.input.clone()).collect();
     errors.extend(found.into_iter().filter(|error| !told.contains(&error.input)));
-    let html = content.pages.questions(form, &received.raw, &errors);
-    page(StatusCode::UNPROCESSABLE_ENTITY, html, "to_mend")
+    errors
+}
+
+/// The questions of the first page with something to mend, filled.
+fn to_mend(content: &DeskContent, form: &Form, received: &Received, found: Vec<FieldError>) -> Response {
+    let errors = all_errors(received, found);
+    let page_number = errors.iter().map(|error| page_of_input(form, &error.input)).min().unwrap_or(0);
+    let at = Position { page: page_number, seen: form.pages().len() - 1 };
+    page(StatusCode::UNPROCESSABLE_ENTITY, questions_page(content, form, &received.raw, &errors, at), "to_mend")
 }
 
 async fn modify(State(desk): State<Arc<Desk>>, Path(form): Path<String>, request: Request) -> Response {
@@ -338,14 +425,46 @@ async fn modify(State(desk): State<Arc<Desk>>, Path(form): Path<String>, request
         Ok(form) => form,
         Err(page) => return page,
     };
-    let answer = match receive(request, form, &[], &desk.depot.files, &desk.limits).await {
-        Ok(received) => {
-            let html = content.pages.questions(form, &received.raw, &received.errors);
+    let asked = request.uri().query().and_then(|query| query.strip_prefix(GO_TO)?.strip_prefix('=')).map(str::to_owned);
+    let answer = match receive(request, form, &[GO_TO, COPY, PAGE], &desk.depot.files, &desk.limits).await {
+        Ok(mut received) => {
+            let other = |name: &str| received.others.get(name).map(String::as_str);
+            let before = Position::of(form, other(PAGE).or(Some("1")));
+            let wanted = asked.as_deref().or(other(GO_TO)).map(|page| Position::of(form, Some(page)).page);
+            let seen = if asked.is_some() { form.pages().len() - 1 } else { before.seen };
+            if let Some(act) = received.others.get(COPY).cloned() {
+                change_copies(form, &mut received.raw, &act);
+            }
+            let at = Position { page: wanted.unwrap_or(before.page), seen };
+            let html = questions_page(&content, form, &received.raw, &received.errors, at);
             page(StatusCode::OK, html, "modify")
         }
         Err(refusal) => refused(&content, Some((form, &desk.limits)), refusal),
     };
     of_form(form, answer)
+}
+
+/// `+enfants` shows one more copy of a group, `-enfants.2` takes the second away and moves the others up.
+fn change_copies(form: &Form, raw: &mut RawAnswers, act: &str) {
+    let group = |id: &str| form.field(id).filter(|field| matches!(field.kind, FieldKind::Group { .. }));
+    if let Some(field) = act.strip_prefix('+').and_then(group) {
+        let next = field.copies(raw) + 1;
+        if let Some(part) = field.parts(next).first() {
+            raw.values.entry(part.id.clone()).or_default();
+        }
+    } else if let Some((id, gone)) = act.strip_prefix('-').and_then(|act| act.split_once('.'))
+        && let (Some(field), Ok(gone)) = (group(id), gone.parse::<usize>())
+    {
+        let last = field.copies(raw);
+        for copy in gone.max(1)..=last {
+            for (part, after) in field.parts(copy).iter().zip(field.parts(copy + 1)) {
+                match raw.values.remove(&after.id).filter(|_| copy < last) {
+                    Some(values) => raw.values.insert(part.id.clone(), values),
+                    None => raw.values.remove(&part.id),
+                };
+            }
+        }
+    }
 }
 
 async fn send(State(desk): State<Arc<Desk>>, Path(form): Path<String>, request: Request) -> Response {
@@ -380,6 +499,13 @@ async fn sent(
             Ok(None) => {}
             Err(error) => return store_failed(desk, content, form, &received, &error.into()),
         }
+    }
+    if let Some(page) = closed(desk, content, form, &received.raw) {
+        return page;
+    }
+    if let Some(exit) = form.exit(&received.raw) {
+        let html = content.pages.exit(form, exit, hidden(form, &received.raw, None));
+        return page(StatusCode::UNPROCESSABLE_ENTITY, html, "exit");
     }
     let valid = match validate::answers(form, &received.raw, desk.now(content).date()) {
         Ok(valid) if received.errors.is_empty() => valid,
@@ -528,7 +654,9 @@ fn too_large(content: &DeskContent, form: Option<(&Form, &FormLimits)>, received
             errors.extend(
                 received.errors.iter().filter(|error| error.input != errors[0].input).cloned().collect::<Vec<_>>(),
             );
-            page(StatusCode::PAYLOAD_TOO_LARGE, content.pages.questions(form, &received.raw, &errors), "too_large")
+            let at = Position { page: page_of_input(form, &errors[0].input), seen: form.pages().len() - 1 };
+            let html = questions_page(content, form, &received.raw, &errors, at);
+            page(StatusCode::PAYLOAD_TOO_LARGE, html, "too_large")
         }
         None => {
             let back = "Revenez à la page précédente : vos réponses y sont encore.".to_owned();

@@ -198,7 +198,7 @@ impl Reading<'_> {
     /// Writes a file to the store, or says why not and reads past it.
     async fn file(&mut self, name: &str, file_name: &str, chunks: &mut Chunks<'_>) -> Result<(), MultipartError> {
         let kind = self.form.field(name).map(|field| &field.kind);
-        let Some(FieldKind::File { formats, max_count, max_bytes }) = kind else {
+        let Some(FieldKind::File { formats, max_count, max_bytes, .. }) = kind else {
             return chunks.skip().await;
         };
         let mut first = chunks.next().await?;
@@ -343,11 +343,12 @@ impl Reading<'_> {
 
 /// Whether an input of that name belongs to a question that is answered in words.
 fn takes_text(form: &Form, name: &str) -> bool {
-    if let Some(field) = form.field(name) {
-        return !matches!(field.kind, FieldKind::File { .. } | FieldKind::Information { .. });
-    }
-    let part = name.rsplit_once('.').filter(|(_, part)| matches!(*part, "voie" | "code_postal" | "commune"));
-    part.and_then(|(field, _)| form.field(field)).is_some_and(|field| field.kind == FieldKind::Address)
+    let address_part = |name: &str| matches!(name.rsplit('.').next(), Some("voie" | "code_postal" | "commune"));
+    form.leaf(name).is_some_and(|(field, leaf)| match &leaf.kind {
+        FieldKind::File { .. } | FieldKind::Information { .. } | FieldKind::Exit { .. } => false,
+        FieldKind::Address => name != field.id && address_part(name),
+        _ => field.id == name || matches!(field.kind, FieldKind::Block { .. } | FieldKind::Group { .. }),
+    })
 }
 
 /// Whether the fault is the machine's, not the file's.

@@ -152,6 +152,56 @@ pub fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{}\u{a0}{}", grouped(count), if count < 2 { one } else { many })
 }
 
+/// A sum of cents in euros: `4,50 €`, `1 250 €` (whole sums without cents).
+pub fn euros(cents: u64) -> String {
+    match cents % 100 {
+        0 => format!("{}\u{a0}€", grouped(cents / 100)),
+        rest => format!("{},{rest:02}\u{a0}€", grouped(cents / 100)),
+    }
+}
+
+/// Reads a sum in euros, in cents: `150`, `150,5`, `1 250.50 €`; `None` for anything else or above ten billion euros.
+pub fn parse_euros(written: &str) -> Option<u64> {
+    let figures: String = written
+        .trim()
+        .trim_end_matches(['€', ' ', '\u{a0}', '\u{202f}'])
+        .chars()
+        .filter(|l| !l.is_whitespace())
+        .collect();
+    let figures = figures.trim_end_matches("euros").trim_end_matches("euro").trim_end_matches("EUR");
+    let (whole, rest) = figures.split_once([',', '.']).unwrap_or((figures, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 10 || rest.len() > 2 || !digits(whole) || !digits(rest) {
+        return None;
+    }
+    let cents: u64 = format!("{rest:0<2}").parse().ok()?;
+    Some(whole.parse::<u64>().ok()? * 100 + cents)
+}
+
+/// An IBAN in groups of four, if its length and its key are right.
+///
+/// Source: ISO 13616 (key modulo 97); a French one has 27 characters.
+pub fn iban(written: &str) -> Option<String> {
+    let packed: String =
+        written.chars().filter(|letter| !is_separator(*letter)).collect::<String>().to_ascii_uppercase();
+    let country = packed.get(..2)?;
+    let shape = (15..=34).contains(&packed.len())
+        && packed.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && country.bytes().all(|byte| byte.is_ascii_uppercase())
+        && packed[2..4].bytes().all(|byte| byte.is_ascii_digit())
+        && (country != "FR" || packed.len() == 27);
+    if !shape {
+        return None;
+    }
+    let turned = packed[4..].bytes().chain(packed[..4].bytes());
+    let remainder = turned.fold(0u32, |remainder, byte| match byte {
+        b'0'..=b'9' => (remainder * 10 + u32::from(byte - b'0')) % 97,
+        _ => (remainder * 100 + u32::from(byte - b'A') + 10) % 97,
+    });
+    let groups = packed.as_bytes().chunks(4).map(|group| String::from_utf8_lossy(group).into_owned());
+    (remainder == 1).then(|| groups.collect::<Vec<_>>().join(" "))
+}
+
 /// Whether a string of digits ends with the right Luhn key; false when empty or when anything but digits is there.
 pub fn luhn(digits: &str) -> bool {
     luhn_sum(digits).is_some_and(|sum| sum % 10 == 0)

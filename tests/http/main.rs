@@ -5,6 +5,7 @@
 mod connections;
 mod headers;
 mod journey;
+mod language;
 mod logs;
 mod preview;
 mod refusals;

@@ -72,6 +72,12 @@ impl CommuneTest {
         self.write(path, text.replacen(from, to, 1))
     }
 
+    /// Adds to the end of a file.
+    pub fn append(self, path: &str, text: &str) -> Self {
+        let whole = self.read(path) + text;
+        self.write(path, whole)
+    }
+
     /// Text of a file of the commune.
     pub fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.folder().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))

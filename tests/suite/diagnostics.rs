@@ -26,7 +26,7 @@ fn told(test: &CommuneTest) -> Vec<Value> {
     list
 }
 
-fn assert_told(test: &CommuneTest, code: Code, place: &str) {
+pub(crate) fn assert_told(test: &CommuneTest, code: Code, place: &str) {
     let list = told(test);
     let found = list.iter().find(|told| {
         let line = told["ligne"].as_u64().unwrap_or(0);

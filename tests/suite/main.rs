@@ -5,6 +5,7 @@
 mod build;
 mod commune_test;
 mod diagnostics;
+mod formulaires;
 #[path = "../support/http.rs"]
 mod http;
 mod kill;

@@ -1,33 +1,19 @@
 //! What a form is: the one definition that serves the page that shows it and the code that receives it.
 
+mod block;
+mod identity;
+mod question;
+mod regime;
+
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-/// Who is asked to say who they are, and how (CRPA, art. R112-9-1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Identity {
-    /// First name, last name, postal and electronic address.
-    #[serde(rename = "personne")]
-    Person,
-    /// RNA number, and a representative.
-    #[serde(rename = "association")]
-    Association,
-    /// SIRET number, and a representative.
-    #[serde(rename = "entreprise")]
-    Company,
-    /// A person or an association.
-    #[serde(rename = "personne_ou_association")]
-    PersonOrAssociation,
-    /// A person, an association or a company.
-    #[serde(rename = "toutes")]
-    All,
-    /// Name and e-mail only: not a *saisine* in the sense of the law.
-    #[serde(rename = "libre")]
-    Free,
-    /// Nothing is required; name, e-mail and telephone are offered.
-    #[serde(rename = "aucune")]
-    None,
-}
+use super::submission::RawAnswers;
+
+pub use self::block::{ChildPart, PersonPart, Shape};
+pub use self::identity::{IDENTITY_FIELD, IDENTITY_STEP, Identity};
+pub use self::question::{Choice, Condition, DateBounds, Field, FieldKind, FileFormat, Operator, Test};
+pub use self::regime::{Appeal, Regime, Source};
 
 /// What a form brings to the mairie; it decides which receipt is due (CRPA, art. R112-11-1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,129 +88,41 @@ pub struct ServiceContact {
     pub responsible: Option<String>,
 }
 
-/// A choice of a [`FieldKind::Choice`] or [`FieldKind::Choices`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Choice {
-    /// What is sent.
-    pub value: String,
-    /// What is read.
-    pub label: String,
-    /// One more sentence below the label.
-    pub help: Option<String>,
+/// When a form takes requests, and how many.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// First day; `None`: always was.
+    pub from: Option<Date>,
+    /// Last day, included; `None`: for ever.
+    pub until: Option<Date>,
+    /// Requests taken; `None`: no limit.
+    pub places: Option<u32>,
+    /// Requests put on the waiting list beyond the places.
+    pub waiting: u32,
+    /// What the page says when the form is closed.
+    pub closed_message: Option<String>,
 }
 
-/// A format of file that a form accepts; recognised by content, never by name alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FileFormat {
-    /// PDF.
-    Pdf,
-    /// JPEG.
-    Jpg,
-    /// PNG.
-    Png,
+/// Whether a form is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// It takes requests.
+    Open,
+    /// It opens on that day.
+    NotYet(Date),
+    /// It was open until that day.
+    Over(Date),
 }
 
-/// What kind of answer a question takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum FieldKind {
-    /// One line, at most `max` characters.
-    Text {
-        /// Characters.
-        max: u32,
-    },
-    /// Several lines, at most `max` characters.
-    LongText {
-        /// Characters.
-        max: u32,
-    },
-    /// An e-mail address.
-    Email,
-    /// A telephone number.
-    Telephone,
-    /// A whole number between bounds.
-    Number {
-        /// Smallest accepted.
-        min: Option<i64>,
-        /// Largest accepted.
-        max: Option<i64>,
-    },
-    /// A calendar date.
-    Date,
-    /// An hour of the day.
-    Time,
-    /// Yes or no.
-    YesNo,
-    /// One of.
-    Choice {
-        /// At least two.
-        choices: Vec<Choice>,
-    },
-    /// Several of.
-    Choices {
-        /// At least two.
-        choices: Vec<Choice>,
-    },
-    /// One box.
-    Checkbox,
-    /// Street, postal code, commune: three inputs `id.voie`, `id.code_postal`, `id.commune`.
-    Address,
-    /// A place in free words, with suggestions.
-    Place {
-        /// Hamlets and streets offered.
-        suggestions: Vec<String>,
-    },
-    /// Files.
-    File {
-        /// Accepted formats.
-        formats: Vec<FileFormat>,
-        /// How many at most.
-        max_count: u8,
-        /// Bytes a file.
-        max_bytes: u64,
-    },
-    /// Words without a question (ready HTML, made from Markdown).
-    Information {
-        /// Ready HTML.
-        html: String,
-    },
-    /// An association's RNA number (`W` and nine digits; another identifier is accepted, the reference marks the pattern as
-    /// not verified).
-    Rna,
-    /// A SIRET number (fourteen digits, Luhn key).
-    Siret,
-}
-
-/// When a question is asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Condition {
-    /// Id of an earlier field.
-    pub field: String,
-    /// `true` for `=`, `false` for `!=`.
-    pub equal: bool,
-    /// Accepted (or excluded) values.
-    pub values: Vec<String>,
-}
-
-/// One question.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Field {
-    /// Unique in its form; lower case, digits and `_`.
-    pub id: String,
-    /// Kind of answer.
-    pub kind: FieldKind,
-    /// The question as read; empty for [`FieldKind::Information`].
-    pub question: String,
-    /// One more sentence.
-    pub help: Option<String>,
-    /// Whether an answer is required (when the question is asked).
-    pub required: bool,
-    /// Title of the group the question stands in.
-    pub step: Option<String>,
-    /// When it is asked.
-    pub condition: Option<Condition>,
-    /// HTML `autocomplete` token (WCAG 1.3.5), for questions on the person.
-    pub autocomplete: Option<String>,
+impl Opening {
+    /// Whether requests are taken on a day, places aside.
+    pub fn on(&self, today: Date) -> Door {
+        match (self.from, self.until) {
+            (Some(from), _) if today < from => Door::NotYet(from),
+            (_, Some(until)) if until < today => Door::Over(until),
+            _ => Door::Open,
+        }
+    }
 }
 
 /// A form, ready to be shown and to receive.
@@ -242,6 +140,8 @@ pub struct Form {
     pub identity: Identity,
     /// What silence means.
     pub silence: Silence,
+    /// Where a rejection is contested.
+    pub appeal: Appeal,
     /// Legal text the démarche rests on.
     pub legal_basis: Option<String>,
     /// Word between brackets in the subject of mails.
@@ -258,113 +158,12 @@ pub struct Form {
     pub backup_recipients: Vec<String>,
     /// Data-protection notice.
     pub data: DataNotice,
+    /// When it takes requests.
+    pub opening: Opening,
+    /// Whether each step is a page of its own.
+    pub paged: bool,
     /// All questions in order, the identity block included.
     pub fields: Vec<Field>,
-}
-
-/// Id of the field that says which identity is used, when the form offers several.
-pub const IDENTITY_FIELD: &str = "qualite";
-
-/// Title of the group of identity questions.
-pub const IDENTITY_STEP: &str = "Vous";
-
-impl Identity {
-    /// The questions of this identity block, in the order they are asked.
-    ///
-    /// Source: CRPA, art. R112-9-1 (person: last name, first name, postal and electronic address; association: RNA number;
-    /// company: SIREN or SIRET number).
-    pub fn fields(self) -> Vec<Field> {
-        let mut fields = Vec::new();
-        let several: &[(&str, &str)] = match self {
-            Identity::PersonOrAssociation => &[("personne", "Pour moi-même"), ("association", "Pour une association")],
-            Identity::All => &[
-                ("personne", "Pour moi-même"),
-                ("association", "Pour une association"),
-                ("entreprise", "Pour une entreprise"),
-            ],
-            _ => &[],
-        };
-        if !several.is_empty() {
-            let choices = several.iter().map(|(value, label)| Choice {
-                value: (*value).into(),
-                label: (*label).into(),
-                help: None,
-            });
-            fields.push(person(
-                IDENTITY_FIELD,
-                FieldKind::Choice { choices: choices.collect() },
-                "Vous écrivez",
-                true,
-                "",
-            ));
-        }
-        let only = |kind: &str| {
-            (!several.is_empty()).then(|| Condition {
-                field: IDENTITY_FIELD.into(),
-                equal: true,
-                values: vec![kind.into()],
-            })
-        };
-        let (full, name_required, mail_required) = match self {
-            Identity::Free => (false, true, true),
-            Identity::None => (false, false, false),
-            _ => (true, true, true),
-        };
-        if full {
-            fields.push(person("prenom", FieldKind::Text { max: 100 }, "Prénom", true, "given-name"));
-            fields.push(person("nom", FieldKind::Text { max: 100 }, "Nom de famille", true, "family-name"));
-        } else {
-            fields.push(person("nom", FieldKind::Text { max: 100 }, "Votre nom", name_required, "name"));
-        }
-        if matches!(self, Identity::Association | Identity::PersonOrAssociation | Identity::All) {
-            let mut name =
-                person("association", FieldKind::Text { max: 200 }, "Nom de l’association", true, "organization");
-            name.condition = only("association");
-            let mut rna = person("rna", FieldKind::Rna, "Numéro RNA de l’association", true, "");
-            rna.help = Some("Il commence par W et figure sur le récépissé de la préfecture. À défaut, un autre numéro d’identification.".into());
-            rna.condition = only("association");
-            fields.extend([name, rna]);
-        }
-        if matches!(self, Identity::Company | Identity::All) {
-            let mut name =
-                person("entreprise", FieldKind::Text { max: 200 }, "Nom de l’entreprise", true, "organization");
-            name.condition = only("entreprise");
-            let mut siret = person("siret", FieldKind::Siret, "Numéro SIRET", true, "");
-            siret.help = Some("Quatorze chiffres.".into());
-            siret.condition = only("entreprise");
-            fields.extend([name, siret]);
-        }
-        if full {
-            fields.push(person("adresse", FieldKind::Address, "Adresse postale", true, "address-line1"));
-        }
-        let mut email = person("courriel", FieldKind::Email, "Adresse électronique", mail_required, "email");
-        email.help = Some(if mail_required {
-            "Elle sert à vous envoyer l’accusé et la réponse. Exemple : nom@exemple.fr".into()
-        } else {
-            "Pour recevoir un accusé et une réponse. Exemple : nom@exemple.fr".to_owned()
-        });
-        fields.push(email);
-        fields.push(person("telephone", FieldKind::Telephone, "Téléphone", false, "tel"));
-        fields
-    }
-
-    /// Whether what is sent with this identity is a *saisine par voie électronique* in the sense of CRPA, art. L112-8.
-    pub fn is_saisine(self) -> bool {
-        !matches!(self, Identity::Free | Identity::None)
-    }
-}
-
-fn person(id: &str, kind: FieldKind, question: &str, required: bool, autocomplete: &str) -> Field {
-    Field {
-        id: id.into(),
-        kind,
-        question: question.into(),
-        help: None,
-        required,
-        step: Some(IDENTITY_STEP.into()),
-        condition: None,
-        autocomplete: (!autocomplete.is_empty()).then(|| autocomplete.into()),
-    }
 }
 
 impl Form {
@@ -373,8 +172,74 @@ impl Form {
         self.fields.iter().find(|field| field.id == id)
     }
 
+    /// The field an input belongs to, and the question it answers in it: a part of a block, of a copy of a group.
+    ///
+    /// Shape: `message` → the field itself twice; `responsable.prenom`; `enfants.2.prenom`, copies counting from 1.
+    pub fn leaf(&self, input: &str) -> Option<(&Field, &Field)> {
+        let (id, rest) = input.split_once('.').unwrap_or((input, ""));
+        let field = self.field(id)?;
+        let (parts, part) = match &field.kind {
+            FieldKind::Block { parts, .. } => (parts, rest),
+            FieldKind::Group { parts, max, .. } => {
+                let (copy, part) = rest.split_once('.')?;
+                copy.parse::<u8>().ok().filter(|copy| (1..=*max).contains(copy) && !rest.starts_with('0'))?;
+                (parts, part)
+            }
+            _ => return Some((field, field)),
+        };
+        let part = part.split('.').next().unwrap_or(part);
+        parts.iter().find(|leaf| leaf.id == part).map(|leaf| (field, leaf))
+    }
+
     /// Whether any question takes files.
     pub fn takes_files(&self) -> bool {
         self.fields.iter().any(|field| matches!(field.kind, FieldKind::File { .. }))
+    }
+
+    /// The fields that are asked, given what was answered so far, in the form's order.
+    pub fn asked<'f>(&'f self, raw: &RawAnswers) -> Vec<&'f Field> {
+        self.fields.iter().filter(|field| self.asks(field, raw)).collect()
+    }
+
+    /// Whether a question is asked, given what was answered so far.
+    pub fn asks(&self, field: &Field, raw: &RawAnswers) -> bool {
+        self.asks_within(field, raw, self.fields.len())
+    }
+
+    /// `depth` bounds the chain of conditions, so that a form that turns in circles asks nothing instead of hanging.
+    fn asks_within(&self, field: &Field, raw: &RawAnswers, depth: usize) -> bool {
+        let Some(condition) = &field.condition else { return true };
+        condition.tests.iter().all(|test| {
+            let Some(parent) = self.field(&test.field) else { return false };
+            depth > 0 && self.asks_within(parent, raw, depth - 1) && test.holds(parent, raw)
+        })
+    }
+
+    /// The first page that ends the journey before its end: « ce n'est pas ici ».
+    pub fn exit(&self, raw: &RawAnswers) -> Option<&Field> {
+        self.fields.iter().find(|field| matches!(field.kind, FieldKind::Exit { .. }) && self.asks(field, raw))
+    }
+
+    /// The pages of the questions: one, or one a step when the form is paged. Fields without step stay on the page before.
+    pub fn pages(&self) -> Vec<&[Field]> {
+        if !self.paged {
+            return vec![&self.fields];
+        }
+        let mut pages = Vec::new();
+        let mut start = 0;
+        for at in 1..=self.fields.len() {
+            let parts =
+                self.fields.get(at).is_none_or(|field| field.step.is_some() && field.step != self.fields[at - 1].step);
+            if parts {
+                pages.push(&self.fields[start..at]);
+                start = at;
+            }
+        }
+        pages
+    }
+
+    /// The page, from 0, that a field stands on.
+    pub fn page_of(&self, id: &str) -> usize {
+        self.pages().iter().position(|page| page.iter().any(|field| field.id == id)).unwrap_or(0)
     }
 }

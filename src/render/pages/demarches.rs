@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
+
 use super::{Drawn, Edition, crumb};
 use crate::model::commune::OpeningHours;
 use crate::model::content::{Content, Demarche, Handler, Kind};
-use crate::model::form::{Form, Silence};
+use crate::model::form::{Door, FieldKind, Form, Silence};
 use crate::model::site::ContentId;
 use crate::model::submission::RawAnswers;
 use crate::render::form::{self, Surroundings};
@@ -16,6 +18,7 @@ use crate::render::view::{
     ActionView, ContactView, DemarcheCard, DemarcheGroup, DemarcheView, DemarchesView, FormView, HandlerKind,
     HoursView, Link, PaperFormView, Text,
 };
+use crate::text::dates::short_date;
 use crate::text::typography::french;
 
 /// Rubriques in the order of the list; others follow.
@@ -96,8 +99,13 @@ impl<'s> Edition<'s> {
         let form = self.site.forms.get(&content.slug);
         let (handler, handler_label) = self.handler(demarche);
         let (contact, hours) = self.demarche_contact(demarche, form);
-        let closed = (demarche.form.is_some() && form.is_none())
-            .then_some("Le formulaire en ligne n’est pas ouvert. Appelez la mairie ou venez au guichet.");
+        let closed = match form {
+            Some(form) => closed_on(form, self.site.today()),
+            None => demarche
+                .form
+                .as_ref()
+                .map(|_| "Le formulaire en ligne n’est pas ouvert. Appelez la mairie ou venez au guichet.".to_owned()),
+        };
         let related = self
             .site
             .demarches
@@ -216,7 +224,7 @@ impl<'s> Edition<'s> {
         let Some((content, demarche)) = self.fiche(&form.id) else { return around };
         around.prepare_html = self.prepare(content, demarche, drawn).into_iter().map(Cow::into_owned).collect();
         for field in &form.fields {
-            if let crate::model::form::FieldKind::Information { html } = &field.kind {
+            if let FieldKind::Information { html } | FieldKind::Exit { html, .. } = &field.kind {
                 let body = crate::model::content::Body { markdown: html.clone(), first_line: content.place.line };
                 let rendered = self.body(&content.path, &body, false, 3);
                 let html = self.keep(rendered, drawn);
@@ -231,7 +239,19 @@ impl<'s> Edition<'s> {
     /// The questions, static: the same page as the guichet's, empty.
     pub(super) fn form_page(&self, slug: &str, url: &str) -> Option<FormView<'_>> {
         let (form, around) = (self.site.forms.get(slug)?, self.around.get(slug)?);
-        let mut view = form::questions(form, around, &NO_ANSWERS, &[], &self.site.commune.names.nom);
+        self.empty_form(form, around, url, Some(0))
+    }
+
+    /// The questions without any answer: a page of them, or all for paper.
+    fn empty_form<'a>(
+        &'a self,
+        form: &'a Form,
+        around: &'a Surroundings,
+        url: &str,
+        page: Option<usize>,
+    ) -> Option<FormView<'a>> {
+        let asked = form::Asked { answers: &NO_ANSWERS, errors: &[], page, hidden: Vec::new() };
+        let mut view = form::questions(form, around, asked, &self.site.commune.names.nom);
         view.page.canonical = self.absolute(url).map(Cow::from);
         Some(view)
     }
@@ -239,13 +259,27 @@ impl<'s> Edition<'s> {
     /// The same questions on paper.
     pub(super) fn paper_page(&self, slug: &str, url: &str) -> Option<PaperFormView<'_>> {
         let FormView { mut page, demarche, intro_html, prepare_html, groups, notice, contact, .. } =
-            self.form_page(slug, url)?;
+            self.empty_form(self.site.forms.get(slug)?, self.around.get(slug)?, url, None)?;
         page.title = format!("{} – formulaire à imprimer", page.title).into();
         page.head_title = format!("{} – {}", page.title, self.site.commune.names.nom).into();
         if let Some(last) = page.breadcrumb.last_mut() {
             last.label = "Formulaire à imprimer".into();
         }
         Some(PaperFormView { page, demarche, intro_html, prepare_html, groups, notice, contact })
+    }
+}
+
+/// Why a form takes nothing on a day; `None` when it does.
+fn closed_on(form: &Form, today: Date) -> Option<String> {
+    match form.opening.on(today) {
+        Door::Open => None,
+        Door::NotYet(from) => Some(format!("Le formulaire en ligne ouvre le {}.", short_date(from))),
+        Door::Over(until) => Some(
+            form.opening
+                .closed_message
+                .clone()
+                .unwrap_or_else(|| format!("Le formulaire en ligne était ouvert jusqu’au {}.", short_date(until))),
+        ),
     }
 }
 

@@ -1,0 +1,438 @@
+//! What is taken, what is refused, and in which words.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::date;
+use proptest::prelude::*;
+
+use super::clean::is_refused;
+use super::*;
+use crate::model::form::{Condition, DateBounds, Identity, Nature, Operator, Silence};
+use crate::model::receipt::tests::form as bare_form;
+
+const TODAY: Date = date(2026, 11, 21);
+
+fn field(id: &str, kind: FieldKind, required: bool) -> Field {
+    Field {
+        id: id.into(),
+        kind,
+        question: format!("Question {id}"),
+        help: None,
+        required,
+        step: Some("Votre demande".into()),
+        condition: None,
+        autocomplete: None,
+    }
+}
+
+fn choices(values: &[&str]) -> Vec<Choice> {
+    values
+        .iter()
+        .map(|value| Choice { value: (*value).into(), label: value.to_uppercase(), help: None, price: None })
+        .collect()
+}
+
+fn on(mut field: Field, parent: &str, equal: bool, values: &[&str]) -> Field {
+    let mut condition = Condition::is(parent, values);
+    condition.tests[0].operator = if equal { Operator::Is } else { Operator::IsNot };
+    field.condition = Some(condition);
+    field
+}
+
+/// A form with a question of every kind, and conditions.
+pub(crate) fn every_kind(required: bool) -> Form {
+    let mut form = bare_form(Nature::Demande, Identity::All, Silence::Inconnu);
+    let file = FieldKind::File {
+        formats: vec![FileFormat::Pdf, FileFormat::Jpg],
+        max_count: 2,
+        max_bytes: 5 << 20,
+        photo: false,
+    };
+    let fields = vec![
+        field("objet", FieldKind::Text { max: 20 }, required),
+        field("message", FieldKind::LongText { max: 60 }, required),
+        field("mel", FieldKind::Email, required),
+        field("tel", FieldKind::Telephone, required),
+        field("nombre", FieldKind::Number { min: Some(1), max: Some(300), unit_price: None }, required),
+        field("date", FieldKind::Date { bounds: DateBounds::default() }, required),
+        field("heure", FieldKind::Time, required),
+        field("danger", FieldKind::YesNo, required),
+        on(field("appel", FieldKind::Information { html: "<p>Appelez</p>".into() }, false), "danger", true, &["oui"]),
+        field("categorie", FieldKind::Choice { choices: choices(&["voirie", "eclairage", "autre"]) }, required),
+        on(field("lampe", FieldKind::Text { max: 20 }, required), "categorie", true, &["eclairage"]),
+        on(field("precision", FieldKind::Text { max: 20 }, required), "categorie", false, &["voirie", "eclairage"]),
+        on(field("profonde", FieldKind::Text { max: 20 }, required), "lampe", false, &["rien"]),
+        field("jours", FieldKind::Choices { choices: choices(&["lundi", "mardi", "jeudi"]) }, required),
+        on(field("pourquoi_mardi", FieldKind::Text { max: 20 }, required), "jours", true, &["mardi"]),
+        field("reglement", FieldKind::Checkbox, required),
+        field("chantier", FieldKind::Address, required),
+        field("lieu", FieldKind::Place { suggestions: vec!["Le Bourg".into()] }, required),
+        field("pieces", file, required),
+    ];
+    form.fields = fields.into_iter().chain(Identity::All.fields()).collect();
+    form
+}
+
+fn raw(pairs: &[(&str, &str)]) -> RawAnswers {
+    let mut raw = RawAnswers::default();
+    for (name, value) in pairs {
+        raw.values.entry((*name).to_owned()).or_default().push((*value).to_owned());
+    }
+    raw
+}
+
+fn stored(name: &str, media_type: &str, size: u64) -> StoredFile {
+    StoredFile { id: "0".repeat(32), name: name.into(), media_type: media_type.into(), size, hash: "0".repeat(64) }
+}
+
+/// Answers of a resident that are all right.
+pub(crate) fn good() -> RawAnswers {
+    let mut raw = raw(&[
+        ("objet", "  Une  benne e\u{301} "),
+        ("message", "Bonjour,\r\n\r\nje voudrais…\t\r\n"),
+        ("mel", "Jeanne.Martin@Exemple.FR"),
+        ("tel", "0612345678"),
+        ("nombre", "1 2"),
+        ("date", "05/12/2026"),
+        ("heure", "14h30"),
+        ("danger", "non"),
+        ("categorie", "eclairage"),
+        ("lampe", "B 12"),
+        ("profonde", "x"),
+        ("precision", "ignorée"),
+        ("jours", "jeudi"),
+        ("jours", "lundi"),
+        ("reglement", "on"),
+        ("chantier.voie", "3, rue du Four"),
+        ("chantier.code_postal", "53 999"),
+        ("chantier.commune", "Saint-Mulot"),
+        ("lieu", "Le Bourg"),
+        ("qualite", "association"),
+        ("association", "Les Amis du tilleul"),
+        ("rna", "w 53 1234567".trim()),
+        ("prenom", "Jeanne"),
+        ("nom", "Martin"),
+        ("adresse.voie", "Grand-Place 1"),
+        ("adresse.code_postal", "1000"),
+        ("adresse.commune", "Bruxelles, Belgique"),
+        ("courriel", "jeanne@exemple.fr"),
+        ("inconnu", "ignoré"),
+    ]);
+    raw.files.insert("pieces".into(), vec![stored("plan.pdf", "application/pdf", 1_258_291)]);
+    raw
+}
+
+fn said(form: &Form, raw: &RawAnswers) -> BTreeMap<String, String> {
+    let errors = answers(form, raw, TODAY).expect_err("something is wrong");
+    errors.into_iter().map(|error| (error.input, error.message.replace(['\u{a0}', '\u{202f}'], " "))).collect()
+}
+
+#[test]
+fn good_answers_come_back_clean_and_in_order() {
+    let valid = answers(&every_kind(true), &good(), TODAY).expect("all is right");
+    let value = |id: &str| valid.answers.iter().find(|answer| answer.field == id).map(|answer| answer.value.clone());
+    let text = |text: &str| Some(AnswerValue::Text(text.into()));
+    assert_eq!(value("objet"), text("Une benne é"));
+    assert_eq!(value("message"), text("Bonjour,\n\nje voudrais…"));
+    assert_eq!(value("mel"), text("Jeanne.Martin@exemple.fr"));
+    assert_eq!(value("tel"), text("06\u{a0}12\u{a0}34\u{a0}56\u{a0}78"));
+    assert_eq!(value("nombre"), text("12"));
+    assert_eq!(value("date"), text("samedi 5 décembre 2026"));
+    assert_eq!(value("heure"), text("14\u{a0}h\u{a0}30"));
+    assert_eq!(value("danger"), text("Non"));
+    assert_eq!(value("categorie"), Some(AnswerValue::Choices(vec!["ECLAIRAGE".into()])));
+    assert_eq!(value("lampe"), text("B 12"));
+    assert_eq!(value("precision"), None);
+    assert_eq!(value("profonde"), text("x"));
+    assert_eq!(value("jours"), Some(AnswerValue::Choices(vec!["LUNDI".into(), "JEUDI".into()])));
+    assert_eq!(value("pourquoi_mardi"), None);
+    assert_eq!(value("reglement"), text("Oui"));
+    assert_eq!(value("rna"), text("W531234567"));
+    assert_eq!(
+        value("chantier"),
+        Some(AnswerValue::Address(vec!["3, rue du Four".into(), "53999 Saint-Mulot".into()]))
+    );
+    assert_eq!(
+        value("adresse"),
+        Some(AnswerValue::Address(vec!["Grand-Place 1".into(), "1000 Bruxelles, Belgique".into()]))
+    );
+    assert_eq!(valid.sender, Sender { name: "Les Amis du tilleul".into(), email: Some("jeanne@exemple.fr".into()) });
+    let order: Vec<&str> = valid.answers.iter().map(|answer| answer.field.as_str()).collect();
+    assert_eq!(order[..3], ["objet", "message", "mel"]);
+}
+
+#[test]
+fn blanks_are_told_all_at_once_and_say_what_to_do() {
+    let said = said(&every_kind(true), &RawAnswers::default());
+    for (input, message) in [
+        ("objet", "Répondez à « Question objet »"),
+        ("danger", "Choisissez une réponse à « Question danger »"),
+        ("jours", "Choisissez au moins une réponse à « Question jours »"),
+        ("reglement", "Cochez la case « Question reglement » pour continuer"),
+        ("pieces", "Joignez un fichier pour « Question pieces »"),
+        ("chantier.voie", "Indiquez le numéro et la rue, ou le lieu-dit"),
+        ("adresse.code_postal", "Indiquez le code postal"),
+        ("nom", "Indiquez votre nom"),
+        ("courriel", "Indiquez votre adresse électronique"),
+        ("qualite", "Dites au nom de qui vous écrivez"),
+    ] {
+        assert_eq!(said.get(input).map(String::as_str), Some(message));
+    }
+    assert!(!said.contains_key("lampe") && !said.contains_key("association") && !said.contains_key("telephone"));
+}
+
+#[test]
+fn nothing_is_required_of_an_optional_form_but_the_identity() {
+    let said = said(&every_kind(false), &RawAnswers::default());
+    assert!(
+        said.keys()
+            .all(|input| ["qualite", "prenom", "nom", "courriel"].contains(&input.as_str())
+                || input.starts_with("adresse.")),
+        "{said:?}"
+    );
+    let identity = raw(&[
+        ("qualite", "personne"),
+        ("association", "Restée d'avant"),
+        ("prenom", "Jeanne"),
+        ("nom", "Martin"),
+        ("adresse.voie", "3, rue du Four"),
+        ("adresse.code_postal", "53999"),
+        ("adresse.commune", "Saint-Mulot"),
+        ("courriel", "jeanne@exemple.fr"),
+    ]);
+    let valid = answers(&every_kind(false), &identity, TODAY).expect("enough");
+    assert_eq!(valid.sender.name, "Jeanne Martin");
+    // An unanswered choice is none of those excluded: the question that depends on it is asked, not required here.
+    assert!(valid.answers.iter().all(|answer| answer.field != "association"));
+}
+
+#[test]
+fn each_mistake_says_what_to_do() {
+    let form = every_kind(true);
+    for (input, typed, message) in [
+        ("objet", "x".repeat(32), "Raccourcissez cette réponse : 12 caractères de trop (20 au plus)"),
+        ("objet", "x".repeat(21), "Raccourcissez cette réponse : 1 caractère de trop (20 au plus)"),
+        (
+            "objet",
+            "a\0b".into(),
+            "Retapez cette réponse : elle contient un signe invisible, venu sans doute d’un copier-coller",
+        ),
+        (
+            "objet",
+            "a\u{202e}b".into(),
+            "Retapez cette réponse : elle contient un signe invisible, venu sans doute d’un copier-coller",
+        ),
+        (
+            "mel",
+            "jeanne".into(),
+            "Ajoutez le signe @ et ce qui le suit dans l’adresse électronique. Exemple : nom@exemple.fr",
+        ),
+        ("mel", "jeanne@gmial.com".into(), "Vérifiez la fin de l’adresse électronique : est-ce jeanne@gmail.com ?"),
+        ("mel", "jeanne@exemple,fr".into(), "Vérifiez la fin de l’adresse électronique : est-ce jeanne@exemple.fr ?"),
+        ("mel", "jeanne @exemple.fr".into(), "Écrivez l’adresse électronique sans espace. Exemple : nom@exemple.fr"),
+        ("mel", "jérôme@exemple.fr".into(), "Écrivez l’adresse électronique sans accent. Exemple : nom@exemple.fr"),
+        (
+            "tel",
+            "12345".into(),
+            "Vérifiez le numéro de téléphone : dix chiffres, ou le signe + et l’indicatif du pays. Exemple : 02 99 00 12 34",
+        ),
+        ("nombre", "301".into(), "Indiquez un nombre entre 1 et 300"),
+        ("nombre", "douze".into(), "Écrivez un nombre entier, en chiffres"),
+        ("nombre", "99999999999999999999".into(), "Indiquez un nombre entre 1 et 300"),
+        ("date", "31/02/2026".into(), "Vérifiez la date : ce jour n’existe pas dans le calendrier"),
+        ("date", "demain".into(), "Écrivez la date avec le jour, le mois et l’année. Exemple : 21/11/2026"),
+        ("date", "05/12/0026".into(), "Vérifiez l’année de la date"),
+        ("heure", "midi".into(), "Écrivez l’heure comme ceci : 14 h 30"),
+        ("categorie", "pirate".into(), "Choisissez une des réponses proposées"),
+        ("jours", "pirate".into(), "Choisissez parmi les réponses proposées"),
+        (
+            "chantier.code_postal",
+            "3500".into(),
+            "Écrivez les cinq chiffres du code postal. Pour une adresse à l’étranger, ajoutez le pays après la ville : « Bruxelles, Belgique »",
+        ),
+    ] {
+        let mut raw = good();
+        raw.values.insert(input.into(), vec![typed.clone()]);
+        let said = said(&form, &raw);
+        assert_eq!(said.get(input).map(String::as_str), Some(message), "{typed:?}");
+        assert_eq!(said.keys().filter(|other| *other != "precision").count(), 1, "{said:?}");
+    }
+}
+
+#[test]
+fn files_are_judged_by_number_size_and_content() {
+    let form = every_kind(true);
+    let with = |files: Vec<StoredFile>| {
+        let mut raw = good();
+        raw.files.insert("pieces".into(), files);
+        answers(&form, &raw, TODAY)
+            .err()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|error| error.message.replace(['\u{a0}', '\u{202f}'], " "))
+            .collect::<Vec<_>>()
+    };
+    let pdf = || stored("plan.pdf", "application/pdf", 1_000);
+    assert_eq!(with(vec![pdf(), pdf()]), Vec::<String>::new());
+    assert_eq!(with(vec![pdf(), pdf(), pdf()]), ["Gardez 2 fichiers au plus : vous en avez joint 3"]);
+    assert_eq!(
+        with(vec![stored("gros.pdf", "application/pdf", 8 << 20)]),
+        ["Réduisez « gros.pdf » : il pèse 8 Mo, la limite est de 5 Mo"]
+    );
+    assert_eq!(
+        with(vec![stored("a.docx", "application/zip", 9)]),
+        ["Remplacez « a.docx » : les formats acceptés sont PDF et JPEG"]
+    );
+    assert_eq!(
+        with(vec![stored("vide.pdf", "application/pdf", 0)]),
+        ["Choisissez un autre fichier que « vide.pdf » : il est vide"]
+    );
+}
+
+#[test]
+fn addresses_that_work_are_accepted_and_others_are_not() {
+    for good in [
+        "a@b.fr",
+        "prenom.nom+mairie@sous.domaine.example",
+        "o'neil@exemple.fr",
+        "x@ymail.com",
+        "a@laposte.fr",
+        "\u{202a}a@b.fr\u{202c}",
+    ] {
+        assert!(email(good).is_ok(), "{good}");
+    }
+    let long = format!("{}@{}.fr", "a".repeat(64), "b.".repeat(100) + &"c".repeat(20));
+    for bad in [
+        "a@b",
+        "@b.fr",
+        "a@",
+        "a@@b.fr",
+        "a..b@c.fr",
+        ".a@b.fr",
+        "a.@b.fr",
+        "a@-b.fr",
+        "a@b-.fr",
+        "a@b..fr",
+        "a@b.f",
+        "a@[127.0.0.1]",
+        "a@b.fr\r\nBcc: c@d.fr",
+        "\"a b\"@c.fr",
+        "a@b.fr,c@d.fr",
+        "a@b.fr;c@d.fr",
+        "<a@b.fr>",
+        "a@b.123",
+        "",
+        &long,
+    ] {
+        assert!(email(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn conditions_that_turn_in_circles_ask_nothing() {
+    let mut form = every_kind(false);
+    form.fields.push(on(field("a", FieldKind::YesNo, true), "b", true, &["oui"]));
+    form.fields.push(on(field("b", FieldKind::YesNo, true), "a", true, &["oui"]));
+    let raw = raw(&[("a", "oui"), ("b", "oui")]);
+    assert!(form.asked(&raw).iter().all(|field| field.id != "a" && field.id != "b"));
+}
+
+fn typed() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => ".{0,30}",
+        2 => "(?s)[a-z0-9é@. \r\n\t\u{0}\u{a0}\u{202e}\u{200b}/:+-]{0,30}",
+        4 => prop::sample::select(vec![
+            "oui", "non", "on", "voirie", "eclairage", "autre", "lundi", "mardi", "personne", "association", "entreprise",
+            "05/12/2026", "2026-12-05", "14:30", "9 h", "0612345678", "+44 20 7946 0958", "12", "-3", "53999", "1000",
+            "Bruxelles, Belgique", "a@b.fr", "W531234567", "73282932000074", "deux\r\nlignes", " \u{a0} ", "",
+        ]).prop_map(str::to_owned),
+    ]
+}
+
+fn any_raw() -> impl Strategy<Value = RawAnswers> {
+    let names: Vec<String> = every_kind(true)
+        .fields
+        .iter()
+        .flat_map(|field| match field.kind {
+            FieldKind::Address => ADDRESS_PARTS.iter().map(|part| format!("{}.{part}", field.id)).collect(),
+            _ => vec![field.id.clone()],
+        })
+        .collect();
+    let size = names.len();
+    (prop::collection::vec(prop::collection::vec(typed(), 0..3), size), any::<bool>()).prop_map(
+        move |(values, start_good)| {
+            let mut raw = if start_good { good() } else { RawAnswers::default() };
+            for (name, values) in names.iter().zip(values) {
+                // From good answers, one input in three is replaced.
+                if !start_good || values.len() == 2 {
+                    raw.values.insert(name.clone(), values);
+                }
+            }
+            raw
+        },
+    )
+}
+
+/// What a browser posts of hidden inputs: line ends become CR LF.
+fn reposted(form: &Form, before: &RawAnswers) -> RawAnswers {
+    let mut raw = RawAnswers { files: before.files.clone(), ..RawAnswers::default() };
+    for (name, value) in raw_inputs(form, before) {
+        raw.values.entry(name).or_default().push(value.replace('\n', "\r\n"));
+    }
+    raw
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_posted_is_judged(raw in any_raw(), required: bool) {
+        let form = every_kind(required);
+        match answers(&form, &raw, TODAY) {
+            Ok(valid) => {
+                for answer in &valid.answers {
+                    let texts = match &answer.value {
+                        AnswerValue::Text(text) => vec![text.clone()],
+                        AnswerValue::Choices(lines) | AnswerValue::Address(lines) => lines.clone(),
+                        AnswerValue::Files(_) => vec![],
+                        AnswerValue::Group(entries) => {
+                            entries.iter().flat_map(|entry| &entry.parts).map(|part| part.value.clone()).collect()
+                        }
+                    };
+                    let long = matches!(form.field(&answer.field).map(|field| &field.kind), Some(FieldKind::LongText { .. }));
+                    for text in texts {
+                        prop_assert!(!text.trim().is_empty());
+                        prop_assert!(text.chars().all(|letter| !is_refused(letter)));
+                        prop_assert!(long || !text.contains('\n'));
+                    }
+                }
+            }
+            Err(errors) => {
+                prop_assert!(!errors.is_empty());
+                for error in errors {
+                    prop_assert!(!error.message.is_empty() && !error.message.contains("euillez"));
+                    let id = error.input.split('.').next().unwrap_or("");
+                    prop_assert!(form.field(id).is_some());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_check_page_posts_the_same_answers_again(raw in any_raw()) {
+        let form = every_kind(false);
+        let first = answers(&form, &raw, TODAY);
+        let again = answers(&form, &reposted(&form, &raw), TODAY);
+        if let Ok(first) = first {
+            prop_assert_eq!(Ok(first), again);
+        }
+    }
+
+    #[test]
+    fn the_check_page_of_good_answers_posts_them_again(extra in typed()) {
+        let form = every_kind(true);
+        let mut raw = good();
+        raw.values.insert("message".into(), vec![extra]);
+        let first = answers(&form, &raw, TODAY);
+        prop_assume!(first.is_ok());
+        prop_assert_eq!(first, answers(&form, &reposted(&form, &raw), TODAY));
+    }
+}

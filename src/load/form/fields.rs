@@ -1,0 +1,126 @@
+//! Reads the list of questions: their ids, their order, what they ask together.
+
+use super::kind;
+use super::{condition, prudence};
+use crate::diagnostic::{Code, Diagnostic};
+use crate::load::toml_reader::{Item, Reader};
+use crate::model::form::{Field, FieldKind, Identity};
+use crate::text::typography::french;
+
+/// Bytes all files of a form may weigh together, so that the mail to the mairie can be delivered.
+const MAX_FORM_BYTES: u64 = 15 * 1024 * 1024;
+/// Characters of a question that is still read at a glance.
+const MAX_QUESTION: usize = 200;
+/// Ids the program gives itself.
+const OWN_IDS: [&str; 2] = ["total", "site_web"];
+
+/// All questions of a form but those of the identity.
+pub(super) fn all(items: Vec<Item<'_, '_>>, identity: Identity, diagnostics: &mut Vec<Diagnostic>) -> Vec<Field> {
+    let mut fields: Vec<Field> = Vec::new();
+    let taken = identity.fields();
+    let mut bytes = 0;
+    for item in items {
+        let Item::Table(mut table) = item else { continue };
+        let (id_place, condition_place) = (table.place("id"), table.place("si"));
+        let Some(mut field) = one(&mut table, false, diagnostics) else {
+            table.finish(diagnostics);
+            continue;
+        };
+        // A question without `etape` stays in the group of the one before it.
+        field.step = field.step.or_else(|| fields.last().and_then(|field| field.step.clone()));
+        if let FieldKind::File { max_count, max_bytes, .. } = field.kind {
+            bytes += u64::from(max_count) * max_bytes;
+        }
+        let taken_by = if fields.iter().any(|other| other.id == field.id) {
+            Some((format!("deux questions portent l'id « {} »", field.id), "donnez à chacune un id différent"))
+        } else if taken.iter().any(|other| other.id == field.id) {
+            Some((
+                format!("l'id « {} » est réservé aux questions d'identité", field.id),
+                "choisissez un autre id ; le nom, l'adresse et le courriel sont déjà demandés par identite",
+            ))
+        } else if OWN_IDS.contains(&field.id.as_str()) {
+            Some((format!("l'id « {} » est réservé au guichet", field.id), "choisissez un autre id"))
+        } else {
+            None
+        };
+        if let Some((message, hint)) = taken_by {
+            diagnostics.push(Diagnostic::error(Code::DuplicateField, id_place, message).hint(hint));
+        }
+        condition::check(&field, &fields, &taken, &condition_place, diagnostics);
+        prudence::check(&field, &table.place("question"), diagnostics);
+        let files_place = table.place("nombre_max");
+        table.finish(diagnostics);
+        if bytes > MAX_FORM_BYTES {
+            diagnostics.push(
+                Diagnostic::error(
+                    Code::BadForm,
+                    files_place,
+                    "les pièces jointes de ce formulaire dépassent 15 Mo en tout",
+                )
+                .hint("réduisez nombre_max ou taille_max : un courriel plus lourd n'arriverait pas à la mairie"),
+            );
+            bytes = 0;
+        }
+        fields.push(field);
+    }
+    fields
+}
+
+/// One question; `inside` a group, which takes simple kinds only.
+pub(super) fn one(table: &mut Reader<'_, '_>, inside: bool, diagnostics: &mut Vec<Diagnostic>) -> Option<Field> {
+    let id = table.required("id", diagnostics)?;
+    let valid = id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && id.bytes().next().is_some_and(|b| b.is_ascii_lowercase());
+    if !valid {
+        diagnostics.push(
+            Diagnostic::error(Code::BadValue, table.place("id"), format!("l'id « {id} » ne convient pas"))
+                .hint("des minuscules sans accent, des chiffres et des soulignés : \"nombre_de_personnes\""),
+        );
+    }
+    let kind = kind::read(table, inside, diagnostics);
+    let question = table.text("question", diagnostics).map(|text| french(&text).into_owned());
+    let tells_only = matches!(kind, Some(FieldKind::Information { .. } | FieldKind::Exit { .. }));
+    if question.is_none() && !tells_only && !table.has("question") {
+        diagnostics.push(table.missing("question"));
+    }
+    if question.as_ref().is_some_and(|question| question.chars().count() > MAX_QUESTION) {
+        diagnostics.push(
+            Diagnostic::warning(Code::BadForm, table.place("question"), "cette question est très longue")
+                .hint("une question courte, le reste dans aide"),
+        );
+    }
+    let condition = if inside {
+        None
+    } else {
+        let place = table.place("si");
+        table.text("si", diagnostics).and_then(|text| condition::read(&text, &place, diagnostics))
+    };
+    if matches!(kind, Some(FieldKind::Exit { .. })) && condition.is_none() && !table.has("si") {
+        diagnostics.push(
+            Diagnostic::error(Code::BadForm, table.place("type"), "cette sortie arrêterait toutes les demandes")
+                .hint("ajoutez si = \"…\" : une sortie ne concerne que certaines réponses"),
+        );
+    }
+    let required = table.flag("obligatoire", diagnostics).unwrap_or(false);
+    if required && tells_only {
+        diagnostics.push(
+            Diagnostic::error(
+                Code::BadForm,
+                table.place("obligatoire"),
+                "un texte sans question ne peut pas être obligatoire",
+            )
+            .hint("retirez obligatoire, ou posez une question de type case_a_cocher"),
+        );
+    }
+    let step = if inside { None } else { table.text("etape", diagnostics).map(|text| french(&text).into_owned()) };
+    Some(Field {
+        id,
+        kind: kind?,
+        question: question.unwrap_or_default(),
+        help: table.text("aide", diagnostics).map(|text| french(&text).into_owned()),
+        required,
+        step,
+        condition,
+        autocomplete: None,
+    })
+}

@@ -284,13 +284,12 @@ fn check_references(site: &Site, diagnostics: &mut Vec<Diagnostic>) {
                 if let Some((service, place)) =
                     demarche.service.as_ref().filter(|(service, _)| !services.contains(service.as_str()))
                 {
+                    // A fiche of the catalogue waits for the commune's service.
+                    let waits = content.layer == Layer::Catalogue;
+                    let make = if waits { Diagnostic::blank } else { Diagnostic::error };
                     diagnostics.push(
-                        Diagnostic::error(
-                            Code::DeadLink,
-                            place.clone(),
-                            format!("le service « {service} » n'a pas de fiche"),
-                        )
-                        .hint(format!("créez annuaire/services/{service}.md, ou corrigez la clé service")),
+                        make(Code::DeadLink, place.clone(), format!("le service « {service} » n'a pas de fiche"))
+                            .hint(format!("créez annuaire/services/{service}.md, ou corrigez la clé service")),
                     );
                 }
             }

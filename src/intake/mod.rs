@@ -13,6 +13,7 @@ pub mod compose;
 pub mod deliver;
 pub mod files;
 pub mod mailer;
+pub mod notice;
 pub mod reference;
 pub mod retry;
 pub mod store;

@@ -3,9 +3,12 @@
 mod build;
 mod check;
 mod demandes;
+mod etat;
+mod exporter;
 mod faults;
 mod guichet;
 mod new;
+mod quarantaine;
 mod report;
 mod serve;
 mod telemetry;

@@ -7,15 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::demandes::{line, reason, when};
-use super::{Exit, quarantaine, report};
+use super::{Exit, quarantaine, report, resolved};
 use crate::diagnostic::Code;
 use crate::intake::store::{Counts, RouteState, Store, StoreError};
-use crate::load;
 use crate::model::content::Kind;
 use crate::model::intake::{Quarantined, QueueRow};
 use crate::model::mail::MailRole;
-use crate::pipeline::Base;
-use crate::resolve;
 use crate::server::config::GuichetConfig;
 use crate::text::numbers::{file_size, plural};
 
@@ -111,11 +108,7 @@ fn last_backup(data: &Path) -> Option<Timestamp> {
 
 /// Forms of the commune's folder: those that take requests, and why the others do not.
 fn forms(folder: &Path, now: Timestamp) -> Option<Forms> {
-    let base = Base::embedded();
-    let (sources, _) = load::sources(&load::Layers::of(folder, &base.catalogue));
-    let sources = sources?;
-    let local = crate::pipeline::local(now, &sources.commune.fuseau);
-    let (site, told) = resolve::site(sources, local);
+    let (site, told) = resolved(folder, now)?;
     let mut forms = Forms { ouverts: site.forms.keys().cloned().collect(), fermes: Vec::new() };
     for content in &site.contents {
         let Kind::Demarche(demarche) = &content.kind else { continue };

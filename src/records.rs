@@ -79,9 +79,10 @@ fn category(field: &Field) -> (u8, &'static str) {
     }
 }
 
-/// Whether the words of a question call for an answer the law protects more.
+/// Whether the words of a question call for an answer the law protects more. Its help does not count: it often says not to
+/// write any.
 fn may_be_sensitive(field: &Field) -> bool {
-    let words = format!("{} {}", field.question, field.help.as_deref().unwrap_or_default()).to_lowercase();
+    let words = field.question.to_lowercase();
     SENSITIVE.iter().any(|word| words.contains(word))
 }
 

@@ -114,10 +114,11 @@ pub async fn tell(
 }
 
 fn words(notice: &Notice, now: &Zoned) -> String {
-    let count = plural(notice.waiting.len() as u64, "demande ressemble", "demandes ressemblent");
-    let mut text = format!(
-        "Bonjour,\n\n{count} à de la publicité. Le guichet les garde et ne les a pas encore envoyées à votre boîte. Sans geste de votre part, elles vous parviennent d'elles-mêmes à la date indiquée : rien n'est perdu.\n\n"
-    );
+    let mut text = String::from("Bonjour,\n\n");
+    text.push_str(&match notice.waiting.len() {
+        1 => "Une demande ressemble à de la publicité. Le guichet la garde et ne l'a pas encore envoyée à votre boîte. Sans geste de votre part, elle vous parvient d'elle-même à la date indiquée : rien n'est perdu.\n\n".to_owned(),
+        count => format!("{count} demandes ressemblent à de la publicité. Le guichet les garde et ne les a pas encore envoyées à votre boîte. Sans geste de votre part, elles vous parviennent d'elles-mêmes à la date indiquée : rien n'est perdu.\n\n"),
+    });
     for one in notice.waiting.iter().take(LISTED) {
         let until = one.until.to_zoned(now.time_zone().clone());
         text.push_str(&format!(
@@ -133,7 +134,7 @@ fn words(notice: &Notice, now: &Zoned) -> String {
         text.push_str(&format!("– et {} autres\n", notice.waiting.len() - LISTED));
     }
     text.push_str(
-        "\nPour les recevoir tout de suite, ou pour les écarter, donnez ce message à la personne qui s'occupe du guichet :\n\
+        "\nPour recevoir une demande tout de suite, ou pour l'écarter, donnez ce message à la personne qui s'occupe du guichet :\n\
          mulot demandes quarantaine\n\
          mulot demandes liberer RÉFÉRENCE\n\
          mulot demandes ecarter RÉFÉRENCE\n\n\

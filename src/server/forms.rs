@@ -315,7 +315,7 @@ async fn verify(State(desk): State<Arc<Desk>>, Path(form): Path<String>, request
         Err(page) => return page,
     };
     if let Err(wait) = desk.rate(Act::Check, desk.client(&request)) {
-        return of_form(form, too_often(&content, wait));
+        return of_form(form, slowed(&desk, &content, form, request, wait).await);
     }
     let received = match receive(request, form, &[], &desk.depot.files, &desk.limits).await {
         Ok(received) => received,
@@ -431,7 +431,7 @@ async fn sent(
     let email = residents_email(form, &content.issuer, &valid);
     if let Err(wait) = desk.rate(Act::Send, client).and_then(|()| desk.rate_form(form, email, &nonce)) {
         let token = other(TOKEN).to_owned();
-        return too_many(content, form, &received.raw, token, wait);
+        return too_many(content, form, &received.raw, Some(token), wait);
     }
     let signs = Signs { hasty: matches!(check, TokenCheck::Hasty { .. }), trapped: !trap.is_empty(), same_before: 0 };
     // In a task of its own: a client that leaves does not stop it half-way.
@@ -506,9 +506,19 @@ fn unavailable(
     later(page(StatusCode::SERVICE_UNAVAILABLE, html, "unavailable"), wait)
 }
 
-fn too_many(content: &DeskContent, form: &Form, raw: &RawAnswers, token: String, wait: Duration) -> Response {
+/// Too many pages came from there: the texts are read so that the page can keep them, files are not taken.
+async fn slowed(desk: &Desk, content: &DeskContent, form: &Form, request: Request, wait: Duration) -> Response {
+    let limits = FormLimits { files_bytes: 0, drained_bytes: 1 << 20, ..desk.limits.clone() };
+    match receive(request, form, &[], &desk.depot.files, &limits).await {
+        Ok(received) => too_many(content, form, &received.raw, None, wait),
+        Err(Refusal::TooLarge(received)) => too_many(content, form, &received.raw, None, wait),
+        Err(_) => too_often(content, wait),
+    }
+}
+
+fn too_many(content: &DeskContent, form: &Form, raw: &RawAnswers, token: Option<String>, wait: Duration) -> Response {
     let minutes = wait.as_secs().div_ceil(60);
-    let html = content.pages.slowed(form, raw, hidden(form, raw, Some(token)), minutes);
+    let html = content.pages.slowed(form, raw, hidden(form, raw, token), minutes);
     later(page(StatusCode::TOO_MANY_REQUESTS, html, "too_many"), wait)
 }
 

@@ -34,7 +34,7 @@ pub struct RateLimits {
 
 impl Default for RateLimits {
     /// Five receipts: an association asks for the hall, tables, a drinks licence and a closed street the same evening. Two
-    /// days: a weekend begins on Friday evening, and the mairie has ten working days to send its own receipt.
+    /// days leave time to look, and the mairie has ten working days to send its own receipt (CRPA, art. R112-11-2).
     fn default() -> Self {
         RateLimits {
             checks: 60,

@@ -122,6 +122,26 @@ fn too_many_requests_of_one_address_or_to_one_form_are_slowed_with_their_answers
 }
 
 #[test]
+fn pages_checked_too_often_keep_what_was_typed() {
+    let server = ServerTest::guichet_with(|config| {
+        config.rates.checks = 1;
+        config.proxies = vec!["127.0.0.1".parse().unwrap()];
+    });
+    let mut parts = texts(&valid_answers());
+    parts.push(file("pieces", "plan.pdf", PDF));
+    let kind = multipart_type();
+    let headers = [("content-type", kind.as_str()), ("x-forwarded-for", "192.0.2.7")];
+    let check = || server.ask("POST", &format!("/guichet/{FORM}/verifier"), &headers, &multipart(&parts));
+    assert_eq!(check().status, 200);
+    let slowed = check();
+    assert_eq!(slowed.status, 429);
+    assert_eq!(slowed.field("nom").as_deref(), Some("Quatrebarbes"));
+    assert!(slowed.text().contains("tel:") && slowed.text().contains("Essayer encore"), "{}", slowed.text());
+    assert_eq!(slowed.field("fichier.pieces"), None, "files are not taken meanwhile");
+    assert_eq!(server.post(&format!("/guichet/{FORM}/verifier"), &slowed.fields()).status, 200, "from elsewhere");
+}
+
+#[test]
 fn the_same_words_over_and_over_end_in_quarantine() {
     let server = ServerTest::guichet();
     let places: Vec<String> = (0..7)

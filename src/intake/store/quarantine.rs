@@ -4,7 +4,7 @@
 //! themselves, even if this code were gone.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Params, params};
 
 use super::admin::submission_id;
 use super::error::{Fault, StoreError};
@@ -29,16 +29,8 @@ impl Store {
     /// [`StoreError`] when the database cannot be read.
     pub fn quarantined(&self, now: Timestamp) -> Result<Vec<Quarantined>, StoreError> {
         self.read(|connection| {
-            let sql = format!(
-                "{SELECT} WHERE quarantine.settled_ms IS NULL AND quarantine.until_ms > ?1 ORDER BY since_ms, id"
-            );
-            let mut select = connection.prepare_cached(&sql)?;
-            let mut rows = select.query([now.as_millisecond()])?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                found.push(quarantined(row)?);
-            }
-            Ok(found)
+            let sql = format!("{SELECT} ORDER BY quarantine.since_ms, quarantine.submission");
+            quarantined(connection, &sql, params![now.as_millisecond()])
         })
     }
 
@@ -47,7 +39,10 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database cannot be read.
     pub fn quarantine_of(&self, reference: &Reference, now: Timestamp) -> Result<Option<Quarantined>, StoreError> {
-        Ok(self.quarantined(now)?.into_iter().find(|one| one.reference == *reference))
+        self.read(|connection| {
+            let sql = format!("{SELECT} AND submission.reference = ?2");
+            Ok(quarantined(connection, &sql, params![now.as_millisecond(), reference.as_str()])?.pop())
+        })
     }
 
     /// Lets the mails of a request leave at once; `false` when it was not in quarantine.
@@ -135,24 +130,31 @@ pub(super) fn hold(connection: &Connection, submission: i64, hold: &Hold, now: i
     Ok(())
 }
 
-fn quarantined(row: &Row<'_>) -> Result<Quarantined, Fault> {
-    let (reference, reasons): (String, String) = (row.get(0)?, row.get(6)?);
-    Ok(Quarantined {
-        reference: reference.parse().map_err(|error| Fault::content("reference", error))?,
-        form_id: row.get(1)?,
-        form_title: row.get(2)?,
-        since: instant(row.get(3)?)?,
-        until: instant(row.get(4)?)?,
-        points: row.get(5)?,
-        reasons: reasons.split_whitespace().map(str::to_owned).collect(),
-        told_at: row.get::<_, Option<i64>>(7)?.map(instant).transpose()?,
-    })
+fn quarantined(connection: &Connection, sql: &str, params: impl Params) -> Result<Vec<Quarantined>, Fault> {
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query(params)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (reference, reasons): (String, String) = (row.get(0)?, row.get(6)?);
+        found.push(Quarantined {
+            reference: reference.parse().map_err(|error| Fault::content("reference", error))?,
+            form_id: row.get(1)?,
+            form_title: row.get(2)?,
+            since: instant(row.get(3)?)?,
+            until: instant(row.get(4)?)?,
+            points: row.get(5)?,
+            reasons: reasons.split_whitespace().map(str::to_owned).collect(),
+            told_at: row.get::<_, Option<i64>>(7)?.map(instant).transpose()?,
+        });
+    }
+    Ok(found)
 }
 
 const SELECT: &str = "
     SELECT submission.reference, submission.form_id, submission.form_title, quarantine.since_ms, quarantine.until_ms,
            quarantine.points, quarantine.reasons, quarantine.told_ms
-    FROM quarantine JOIN submission ON submission.id = quarantine.submission";
+    FROM quarantine JOIN submission ON submission.id = quarantine.submission
+    WHERE quarantine.settled_ms IS NULL AND quarantine.until_ms > ?1";
 
 #[cfg(test)]
 mod tests {

@@ -76,7 +76,17 @@ pub fn mail(issuer: &Issuer, notice: &Notice, own: &Reference, now: &Zoned) -> M
     }
 }
 
-/// Sends what is due; gives how many mails were taken. What is not taken is tried again at the next call.
+/// What came of the notices that were due.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Mails a server took.
+    pub taken: usize,
+    /// Mails it did not: the caller waits before it calls again.
+    pub refused: usize,
+}
+
+/// Sends what is due. A request is told once one of its mailboxes took the mail; until then the next call tries again. While
+/// the way out is closed nothing is tried: hammering a server that refuses our name would have the account locked.
 ///
 /// # Errors
 /// [`StoreError`] when the store cannot be read or written; a mail taken may then be sent once more.
@@ -86,11 +96,14 @@ pub async fn tell(
     issuer: &Issuer,
     recipients: impl Fn(&str) -> Vec<String>,
     now: &Zoned,
-) -> Result<usize, StoreError> {
+) -> Result<Told, StoreError> {
     let (reading, instant) = (store.clone(), now.timestamp());
-    let waiting = tokio::task::spawn_blocking(move || reading.quarantined(instant)).await;
-    let waiting = waiting.unwrap_or(Err(StoreError::Closed))?;
-    let mut taken = 0;
+    let read = move || match reading.route()?.is_some_and(|route| route.blocked_until > instant) {
+        true => Ok(Vec::new()),
+        false => reading.quarantined(instant),
+    };
+    let waiting = tokio::task::spawn_blocking(read).await.unwrap_or(Err(StoreError::Closed))?;
+    let mut told = Told::default();
     for notice in due(&waiting, recipients, instant) {
         let Ok(own) = reference::draw(now) else { continue };
         let mail = mail(issuer, &notice, &own, now);
@@ -105,12 +118,13 @@ pub async fn tell(
             taken = is_taken,
             "the mairie is told"
         );
+        told.taken += usize::from(is_taken);
+        told.refused += usize::from(!is_taken);
         if is_taken {
-            taken += 1;
             store.quarantine_told(notice.waiting.into_iter().map(|one| one.reference).collect(), instant).await?;
         }
     }
-    Ok(taken)
+    Ok(told)
 }
 
 fn words(notice: &Notice, now: &Zoned) -> String {
@@ -219,6 +233,33 @@ mod tests {
         }
         assert!(mail.html.contains("&amp; Cie") && !mail.html.contains("& Cie"));
         assert_eq!(mail.subject, "[Guichet] 1\u{a0}demande à vérifier");
+    }
+
+    #[tokio::test]
+    async fn a_notice_that_is_refused_is_tried_again_and_then_no_more() {
+        use crate::intake::mailer::{Letterbox, Transport};
+        use crate::intake::sample::submission;
+        use crate::intake::store::StoreOptions;
+        use crate::model::intake::{Hold, Suspicion};
+
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap();
+        let letters = Letterbox::default();
+        let mailer = Mailer::new(Transport::Memory(letters.clone())).unwrap();
+        let issuer = crate::model::receipt::tests::issuer();
+        let until = now() + SignedDuration::from_hours(48);
+        let hold =
+            Hold { quarantine: Some((Suspicion { points: 3, reasons: vec!["liens"] }, until)), ..Hold::default() };
+        store.record_held(submission(1), hold).await.unwrap();
+        letters.plan(Outcome::Unreachable { host: "x".into(), code: None, reason: "away".into() });
+        let tell = async |at: &Zoned| tell(&store, &mailer, &issuer, recipients, at).await.unwrap();
+        assert_eq!(tell(&noon()).await, Told { taken: 0, refused: 1 });
+        assert_eq!(tell(&noon()).await, Told { taken: 1, refused: 0 });
+        assert_eq!(tell(&(noon() + SignedDuration::from_hours(12))).await, Told::default());
+        let mails = letters.taken();
+        assert_eq!((mails.len(), mails[0].to.as_str()), (1, "saisir-la-mairie@mairie.example"));
+        let bytes = String::from_utf8_lossy(&mails[0].bytes).into_owned();
+        assert!(["Lampion", "lampion", "Puits"].iter().all(|word| !bytes.contains(word)), "{bytes}");
     }
 
     #[test]

@@ -242,21 +242,28 @@ async fn refresh(source: Arc<Source>, desk: Arc<Desk>, mut stop: Stop) {
     }
 }
 
-/// Tells the mairie of what goes to quarantine, at once; what it could not be told, a few minutes later.
+/// Tells the mairie of what goes to quarantine, at once; what it could not be told, later and later.
 async fn tell(desk: Arc<Desk>, office: Office, mut stop: Stop) {
     let (watch, store, mailer) = (office.watch(), office.depot().store, office.mailer());
+    let mut pause = TELL_AGAIN;
     loop {
         let (issuer, boxes, now) = desk.mailboxes();
         // A form closed meanwhile: whoever reads the mails of the mairie will do.
         let all: Vec<String> = boxes.values().flatten().cloned().collect::<BTreeSet<_>>().into_iter().collect();
         let recipients = |form: &str| boxes.get(form).unwrap_or(&all).clone();
-        if let Err(error) = notice::tell(&store, &mailer, &issuer, recipients, &now).await {
-            tracing::error!(event = "quarantine.failed", error.reason = %error, "the mairie could not be told");
-        }
+        let is_refused = match notice::tell(&store, &mailer, &issuer, recipients, &now).await {
+            Ok(told) => told.refused > 0,
+            Err(error) => {
+                tracing::error!(event = "quarantine.failed", error.reason = %error, "the mairie could not be told");
+                true
+            }
+        };
+        pause = if is_refused { (pause * 2).min(HOUR) } else { TELL_AGAIN };
         tokio::select! {
             () = stop.asked() => return,
-            () = watch.suspect() => {}
-            () = tokio::time::sleep(TELL_AGAIN) => {}
+            // A flood is no reason to try a server that refuses more often.
+            () = watch.suspect(), if !is_refused => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }

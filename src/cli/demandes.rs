@@ -3,14 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use jiff::{SignedDuration, Timestamp, Zoned, civil::Date, tz::TimeZone};
-use serde::Serialize;
+use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
 
-use super::Exit;
 use super::faults::store_fault;
 use super::report::{self, Format};
+use super::{Exit, etat, exporter, quarantaine};
 use crate::intake::files::FileStore;
-use crate::intake::store::{Access, Counts, RouteState, Store, StoreError, StoreOptions};
+use crate::intake::store::{Access, Store, StoreError, StoreOptions};
 use crate::model::intake::{DeliveryState, QueueRow};
 use crate::model::mail::MailRole;
 use crate::model::reference::Reference;
@@ -18,9 +17,6 @@ use crate::model::submission::{AnswerValue, Entry};
 use crate::server::config::GuichetConfig;
 use crate::text::dates::{received_at, short_date};
 use crate::text::numbers::plural;
-
-/// A mail that waits longer than this is stuck.
-const STUCK_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
 #[derive(Debug, Args)]
 #[command(
@@ -89,18 +85,41 @@ enum Action {
     },
     /// Efface les réponses dont la durée de conservation est passée
     Purger,
+    /// Liste les demandes qui ressemblent à de la publicité et attendent
+    Quarantaine,
+    /// Laisse partir une demande en quarantaine
+    Liberer {
+        /// Référence
+        #[arg(value_name = "RÉFÉRENCE")]
+        reference: String,
+    },
+    /// Met de côté une demande en quarantaine : rien n'est envoyé, rien n'est effacé
+    Ecarter {
+        /// Référence
+        #[arg(value_name = "RÉFÉRENCE")]
+        reference: String,
+    },
+    /// Donne tout ce qui est gardé d'une demande, pour la personne concernée (droit d'accès)
+    Exporter {
+        /// Référence
+        #[arg(value_name = "RÉFÉRENCE")]
+        reference: String,
+        /// Copie aussi les pièces jointes dans ce dossier
+        #[arg(long, value_name = "DOSSIER")]
+        pieces: Option<PathBuf>,
+    },
 }
 
 pub(super) fn run(args: &DemandesArgs) -> Exit {
-    let data = match data_folder(&args.guichet) {
-        Ok(data) => data,
+    let (data, config) = match data_folder(&args.guichet) {
+        Ok(found) => found,
         Err(exit) => return exit,
     };
     let options = StoreOptions { access: Access::Beside, ..StoreOptions::default() };
     let done = Store::open(&data, options).and_then(|store| {
         let json = args.format == Format::Json;
         match args.action.as_ref().unwrap_or(&Action::Etat) {
-            Action::Etat => state(&store, json),
+            Action::Etat => etat::state(&store, &data, config.as_ref(), json),
             Action::Liste => list(&store, json),
             Action::Voir { reference, reponses } => {
                 with_reference(reference, |reference| show(&store, reference, *reponses, json))
@@ -110,18 +129,29 @@ pub(super) fn run(args: &DemandesArgs) -> Exit {
             }
             Action::Reconcilier { du, au } => reconcile(&store, *du, *au, json),
             Action::Purger => purge(&store, &data),
+            Action::Quarantaine => quarantaine::list(&store, json),
+            Action::Liberer { reference } => {
+                with_reference(reference, |reference| quarantaine::release(&store, reference))
+            }
+            Action::Ecarter { reference } => {
+                with_reference(reference, |reference| quarantaine::set_aside(&store, reference))
+            }
+            Action::Exporter { reference, pieces } => {
+                with_reference(reference, |reference| exporter::run(&store, &data, reference, pieces.as_ref()))
+            }
         }
     });
     done.unwrap_or_else(|error| store_fault(&error))
 }
 
-/// The data folder: given, or named by a configuration.
-fn data_folder(path: &Path) -> Result<PathBuf, Exit> {
+/// The data folder: given, or named by a configuration, which then comes with it.
+fn data_folder(path: &Path) -> Result<(PathBuf, Option<GuichetConfig>), Exit> {
     if path.is_dir() {
-        return Ok(path.to_owned());
+        return Ok((path.to_owned(), None));
     }
     // The password is not needed here: nothing is sent.
-    GuichetConfig::read(path, Some(String::new())).map(|config| config.data).map_err(|diagnostics| {
+    let read = GuichetConfig::read(path, Some(String::new()));
+    read.map(|config| (config.data.clone(), Some(config))).map_err(|diagnostics| {
         let folder = path.parent().unwrap_or(Path::new("."));
         report::say(report::text(&diagnostics, folder, report::colour()).trim_end());
         report::say(
@@ -142,53 +172,7 @@ fn with_reference(typed: &str, act: impl FnOnce(&Reference) -> Result<Exit, Stor
     }
 }
 
-#[derive(Serialize)]
-struct StateReport {
-    comptes: Counts,
-    route: Option<RouteState>,
-    bloques: Vec<QueueRow>,
-    plus_ancien_en_attente: Option<Timestamp>,
-}
-
-fn state(store: &Store, json: bool) -> Result<Exit, StoreError> {
-    let now = Timestamp::now();
-    let told = StateReport {
-        comptes: store.counts()?,
-        route: store.route()?,
-        bloques: store.stuck(now, STUCK_AFTER)?,
-        plus_ancien_en_attente: store.oldest_waiting(MailRole::Mairie)?,
-    };
-    let trouble = told.comptes.failed > 0 || !told.bloques.is_empty() || told.route.is_some();
-    if json {
-        report::give(serde_json::to_string_pretty(&told).unwrap_or_default());
-        return Ok(if trouble { Exit::Fault } else { Exit::Done });
-    }
-    let counts = &told.comptes;
-    report::give(format!("Demandes acceptées        {}", counts.submissions));
-    report::give(format!("  dont réponses effacées  {}", counts.purged));
-    report::give(format!("Messages remis            {}", counts.delivered));
-    report::give(format!("  à envoyer               {}", counts.waiting + counts.sending));
-    report::give(format!("  en échec définitif      {}", counts.failed));
-    report::give(format!("  abandonnés              {}", counts.cancelled));
-    if let Some(oldest) = told.plus_ancien_en_attente {
-        report::give(format!("Plus ancien en attente    {}", when(oldest)));
-    }
-    if let Some(route) = &told.route {
-        report::give(format!(
-            "Serveur de courriel       {} depuis {} ; prochain essai {}",
-            reason(&route.reason),
-            when(route.since),
-            when(route.blocked_until)
-        ));
-    }
-    for row in &told.bloques {
-        report::give(line(row));
-    }
-    report::say(if trouble { "Quelque chose demande votre attention : mulot demandes liste" } else { "Tout va bien." });
-    Ok(if trouble { Exit::Fault } else { Exit::Done })
-}
-
-fn reason(word: &str) -> &'static str {
+pub(super) fn reason(word: &str) -> &'static str {
     match word {
         "auth_refused" => "refuse l'identifiant ou le mot de passe",
         "tls_refused" => "n'offre pas de connexion chiffrée valable",
@@ -197,12 +181,12 @@ fn reason(word: &str) -> &'static str {
     }
 }
 
-fn when(instant: Timestamp) -> String {
+pub(super) fn when(instant: Timestamp) -> String {
     let zoned = instant.to_zoned(TimeZone::system());
     format!("{} à {}", short_date(zoned.date()), crate::text::dates::time(zoned.time()))
 }
 
-fn line(row: &QueueRow) -> String {
+pub(super) fn line(row: &QueueRow) -> String {
     let role = match (row.role, row.backup) {
         (MailRole::Mairie, false) => "à la mairie",
         (MailRole::Mairie, true) => "à l'adresse de secours",
@@ -278,7 +262,7 @@ fn show(store: &Store, reference: &Reference, answers: bool, json: bool) -> Resu
     Ok(Exit::Done)
 }
 
-fn unknown(reference: &Reference) -> Exit {
+pub(super) fn unknown(reference: &Reference) -> Exit {
     report::say(format!("erreur : aucune demande ne porte la référence {}", reference.as_str()));
     Exit::Fault
 }

@@ -3,9 +3,13 @@
 mod build;
 mod check;
 mod demandes;
+mod etat;
+mod exporter;
 mod faults;
 mod guichet;
 mod new;
+mod quarantaine;
+mod registre;
 mod report;
 mod serve;
 mod telemetry;
@@ -16,8 +20,12 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::diagnostic::Diagnostic;
+use crate::model::site::Site;
 use crate::pictures::PictureCache;
+use crate::pipeline::{Base, local};
 use crate::text::dates::short_date;
+use crate::{load, resolve};
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +87,8 @@ enum Command {
     Guichet(guichet::GuichetArgs),
     /// Montre les demandes reçues, ce qui attend et ce qui est bloqué
     Demandes(demandes::DemandesArgs),
+    /// Écrit le registre des traitements (RGPD) à partir des formulaires
+    Registre(registre::RegistreArgs),
 }
 
 /// What every command on a commune's folder takes.
@@ -113,7 +123,19 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Command::Serve(args) => serve::run(&args),
         Command::Guichet(args) => guichet::run(&args),
         Command::Demandes(args) => demandes::run(&args),
+        Command::Registre(args) => registre::run(&args),
     }
+}
+
+/// The site of a folder without its pages, and what there is to say of it; `None` without a usable `commune.toml`.
+fn resolved(folder: &Path, now: jiff::Timestamp) -> Option<(Site, Vec<Diagnostic>)> {
+    let base = Base::embedded();
+    let (sources, mut told) = load::sources(&load::Layers::of(folder, &base.catalogue));
+    let sources = sources?;
+    let local = local(now, &sources.commune.fuseau);
+    let (site, more) = resolve::site(sources, local);
+    told.extend(more);
+    Some((site, told))
 }
 
 /// Folder of the pictures' cache: the user's, never the author's.

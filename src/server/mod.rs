@@ -2,16 +2,19 @@
 
 pub mod config;
 pub mod forms;
+mod guard;
 pub mod guichet;
 mod headers;
 mod letterbox;
 pub mod listen;
+mod measures;
 mod observe;
 mod office;
 pub mod preview;
 pub mod rate;
 pub mod receive;
 pub mod site;
+mod watch;
 mod workshop;
 
 use std::path::PathBuf;

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::StartError;
+use super::watch::Watch;
 use crate::intake::accept::Depot;
 use crate::intake::deliver::Worker;
 use crate::intake::files::{FileStore, tidy};
@@ -23,6 +24,7 @@ pub(super) struct Office {
     depot: Depot,
     keys: Keys,
     mailer: Arc<Mailer>,
+    watch: Arc<Watch>,
     _temporary: Option<Arc<tempfile::TempDir>>,
 }
 
@@ -34,7 +36,8 @@ impl Office {
         let store = Store::open(folder, options)?;
         let files = FileStore::open(folder, reserve_bytes)?;
         let keys = Keys::open(folder)?;
-        Ok(Office { folder: folder.to_owned(), depot: Depot { store, files }, keys, mailer, _temporary: None })
+        let watch = Watch::new(folder.to_owned());
+        Ok(Office { folder: folder.to_owned(), depot: Depot { store, files }, keys, mailer, watch, _temporary: None })
     }
 
     /// The same, keeping a temporary folder as long as it lives.
@@ -55,6 +58,14 @@ impl Office {
         self.keys.clone()
     }
 
+    pub(super) fn watch(&self) -> Arc<Watch> {
+        self.watch.clone()
+    }
+
+    pub(super) fn mailer(&self) -> Arc<Mailer> {
+        self.mailer.clone()
+    }
+
     pub(super) fn destination(&self) -> String {
         self.mailer.destination()
     }
@@ -66,7 +77,11 @@ impl Office {
             Worker { store: self.depot.store.clone(), mailer: self.mailer.clone(), files: self.depot.files.clone() };
         let delivering = tokio::spawn({
             let stopping = stopping.clone();
-            async move { worker.run(stopping, Timestamp::now).await }
+            let delivering = self.watch.delivering();
+            async move {
+                worker.run(stopping, Timestamp::now).await;
+                drop(delivering);
+            }
         });
         let housework = tokio::spawn(housework(self.depot.clone(), stopping));
         Delivery { stop, delivering, housework }

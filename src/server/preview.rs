@@ -200,6 +200,7 @@ impl Shop {
                         proxies: Vec::new(),
                         reserve_bytes: RESERVE_BYTES,
                         clock: Arc::new(Timestamp::now),
+                        watch: office.watch(),
                     },
                 ));
                 let routes = forms::router(desk.clone(), &Outside::default(), &[]);

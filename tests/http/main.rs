@@ -2,8 +2,10 @@
 
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod abuse;
 mod connections;
 mod headers;
+mod health;
 mod journey;
 mod language;
 mod logs;

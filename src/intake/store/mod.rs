@@ -6,7 +6,9 @@ mod admin;
 mod error;
 mod open;
 mod outbox;
+mod probe;
 mod purge;
+mod quarantine;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -165,10 +167,13 @@ impl Store {
     }
 
     fn submit(&self, submission: NewSubmission) -> Result<oneshot::Receiver<Result<Recorded, StoreError>>, StoreError> {
+        self.submit_row(record::Row::new(submission)?)
+    }
+
+    fn submit_row(&self, row: record::Row) -> Result<oneshot::Receiver<Result<Recorded, StoreError>>, StoreError> {
         if self.free_bytes()? < self.inner.min_free_bytes {
             return Err(StoreError::Full { path: self.inner.dir.clone() });
         }
-        let row = record::Row::new(submission)?;
         let (order, answer) = writer::order(move |connection| row.insert(connection), true);
         let orders = self.inner.orders.as_ref().ok_or(StoreError::Closed)?;
         orders.try_send(order).map_err(|error| match error {

@@ -4,8 +4,8 @@ use jiff::{Timestamp, Zoned};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Fault, StoreError};
-use super::{Store, outbox};
-use crate::model::intake::{NewSubmission, Recorded};
+use super::{Store, outbox, quarantine};
+use crate::model::intake::{Hold, NewSubmission, Recorded};
 use crate::model::reference::Reference;
 
 /// A submission already put in the words of the table, so that the writer only writes.
@@ -16,6 +16,7 @@ pub(super) struct Row {
     receipt: String,
     mails: Vec<String>,
     backup: String,
+    hold: Hold,
 }
 
 impl Row {
@@ -26,8 +27,15 @@ impl Row {
             receipt: json(&submission.receipt)?,
             mails: submission.mails.iter().map(json).collect::<Result<_, _>>()?,
             backup: json(&submission.recipients_backup)?,
+            hold: Hold::default(),
             submission,
         })
+    }
+
+    /// The same, with what keeps its mails back.
+    pub(super) fn held(mut self, hold: Hold) -> Row {
+        self.hold = hold;
+        self
     }
 
     /// Inserts all of it, or gives what the same nonce gave before.
@@ -66,6 +74,7 @@ impl Row {
                 outbox::enqueue(connection, id, mail.role, recipient, now)?;
             }
         }
+        quarantine::hold(connection, submission, &self.hold, now)?;
         Ok(Recorded {
             reference: new.reference.clone(),
             new: true,

@@ -302,6 +302,8 @@ fn field_view<'a>(
         FieldKind::Block { parts, .. } => {
             view.kind = Kind::Bloc;
             view.parts = part_views(form, parts, &input, field.required, around, answers, errors);
+            // What bounds its dates is said once, of the whole.
+            view.parts.iter_mut().filter(|_| view.hint.is_some()).for_each(|part| part.hint = None);
         }
         FieldKind::Group { one, min, max, parts } => {
             view.kind = Kind::Groupe;

@@ -41,7 +41,7 @@ use crate::intake::suspicion::Signs;
 use crate::intake::token::{Keys, TokenCheck};
 use crate::intake::validate;
 use crate::model::content::Kind;
-use crate::model::form::{Door, FieldKind, Form};
+use crate::model::form::{Door, Field, FieldKind, Form};
 use crate::model::intake::{DeliveryState, Hold, Quarantined, Recorded};
 use crate::model::mail::MailRole;
 use crate::model::receipt::Issuer;
@@ -354,7 +354,7 @@ fn checked(desk: &Desk, content: &DeskContent, form: &Form, received: Received) 
     let raw = &received.raw;
     let at = Position::of(form, received.others.get(PAGE).map(String::as_str));
     if let Some(exit) = form.exit(raw).filter(|exit| form.page_of(&exit.id) <= at.page) {
-        return page(StatusCode::OK, content.pages.exit(form, exit, hidden(form, raw, None)), "exit");
+        return page(StatusCode::OK, exit_page(content, form, raw, exit, at.seen), "exit");
     }
     let (valid, found) = match validate::answers(form, raw, desk.now(content).date()) {
         Ok(valid) => (Some(valid), Vec::new()),
@@ -405,6 +405,13 @@ impl Position {
         let page = number(page).unwrap_or(0);
         Position { page, seen: number(seen).unwrap_or(page).max(page) }
     }
+}
+
+/// « Ce n'est pas ici », with a way back to the answer that led there.
+fn exit_page(content: &DeskContent, form: &Form, raw: &RawAnswers, exit: &Field, seen: usize) -> String {
+    let mut carried = hidden(form, raw, None);
+    carried.push((PAGE.to_owned(), format!("{}.{}", form.page_of(&exit.id) + 1, seen + 1)));
+    content.pages.exit(form, exit, carried)
 }
 
 fn page_of_input(form: &Form, input: &str) -> usize {
@@ -525,7 +532,7 @@ async fn sent(
         return page;
     }
     if let Some(exit) = form.exit(&received.raw) {
-        let html = content.pages.exit(form, exit, hidden(form, &received.raw, None));
+        let html = exit_page(content, form, &received.raw, exit, form.pages().len() - 1);
         return page(StatusCode::UNPROCESSABLE_ENTITY, html, "exit");
     }
     let valid = match validate::answers(form, &received.raw, desk.now(content).date()) {

@@ -77,7 +77,8 @@ pub(super) fn block(
     if !field.required && parts.iter().all(|part| is_blank(part, raw)) {
         return Ok(None);
     }
-    let entry = entry(&parts, raw, today, None)?;
+    let question = field.question.trim_end_matches(['?', ' ', '\u{a0}', '\u{202f}']);
+    let entry = entry(&parts, raw, today, None).map_err(|found| about(question, found))?;
     let given = |part: &str| one_line(raw.first(&format!("{}.{part}", field.id)));
     let at = |part: &str| format!("{}.{part}", field.id);
     let any = DateBounds::default();
@@ -154,22 +155,24 @@ pub(super) fn group(field: &Field, raw: &RawAnswers, today: Date) -> Result<Opti
         }
         match entry(&parts, raw, today, Some(format!("{one} {}", entries.len() + 1))) {
             Ok(entry) => entries.push(entry),
-            Err(found) => {
-                let words =
-                    |error: FieldError| FieldError { message: format!("{one} {copy} : {}", error.message), ..error };
-                mistakes.extend(
-                    found
-                        .into_iter()
-                        .map(words)
-                        .map(|error| FieldError { message: french(&error.message).into_owned(), ..error }),
-                );
-            }
+            Err(found) => mistakes.extend(about(&format!("{one} {copy}"), found)),
         }
     }
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
     Ok((!entries.is_empty()).then_some(AnswerValue::Group(entries)))
+}
+
+/// Says what each mistake is about: « Enfant 2 : répondez à « Prénom » ».
+fn about(subject: &str, mistakes: Mistakes) -> Mistakes {
+    let said = |error: FieldError| {
+        let mut letters = error.message.chars();
+        let start: String = letters.next().into_iter().flat_map(char::to_lowercase).collect();
+        let message = french(&format!("{subject} : {start}{}", letters.as_str())).into_owned();
+        FieldError { message, ..error }
+    };
+    mistakes.into_iter().map(said).collect()
 }
 
 /// Whether nothing at all was answered to a part.

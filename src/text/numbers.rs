@@ -343,4 +343,18 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn euros_are_written_and_read_back() {
+        for (cents, words) in
+            [(0, "0\u{a0}€"), (450, "4,50\u{a0}€"), (8_000, "80\u{a0}€"), (125_005, "1\u{202f}250,05\u{a0}€")]
+        {
+            assert_eq!(euros(cents), words);
+            assert_eq!(parse_euros(words), Some(cents), "{words}");
+        }
+        assert_eq!(parse_euros("12,5"), Some(1_250));
+        for refused in ["", "€", "-3", "1,234", "douze", "1e3", "99999999999"] {
+            assert_eq!(parse_euros(refused), None, "{refused}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::clean::is_refused;
 use super::*;
-use crate::model::form::{Condition, DateBounds, Identity, Nature, Operator, Silence};
+use crate::model::form::{Condition, DateBounds, Delay, Identity, Nature, Operator, PersonPart, Shape, Silence};
 use crate::model::receipt::tests::form as bare_form;
 
 const TODAY: Date = date(2026, 11, 21);
@@ -434,5 +434,184 @@ proptest! {
         let first = answers(&form, &raw, TODAY);
         prop_assume!(first.is_ok());
         prop_assert_eq!(first, answers(&form, &reposted(&form, &raw), TODAY));
+    }
+}
+
+/// What a single question makes of inputs: the answer in words, or the messages.
+fn one(field: Field, inputs: &[(&str, &str)]) -> Result<Vec<String>, Vec<String>> {
+    let mut form = bare_form(Nature::Contact, Identity::None, Silence::SansDecision);
+    form.fields = vec![field];
+    let plain = |text: String| text.replace(['\u{a0}', '\u{202f}'], " ");
+    match answers(&form, &raw(inputs), TODAY) {
+        Ok(valid) => Ok(valid
+            .answers
+            .into_iter()
+            .flat_map(|answer| match answer.value {
+                AnswerValue::Group(entries) => {
+                    entries.iter().flat_map(crate::model::submission::Entry::lines).collect()
+                }
+                AnswerValue::Text(text) => vec![text],
+                AnswerValue::Choices(lines) | AnswerValue::Address(lines) => lines,
+                AnswerValue::Files(_) => Vec::new(),
+            })
+            .map(plain)
+            .collect()),
+        Err(errors) => {
+            Err(errors.into_iter().map(|error| format!("{}: {}", error.input, plain(error.message))).collect())
+        }
+    }
+}
+
+fn block(shape: Shape, parts: Vec<Field>, required: bool) -> Field {
+    Field::plain("b", FieldKind::Block { shape, parts }, "Quand ?", required)
+}
+
+#[test]
+fn a_sum_is_read_as_people_write_it() {
+    let amount = || Field::plain("b", FieldKind::Amount { min: Some(1_000), max: Some(50_000) }, "Combien ?", true);
+    for typed in ["150", "150,00", "150.00 €", "150 euros"] {
+        assert_eq!(one(amount(), &[("b", typed)]), Ok(vec!["150 €".into()]), "{typed}");
+    }
+    assert_eq!(one(amount(), &[("b", "12,5")]), Ok(vec!["12,50 €".into()]));
+    for (typed, said) in
+        [("cent", "Écrivez une somme"), ("5", "au moins 10 €"), ("501", "au plus 500 €"), ("1,234", "Écrivez")]
+    {
+        let told = one(amount(), &[("b", typed)]).unwrap_err();
+        assert!(told[0].contains(said), "{typed}: {told:?}");
+    }
+}
+
+#[test]
+fn an_iban_must_have_the_right_key() {
+    let iban = || Field::plain("b", FieldKind::Iban, "Compte ?", true);
+    assert_eq!(
+        one(iban(), &[("b", "fr14 2004 1010 0505 0001 3M02 606")]),
+        Ok(vec!["FR14 2004 1010 0505 0001 3M02 606".into()])
+    );
+    assert_eq!(one(iban(), &[("b", "DE89370400440532013000")]), Ok(vec!["DE89 3704 0044 0532 0130 00".into()]));
+    for wrong in ["FR14 2004 1010 0505 0001 3M02 607", "FR14", "1234", "FR1420041010050500013M0260"] {
+        assert!(one(iban(), &[("b", wrong)]).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_date_stays_within_its_bounds() {
+    let date = |bounds| Field::plain("b", FieldKind::Date { bounds }, "Quel jour ?", true);
+    let soon = DateBounds { earliest: Some(Delay::Days(15)), latest: Some(Delay::Years(1)), past: false };
+    assert!(one(date(soon), &[("b", "06/12/2026")]).is_ok(), "fifteen days after 21 November");
+    assert!(one(date(soon), &[("b", "05/12/2026")]).unwrap_err()[0].contains("à partir du 6 décembre 2026"));
+    assert!(one(date(soon), &[("b", "22/11/2027")]).unwrap_err()[0].contains("jusqu’au 21 novembre 2027"));
+    let past = DateBounds { past: true, ..DateBounds::default() };
+    assert!(one(date(past), &[("b", "21/11/2026")]).is_ok());
+    assert!(one(date(past), &[("b", "22/11/2026")]).unwrap_err()[0].contains("passée"));
+}
+
+#[test]
+fn a_period_has_two_days_in_order_and_not_too_many() {
+    let period = |required| block(Shape::Period { max_days: Some(3) }, Shape::period(DateBounds::default()), required);
+    let given = |from, until| one(period(true), &[("b.du", from), ("b.au", until)]);
+    assert_eq!(given("01/12/2026", "03/12/2026"), Ok(vec!["du 1er au 3 décembre 2026".into()]));
+    assert!(given("03/12/2026", "01/12/2026").unwrap_err()[0].starts_with("b.au: Indiquez une fin"));
+    assert!(given("01/12/2026", "04/12/2026").unwrap_err()[0].contains("3 jours au plus"));
+    assert!(given("01/12/2026", "").unwrap_err()[0].starts_with("b.au: Quand : répondez à « Au »"));
+    assert_eq!(one(period(false), &[]), Ok(vec![]), "left blank as a whole");
+    assert!(one(period(false), &[("b.du", "01/12/2026")]).is_err(), "begun, it must be finished");
+}
+
+#[test]
+fn a_booking_ends_after_it_begins() {
+    let shape = || Shape::Booking { resource: "salle".into(), name: "Salle des fêtes".into() };
+    let given = |values: [&str; 4]| {
+        let inputs: Vec<(&str, &str)> = ["b.du", "b.heure_du", "b.au", "b.heure_au"].into_iter().zip(values).collect();
+        one(block(shape(), Shape::booking(DateBounds::default()), true), &inputs)
+    };
+    assert_eq!(
+        given(["12/12/2026", "9h", "13/12/2026", "20:00"]),
+        Ok(vec!["Salle des fêtes, du samedi 12 décembre 2026 à 9 h au dimanche 13 décembre 2026 à 20 h".into()])
+    );
+    assert_eq!(
+        given(["12/12/2026", "9h", "12/12/2026", "12h"]),
+        Ok(vec!["Salle des fêtes, samedi 12 décembre 2026 de 9 h à 12 h".into()])
+    );
+    assert!(given(["12/12/2026", "9h", "12/12/2026", "9h"]).unwrap_err()[0].starts_with("b.heure_au:"));
+    assert!(given(["12/12/2026", "9h", "11/12/2026", "10h"]).unwrap_err()[0].starts_with("b.au:"));
+}
+
+#[test]
+fn an_appointment_falls_on_an_open_day() {
+    let parts = || Shape::appointment(DateBounds::default(), choices(&["matin", "soir"]));
+    let given = |day, moment| {
+        one(block(Shape::Appointment { days: vec![2, 4] }, parts(), true), &[("b.jour", day), ("b.moment", moment)])
+    };
+    assert_eq!(given("24/11/2026", "matin"), Ok(vec!["mardi 24 novembre 2026, MATIN".into()]));
+    assert!(given("25/11/2026", "matin").unwrap_err()[0].contains("mercredi"));
+    assert!(given("21/11/2026", "matin").is_err(), "not today");
+    assert!(given("24/11/2026", "midi").is_err());
+}
+
+#[test]
+fn a_person_and_the_copies_of_a_group_are_read_part_by_part() {
+    let person = block(Shape::Person, Shape::person(&[PersonPart::Telephone]), true);
+    let inputs = [("b.prenom", "Zoé"), ("b.nom", "Lampion"), ("b.telephone", "0612345678")];
+    assert_eq!(
+        one(person.clone(), &inputs),
+        Ok(vec!["Prénom : Zoé".into(), "Nom de famille : Lampion".into(), "Téléphone : 06 12 34 56 78".into()])
+    );
+    assert!(one(person, &inputs[..2]).unwrap_err()[0].starts_with("b.telephone: Quand : répondez à « Téléphone »"));
+    let group = |min| {
+        let parts = vec![
+            Field::plain("nom", FieldKind::Text { max: 10 }, "Nom", true),
+            Field::plain("age", FieldKind::Number { min: Some(0), max: Some(18), unit_price: None }, "Âge", false),
+        ];
+        Field::plain("g", FieldKind::Group { one: "Enfant".into(), min, max: 3, parts }, "Enfants ?", false)
+    };
+    assert_eq!(
+        one(group(0), &[("g.1.nom", "Zoé"), ("g.2.nom", ""), ("g.3.nom", "Léo"), ("g.3.age", "7")]),
+        Ok(vec!["Enfant 1".into(), "Nom : Zoé".into(), "Enfant 2".into(), "Nom : Léo".into(), "Âge : 7".into()])
+    );
+    assert_eq!(one(group(0), &[]), Ok(vec![]));
+    assert!(one(group(1), &[]).unwrap_err()[0].starts_with("g.1.nom: Enfant 1 :"));
+    assert!(one(group(0), &[("g.2.age", "40")]).unwrap_err().len() == 2, "no name, and too old");
+    assert_eq!(one(group(0), &[("g.9.nom", "Trop")]), Ok(vec![]), "beyond the last copy");
+}
+
+#[test]
+fn prices_are_summed_over_what_is_asked_only() {
+    let mut form = bare_form(Nature::Contact, Identity::None, Silence::SansDecision);
+    let priced = |price| Choice { value: format!("p{price}"), label: "P".into(), help: None, price: Some(price) };
+    form.fields = vec![
+        Field::plain("tarif", FieldKind::Choice { choices: vec![priced(8_000), priced(16_000)] }, "Tarif ?", true),
+        on(
+            Field::plain(
+                "options",
+                FieldKind::Choices { choices: vec![priced(1_250), priced(4_000)] },
+                "Options ?",
+                false,
+            ),
+            "tarif",
+            true,
+            &["p8000"],
+        ),
+        Field::plain("chaises", FieldKind::Number { min: None, max: None, unit_price: Some(50) }, "Chaises ?", false),
+    ];
+    let sum = |inputs: &[(&str, &str)]| total(&form, &raw(inputs));
+    assert_eq!(
+        sum(&[("tarif", "p8000"), ("options", "p1250"), ("options", "p4000"), ("chaises", "1 0")]),
+        Some(8_000 + 5_250 + 500)
+    );
+    assert_eq!(sum(&[("tarif", "p16000"), ("options", "p1250")]), Some(16_000), "options are not asked");
+    assert_eq!(sum(&[]), Some(0));
+    form.fields.clear();
+    assert_eq!(total(&form, &raw(&[])), None);
+}
+
+proptest! {
+    #[test]
+    fn no_answer_to_a_block_or_a_group_panics(values in proptest::collection::vec(("[a-z]{1,8}|g\\.[0-9]{1,3}\\.[a-z]{1,4}|b\\.[a-z_]{1,9}", ".{0,30}"), 0..12)) {
+        let pairs: Vec<(&str, &str)> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let parts = vec![Field::plain("nom", FieldKind::Text { max: 10 }, "Nom", true)];
+        let group = Field::plain("g", FieldKind::Group { one: "Un".into(), min: 0, max: 3, parts }, "G ?", false);
+        let _ = one(group, &pairs);
+        let _ = one(block(Shape::Period { max_days: None }, Shape::period(DateBounds::default()), true), &pairs);
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Exit;
 use super::faults::store_fault;
+use super::place::DataPlace;
 use super::report::{self, Format};
 use crate::intake::files::FileStore;
 use crate::intake::store::{Access, Counts, RouteState, Store, StoreError, StoreOptions};
@@ -15,7 +16,6 @@ use crate::model::intake::{DeliveryState, QueueRow};
 use crate::model::mail::MailRole;
 use crate::model::reference::Reference;
 use crate::model::submission::AnswerValue;
-use crate::server::config::GuichetConfig;
 use crate::text::dates::{received_at, short_date};
 use crate::text::numbers::plural;
 
@@ -92,11 +92,12 @@ enum Action {
 }
 
 pub(super) fn run(args: &DemandesArgs) -> Exit {
-    let data = match data_folder(&args.guichet) {
-        Ok(data) => data,
+    let place = match DataPlace::find(&args.guichet, "mulot demandes") {
+        Ok(place) => place,
         Err(exit) => return exit,
     };
-    let options = StoreOptions { access: Access::Beside, ..StoreOptions::default() };
+    let data = place.data;
+    let options = StoreOptions { access: Access::Beside, key_file: place.key_file, ..StoreOptions::default() };
     let done = Store::open(&data, options).and_then(|store| {
         let json = args.format == Format::Json;
         match args.action.as_ref().unwrap_or(&Action::Etat) {
@@ -113,22 +114,6 @@ pub(super) fn run(args: &DemandesArgs) -> Exit {
         }
     });
     done.unwrap_or_else(|error| store_fault(&error))
-}
-
-/// The data folder: given, or named by a configuration.
-fn data_folder(path: &Path) -> Result<PathBuf, Exit> {
-    if path.is_dir() {
-        return Ok(path.to_owned());
-    }
-    // The password is not needed here: nothing is sent.
-    GuichetConfig::read(path, Some(String::new())).map(|config| config.data).map_err(|diagnostics| {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        report::say(report::text(&diagnostics, folder, report::colour()).trim_end());
-        report::say(
-            "aide : donnez la configuration du guichet ou son dossier de données : mulot demandes --guichet CHEMIN",
-        );
-        Exit::Fault
-    })
 }
 
 fn with_reference(typed: &str, act: impl FnOnce(&Reference) -> Result<Exit, StoreError>) -> Result<Exit, StoreError> {
@@ -302,8 +287,7 @@ fn reconcile(store: &Store, from: Option<Date>, until: Option<Date>, json: bool)
     let from = from.map_or(Timestamp::MIN, instant);
     let until = until.and_then(|date| date.tomorrow().ok()).map_or(Timestamp::MAX, instant);
     let sums = store.reconcile(from, until)?;
-    let balanced =
-        sums.accepted == sums.delivered + sums.waiting + sums.failed.len() as u64 && sums.without_mail.is_empty();
+    let balanced = sums.is_balanced();
     if json {
         report::give(serde_json::to_string_pretty(&sums).unwrap_or_default());
     } else {
@@ -324,7 +308,7 @@ fn reconcile(store: &Store, from: Option<Date>, until: Option<Date>, json: bool)
 
 fn purge(store: &Store, data: &Path) -> Result<Exit, StoreError> {
     let report = store.purge_elapsed(&Zoned::now())?;
-    match FileStore::open(data, 0).and_then(|files| files.remove(&report.files)) {
+    match FileStore::open(data, store.seal(), 0).and_then(|files| files.remove(&report.files)) {
         Ok(()) => {}
         Err(error) => report::say(format!(
             "avertissement : des fichiers restent à effacer ({error}) ; la prochaine purge les reprendra"

@@ -6,6 +6,7 @@ mod demandes;
 mod faults;
 mod guichet;
 mod new;
+mod place;
 mod report;
 mod serve;
 mod telemetry;

@@ -1,0 +1,52 @@
+//! Where the data of a guichet and its key are, for the orders that work beside it.
+
+use std::path::{Path, PathBuf};
+
+use super::{Exit, report};
+use crate::intake::token::KEY_FILE;
+use crate::server::config::GuichetConfig;
+
+/// Environment variable of the key file, when no configuration names it.
+const KEY_VARIABLE: &str = "MULOT_CLE_FICHIER";
+/// Folder where systemd puts the credentials of a service.
+const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+
+/// A data folder and its key.
+#[derive(Debug, Clone)]
+pub(super) struct DataPlace {
+    /// The data folder.
+    pub(super) data: PathBuf,
+    /// The key file, when it is not in that folder.
+    pub(super) key_file: Option<PathBuf>,
+}
+
+impl DataPlace {
+    /// The place of a data folder, or the one a configuration names; `order` is how to say it again.
+    pub(super) fn find(path: &Path, order: &str) -> Result<DataPlace, Exit> {
+        if path.is_dir() {
+            return Ok(DataPlace { data: path.to_owned(), key_file: key_file(None) });
+        }
+        // The password is not needed here: nothing is sent.
+        match GuichetConfig::read(path, Some(String::new())) {
+            Ok(config) => Ok(DataPlace { data: config.data, key_file: key_file(config.key_file) }),
+            Err(diagnostics) => {
+                let folder = path.parent().unwrap_or(Path::new("."));
+                report::say(report::text(&diagnostics, folder, report::colour()).trim_end());
+                report::say(format!(
+                    "aide : donnez la configuration du guichet ou son dossier de données : {order} --guichet CHEMIN"
+                ));
+                Err(Exit::Fault)
+            }
+        }
+    }
+}
+
+/// The key file: the configuration's, else the environment's, else a credential of the service; `None` for the data folder's.
+pub(super) fn key_file(configured: Option<PathBuf>) -> Option<PathBuf> {
+    let named = || std::env::var_os(KEY_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let credential = || {
+        let path = Path::new(&std::env::var_os(CREDENTIALS_VARIABLE)?).join(KEY_FILE);
+        path.is_file().then_some(path)
+    };
+    configured.or_else(named).or_else(credential)
+}

@@ -8,10 +8,11 @@ use serde::Serialize;
 
 use super::Exit;
 use super::faults::store_fault;
+use super::integrity::Integrity;
 use super::place::DataPlace;
 use super::report::{self, Format};
-use crate::intake::files::FileStore;
-use crate::intake::store::{Access, Counts, RouteState, Store, StoreError, StoreOptions};
+use crate::intake::files::{FileStore, Reading};
+use crate::intake::store::{Access, Counts, Reconciliation, RouteState, Store, StoreError, StoreOptions};
 use crate::model::intake::{DeliveryState, QueueRow};
 use crate::model::mail::MailRole;
 use crate::model::reference::Reference;
@@ -57,7 +58,11 @@ pub(super) struct DemandesArgs {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Dit en une page où en est tout (l'action par défaut)
-    Etat,
+    Etat {
+        /// Ne relit pas le contenu des pièces jointes, seulement leur présence et leur taille
+        #[arg(long)]
+        rapide: bool,
+    },
     /// Liste les messages qui attendent ou qui ont échoué
     Liste,
     /// Montre ce qu'est devenue une demande
@@ -78,7 +83,7 @@ enum Action {
         #[arg(long)]
         tout: bool,
     },
-    /// Vérifie que tout ce qui a été accepté est remis, attend ou a échoué
+    /// Vérifie que tout ce qui a été accepté est remis, attend ou a échoué, et que rien n'est perdu ni abîmé
     Reconcilier {
         /// Premier jour (AAAA-MM-JJ)
         #[arg(long, value_name = "DATE")]
@@ -100,8 +105,10 @@ pub(super) fn run(args: &DemandesArgs) -> Exit {
     let options = StoreOptions { access: Access::Beside, key_file: place.key_file, ..StoreOptions::default() };
     let done = Store::open(&data, options).and_then(|store| {
         let json = args.format == Format::Json;
-        match args.action.as_ref().unwrap_or(&Action::Etat) {
-            Action::Etat => state(&store, json),
+        match args.action.as_ref().unwrap_or(&Action::Etat { rapide: false }) {
+            Action::Etat { rapide } => {
+                state(&store, &data, if *rapide { Reading::Sizes } else { Reading::Contents }, json)
+            }
             Action::Liste => list(&store, json),
             Action::Voir { reference, reponses } => {
                 with_reference(reference, |reference| show(&store, reference, *reponses, json))
@@ -109,7 +116,7 @@ pub(super) fn run(args: &DemandesArgs) -> Exit {
             Action::Renvoyer { reference, tout } => {
                 with_reference(reference, |reference| resend(&store, reference, *tout))
             }
-            Action::Reconcilier { du, au } => reconcile(&store, *du, *au, json),
+            Action::Reconcilier { du, au } => reconcile(&store, &data, (*du, *au), json),
             Action::Purger => purge(&store, &data),
         }
     });
@@ -133,17 +140,20 @@ struct StateReport {
     route: Option<RouteState>,
     bloques: Vec<QueueRow>,
     plus_ancien_en_attente: Option<Timestamp>,
+    integrite: Integrity,
 }
 
-fn state(store: &Store, json: bool) -> Result<Exit, StoreError> {
+fn state(store: &Store, data: &Path, reading: Reading, json: bool) -> Result<Exit, StoreError> {
     let now = Timestamp::now();
     let told = StateReport {
         comptes: store.counts()?,
         route: store.route()?,
         bloques: store.stuck(now, STUCK_AFTER)?,
         plus_ancien_en_attente: store.oldest_waiting(MailRole::Mairie)?,
+        integrite: Integrity::look(store, data, reading)?,
     };
-    let trouble = told.comptes.failed > 0 || !told.bloques.is_empty() || told.route.is_some();
+    let trouble =
+        told.comptes.failed > 0 || !told.bloques.is_empty() || told.route.is_some() || !told.integrite.is_sound();
     if json {
         report::give(serde_json::to_string_pretty(&told).unwrap_or_default());
         return Ok(if trouble { Exit::Fault } else { Exit::Done });
@@ -169,6 +179,7 @@ fn state(store: &Store, json: bool) -> Result<Exit, StoreError> {
     for row in &told.bloques {
         report::give(line(row));
     }
+    told.integrite.tell();
     report::say(if trouble { "Quelque chose demande votre attention : mulot demandes liste" } else { "Tout va bien." });
     Ok(if trouble { Exit::Fault } else { Exit::Done })
 }
@@ -282,28 +293,48 @@ fn resend(store: &Store, reference: &Reference, all: bool) -> Result<Exit, Store
     Ok(Exit::Done)
 }
 
-fn reconcile(store: &Store, from: Option<Date>, until: Option<Date>, json: bool) -> Result<Exit, StoreError> {
+#[derive(Serialize)]
+struct SumsReport {
+    #[serde(flatten)]
+    comptes: Reconciliation,
+    integrite: Integrity,
+}
+
+fn reconcile(
+    store: &Store,
+    data: &Path,
+    (from, until): (Option<Date>, Option<Date>),
+    json: bool,
+) -> Result<Exit, StoreError> {
     let instant = |date: Date| date.to_zoned(TimeZone::system()).map_or(Timestamp::MAX, |zoned| zoned.timestamp());
     let from = from.map_or(Timestamp::MIN, instant);
     let until = until.and_then(|date| date.tomorrow().ok()).map_or(Timestamp::MAX, instant);
-    let sums = store.reconcile(from, until)?;
-    let balanced = sums.is_balanced();
+    let told = SumsReport {
+        comptes: store.reconcile(from, until)?,
+        integrite: Integrity::look(store, data, Reading::Contents)?,
+    };
+    let sums = &told.comptes;
+    let is_good = sums.is_balanced() && told.integrite.is_sound();
     if json {
-        report::give(serde_json::to_string_pretty(&sums).unwrap_or_default());
-    } else {
-        report::give(format!("Acceptées   {}", sums.accepted));
-        report::give(format!("Remises     {}", sums.delivered));
-        report::give(format!("En attente  {}", sums.waiting));
-        report::give(format!("En échec    {}", sums.failed.len()));
-        sums.failed.iter().for_each(|reference| report::give(format!("  {}", reference.as_str())));
-        sums.without_mail.iter().for_each(|reference| report::give(format!("  sans message : {}", reference.as_str())));
-        report::say(if balanced {
-            "Le compte est bon."
-        } else {
-            "Le compte n'est pas bon : gardez le dossier de données et appelez votre technicien."
-        });
+        report::give(serde_json::to_string_pretty(&told).unwrap_or_default());
+        return Ok(if is_good { Exit::Done } else { Exit::Fault });
     }
-    Ok(if balanced { Exit::Done } else { Exit::Fault })
+    report::give(format!("Acceptées   {}", sums.accepted));
+    report::give(format!("Remises     {}", sums.delivered));
+    report::give(format!("En attente  {}", sums.waiting));
+    report::give(format!("En échec    {}", sums.failed.len()));
+    sums.failed.iter().for_each(|reference| report::give(format!("  {}", reference.as_str())));
+    let wrong = [("sans message", &sums.without_mail), ("sans preuve de remise", &sums.unproven)];
+    for (what, references) in wrong {
+        references.iter().for_each(|reference| report::give(format!("  {what} : {}", reference.as_str())));
+    }
+    told.integrite.tell();
+    report::say(if is_good {
+        "Le compte est bon."
+    } else {
+        "Le compte n'est pas bon : gardez le dossier de données et appelez votre technicien."
+    });
+    Ok(if is_good { Exit::Done } else { Exit::Fault })
 }
 
 fn purge(store: &Store, data: &Path) -> Result<Exit, StoreError> {

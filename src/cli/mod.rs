@@ -5,6 +5,7 @@ mod check;
 mod demandes;
 mod faults;
 mod guichet;
+mod integrity;
 mod new;
 mod place;
 mod report;

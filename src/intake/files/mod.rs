@@ -411,6 +411,17 @@ fn failed(path: &Path, source: io::Error) -> FileError {
     }
 }
 
+impl From<FileError> for StoreError {
+    fn from(error: FileError) -> StoreError {
+        match error {
+            FileError::Full { path } => StoreError::Full { path },
+            FileError::Io { path, source } => StoreError::io(path, source),
+            FileError::Store(error) => error,
+            other => StoreError::Content { what: "file", reason: other.to_string() },
+        }
+    }
+}
+
 fn from_store(error: StoreError) -> FileError {
     match error {
         StoreError::Full { path } => FileError::Full { path },

@@ -4,7 +4,8 @@
 -- Tells the key that sealed this database from any other.
 CREATE TABLE seal (
     id           INTEGER PRIMARY KEY CHECK (id = 1),
-    mark         BLOB    NOT NULL
+    mark         BLOB    NOT NULL,
+    swept        INTEGER NOT NULL            -- 1: what lay in clear before this schema has left the disk
 ) STRICT;
 
 CREATE TABLE new_submission (

@@ -51,13 +51,13 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
     let wrong = |error| StoreError::database(&path, error);
     // Nobody may write in the old way meanwhile.
     let upgrading = match &lock {
-        None if known < SEALED => Some(self::lock(&dir.join(LOCK))?),
+        None if known < SCHEMA => Some(self::lock(&dir.join(LOCK))?),
         _ => None,
     };
     let key_file = options.key_file.clone().unwrap_or_else(|| dir.join(KEY_FILE));
     let keys = if known < SEALED { Keys::read_or_make(&key_file) } else { Keys::read(&key_file) };
     let keys = keys.map_err(StoreError::key)?;
-    if known < SCHEMA && (lock.is_some() || upgrading.is_some()) {
+    if known < SCHEMA {
         upgrade::run(&mut connection, &path, known, keys.seal(), APPLICATION_ID)?;
         check_pages(&connection, &path)?;
     }
@@ -66,7 +66,8 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
     if mark.as_deref() != Some(keys.seal().mark().as_slice()) {
         return Err(StoreError::WrongKey { path: key_file });
     }
-    if options.access == Access::Serve {
+    if lock.is_some() || upgrading.is_some() {
+        upgrade::sweep(&connection).map_err(wrong)?;
         sync_dir(dir)?;
     }
     Ok(Opened { connection, path, lock, keys })

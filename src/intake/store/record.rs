@@ -185,7 +185,8 @@ pub(super) fn zoned(text: &str) -> Result<Zoned, Fault> {
         .map_err(|error| Fault::content("date of reception", error))
 }
 
-fn sealed(seal: &Seal, place: Place<'_>, value: &impl serde::Serialize) -> Result<Vec<u8>, StoreError> {
+/// A value in the words of the table, sealed.
+pub(super) fn sealed(seal: &Seal, place: Place<'_>, value: &impl serde::Serialize) -> Result<Vec<u8>, StoreError> {
     let json = serde_json::to_vec(value)
         .map_err(|error| StoreError::Content { what: "submission", reason: error.to_string() })?;
     seal.close(place, &json).map_err(StoreError::unsealed)

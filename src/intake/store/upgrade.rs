@@ -5,10 +5,10 @@ use std::path::Path;
 
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::error::StoreError;
-use crate::intake::files::{FileError, seal_folder};
+use crate::intake::files::seal_folder;
 use crate::intake::seal::{Place, Seal};
 
 /// One step from a schema to the next.
@@ -17,19 +17,16 @@ enum Step {
     Words(&'static str),
     /// SQL that seals what was clear; files first, so that the database still tells what is to be done.
     Seal(&'static str),
-    /// Rewrites the whole file and empties the log: no word written before the last step stays on disk.
-    Sweep,
 }
 
-/// Every step in order; `user_version` is how many have been done.
-const STEPS: [Step; 3] = [
-    Step::Words(include_str!("../migrations/0001_guichet.sql")),
-    Step::Seal(include_str!("../migrations/0002_scelle.sql")),
-    Step::Sweep,
+/// Every step with its number, in order; `user_version` is the number of the last one done.
+const STEPS: &[(i32, Step)] = &[
+    (1, Step::Words(include_str!("../migrations/0001_guichet.sql"))),
+    (SEALED, Step::Seal(include_str!("../migrations/0002_scelle.sql"))),
 ];
 
 /// Newest schema this program knows.
-pub(super) const SCHEMA: i32 = STEPS.len() as i32;
+pub(super) const SCHEMA: i32 = STEPS[STEPS.len() - 1].0;
 
 /// First schema whose values are sealed: from there on the key must be the one that sealed them.
 pub(super) const SEALED: i32 = 2;
@@ -43,19 +40,17 @@ pub(super) fn run(
     application_id: i32,
 ) -> Result<(), StoreError> {
     let wrong = |error| StoreError::database(path, error);
-    for (step, version) in STEPS.iter().zip(1..).skip(known.max(0) as usize) {
+    for (version, step) in STEPS.iter().filter(|(version, _)| *version > known) {
         match step {
-            Step::Words(sql) => transaction(connection, sql, version, application_id, None).map_err(wrong)?,
+            Step::Words(sql) => transaction(connection, sql, (*version, application_id), None).map_err(wrong)?,
             Step::Seal(sql) => {
-                seal_folder(path.parent().unwrap_or(Path::new(".")), seal).map_err(from_files)?;
+                seal_folder(path.parent().unwrap_or(Path::new(".")), seal)?;
                 with_functions(connection, seal, |connection| {
-                    transaction(connection, sql, version, application_id, Some(seal.mark()))
+                    // A new database has nothing to sweep.
+                    transaction(connection, sql, (*version, application_id), Some((seal.mark(), known == 0)))
                 })
                 .map_err(wrong)?;
             }
-            // A new database has nothing to sweep.
-            Step::Sweep if known == 0 => connection.pragma_update(None, "user_version", version).map_err(wrong)?,
-            Step::Sweep => sweep(connection, version).map_err(wrong)?,
         }
     }
     Ok(())
@@ -64,9 +59,8 @@ pub(super) fn run(
 fn transaction(
     connection: &mut Connection,
     sql: &str,
-    version: i32,
-    application_id: i32,
-    mark: Option<[u8; 16]>,
+    (version, application_id): (i32, i32),
+    mark: Option<([u8; 16], bool)>,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have done it while this one waited for the lock.
@@ -75,8 +69,8 @@ fn transaction(
         return Ok(());
     }
     transaction.execute_batch(sql)?;
-    if let Some(mark) = mark {
-        transaction.execute("INSERT INTO seal (id, mark) VALUES (1, ?1)", [mark.as_slice()])?;
+    if let Some((mark, is_swept)) = mark {
+        transaction.execute("INSERT INTO seal (id, mark, swept) VALUES (1, ?1, ?2)", params![mark, is_swept])?;
     }
     transaction.pragma_update(None, "application_id", application_id)?;
     transaction.pragma_update(None, "user_version", version)?;
@@ -121,7 +115,11 @@ fn with_place(
     work(Place(column, &row), text.as_bytes()).map(Some)
 }
 
-fn sweep(connection: &Connection, version: i32) -> rusqlite::Result<()> {
+/// Rewrites the whole file and empties the log, unless done before: no word written in clear stays on disk.
+pub(super) fn sweep(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.query_row("SELECT swept FROM seal", [], |row| row.get(0))? {
+        return Ok(());
+    }
     connection.execute_batch("VACUUM")?;
     let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if busy != 0 {
@@ -129,14 +127,5 @@ fn sweep(connection: &Connection, version: i32) -> rusqlite::Result<()> {
         tracing::warn!("words written in clear before the upgrade are still in the log");
         return Ok(());
     }
-    connection.pragma_update(None, "user_version", version)
-}
-
-fn from_files(error: FileError) -> StoreError {
-    match error {
-        FileError::Full { path } => StoreError::Full { path },
-        FileError::Io { path, source } => StoreError::io(path, source),
-        FileError::Store(error) => error,
-        other => StoreError::Content { what: "file", reason: other.to_string() },
-    }
+    connection.execute("UPDATE seal SET swept = 1", []).map(|_| ())
 }

@@ -5,8 +5,6 @@
 //! copied to the backup, 3 held by the process that died, 4, 5 and 7 waiting, 6 delivered and purged), three files in `pj`
 //! and `entrants`, and a log that was never brought back into the database.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -18,7 +16,8 @@ use mulot::intake::mailer::{Letterbox, Mailer, Transport};
 use mulot::intake::store::{Access, Claimed, Store, StoreError, StoreOptions};
 use mulot::model::reference::Reference;
 
-const WORDS: [&str; 5] = ["Lampion", "Puits-Perdu", "zoe.lampion@example.fr", "mairie@saint-mulot.fr", "remblai du puits"];
+const WORDS: [&str; 5] =
+    ["Lampion", "Puits-Perdu", "zoe.lampion@example.fr", "secours@saint-mulot.fr", "remblai du puits"];
 /// Id of the draft nobody had confirmed yet.
 const DRAFT: &str = "65c1d45760b2aee9d90799aca0659d8d";
 
@@ -28,7 +27,7 @@ fn old_folder() -> tempfile::TempDir {
     dir
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().flatten() {
         let target = to.join(entry.file_name());
@@ -40,7 +39,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn options() -> StoreOptions {
+pub(crate) fn options() -> StoreOptions {
     StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }
 }
 
@@ -48,7 +47,7 @@ fn reference(number: u8) -> Reference {
     Reference::new(2026, [7, 0, 0, 0, number])
 }
 
-fn holders(dir: &Path, word: &str) -> Vec<PathBuf> {
+pub(crate) fn holders(dir: &Path, word: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();
@@ -173,7 +172,7 @@ fn an_upgrade_killed_at_any_moment_is_taken_up_again() {
         // Killed again and again, each time a little later, until one life is long enough.
         for turn in 0..3 {
             let mut command = Command::new(std::env::current_exe().unwrap());
-            command.args(["--exact", "the_process_that_is_killed", "--nocapture", "--test-threads=1"]);
+            command.args(["--exact", "upgrade::the_process_that_is_killed", "--nocapture", "--test-threads=1"]);
             let mut child = command.env(CHILD, dir.path()).stdout(Stdio::piped()).spawn().unwrap();
             let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
             lines.by_ref().map_while(Result::ok).find(|line| line == "ready").expect("the child speaks");

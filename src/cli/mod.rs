@@ -1,5 +1,6 @@
 //! Understands the order, calls one function, reports in French.
 
+mod backup;
 mod build;
 mod check;
 mod demandes;
@@ -81,6 +82,10 @@ enum Command {
     Guichet(guichet::GuichetArgs),
     /// Montre les demandes reçues, ce qui attend et ce qui est bloqué
     Demandes(demandes::DemandesArgs),
+    /// Copie les demandes reçues, même pendant que le guichet travaille
+    Backup(backup::BackupArgs),
+    /// Remet une sauvegarde dans un dossier vide, après l'avoir vérifiée
+    Restore(backup::RestoreArgs),
 }
 
 /// What every command on a commune's folder takes.
@@ -115,6 +120,8 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Command::Serve(args) => serve::run(&args),
         Command::Guichet(args) => guichet::run(&args),
         Command::Demandes(args) => demandes::run(&args),
+        Command::Backup(args) => backup::run_backup(&args),
+        Command::Restore(args) => backup::run_restore(&args),
     }
 }
 

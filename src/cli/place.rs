@@ -21,6 +21,14 @@ pub(super) struct DataPlace {
 }
 
 impl DataPlace {
+    /// The same for a folder that may not be there yet: what is not a configuration is its path.
+    pub(super) fn to_fill(path: &Path, order: &str) -> Result<DataPlace, Exit> {
+        if path.exists() || path.extension().is_some_and(|extension| extension == "toml") {
+            return DataPlace::find(path, order);
+        }
+        Ok(DataPlace { data: path.to_owned(), key_file: key_file(None) })
+    }
+
     /// The place of a data folder, or the one a configuration names; `order` is how to say it again.
     pub(super) fn find(path: &Path, order: &str) -> Result<DataPlace, Exit> {
         if path.is_dir() {

@@ -10,6 +10,7 @@
 //! 7. [`deliver`] claims a mail under a lease, hands it to the [`mailer`], settles.
 
 pub mod accept;
+pub mod backup;
 pub mod compose;
 pub mod deliver;
 pub mod files;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::sealed::{SealedWriter, is_sealed};
 use super::tidy::names;
-use super::{DESCRIPTION, DRAFTS, FileError, FileStore, failed, is_id, remove_if_there};
+use super::{DESCRIPTION, DRAFTS, FileError, FileStore, KEPT, failed, is_id, remove_if_there};
 use crate::intake::seal::Seal;
 use crate::intake::store::sync_dir;
 use crate::model::submission::StoredFile;
@@ -15,7 +15,7 @@ use crate::model::submission::StoredFile;
 ///
 /// What no draft describes was left by a process that died: it goes.
 pub(in crate::intake) fn seal_folder(dir: &Path, seal: &Seal) -> Result<(), FileError> {
-    if !dir.join(DRAFTS).exists() {
+    if !dir.join(DRAFTS).exists() && !dir.join(KEPT).exists() {
         return Ok(());
     }
     let store = FileStore::open(dir, seal, 0)?;

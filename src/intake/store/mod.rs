@@ -3,6 +3,7 @@
 //! This is the only door to the database. It never sends anything and never phrases anything for people.
 
 mod admin;
+mod copy;
 mod error;
 mod open;
 mod outbox;
@@ -28,8 +29,9 @@ use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use self::admin::{Counts, Detail, DetailFile, Event, RouteState};
+pub(in crate::intake) use self::copy::examine;
 pub use self::error::StoreError;
-pub(in crate::intake) use self::open::{create_private_dir, sync_dir};
+pub(in crate::intake) use self::open::{FILE, create_private_dir, sync_dir};
 pub use self::outbox::{Claim, Claimed, Settlement, Trace};
 pub use self::purge::PurgeReport;
 pub use self::reconcile::Reconciliation;
@@ -249,6 +251,8 @@ impl Store {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        // The writer's connection is the last: closing it brings the log back into the database.
+        self.readers.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         self.orders = None;
         if let Some(writer) = self.writer.take() {
             // A writer that panicked has already lost its callers their answers; there is nobody to tell here.

@@ -13,7 +13,7 @@ use super::{Access, StoreOptions};
 use crate::intake::token::{KEY_FILE, Keys};
 
 /// The database inside the guichet's folder.
-pub(super) const FILE: &str = "guichet.db";
+pub(in crate::intake) const FILE: &str = "guichet.db";
 
 /// The lock of the one instance that serves.
 const LOCK: &str = "verrou";

@@ -4,17 +4,19 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
+use serde::Serialize;
 
 use super::faults::store_fault;
+use super::integrity::Integrity;
+use super::place::DataPlace;
 use super::report::{self, Format};
 use super::{Exit, etat, exporter, quarantaine};
-use crate::intake::files::FileStore;
-use crate::intake::store::{Access, Store, StoreError, StoreOptions};
+use crate::intake::files::{FileStore, Reading};
+use crate::intake::store::{Access, Reconciliation, Store, StoreError, StoreOptions};
 use crate::model::intake::{DeliveryState, QueueRow};
 use crate::model::mail::MailRole;
 use crate::model::reference::Reference;
 use crate::model::submission::{AnswerValue, Entry};
-use crate::server::config::GuichetConfig;
 use crate::text::dates::{received_at, short_date};
 use crate::text::numbers::plural;
 
@@ -53,7 +55,11 @@ pub(super) struct DemandesArgs {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Dit en une page où en est tout (l'action par défaut)
-    Etat,
+    Etat {
+        /// Ne relit pas le contenu des pièces jointes, seulement leur présence et leur taille
+        #[arg(long)]
+        rapide: bool,
+    },
     /// Liste les messages qui attendent ou qui ont échoué
     Liste,
     /// Montre ce qu'est devenue une demande
@@ -74,7 +80,7 @@ enum Action {
         #[arg(long)]
         tout: bool,
     },
-    /// Vérifie que tout ce qui a été accepté est remis, attend ou a échoué
+    /// Vérifie que tout ce qui a été accepté est remis, attend ou a échoué, et que rien n'est perdu ni abîmé
     Reconcilier {
         /// Premier jour (AAAA-MM-JJ)
         #[arg(long, value_name = "DATE")]
@@ -111,15 +117,19 @@ enum Action {
 }
 
 pub(super) fn run(args: &DemandesArgs) -> Exit {
-    let (data, config) = match data_folder(&args.guichet) {
-        Ok(found) => found,
+    let place = match DataPlace::find(&args.guichet, "mulot demandes") {
+        Ok(place) => place,
         Err(exit) => return exit,
     };
-    let options = StoreOptions { access: Access::Beside, ..StoreOptions::default() };
+    let data = place.data;
+    let options = StoreOptions { access: Access::Beside, key_file: place.key_file, ..StoreOptions::default() };
     let done = Store::open(&data, options).and_then(|store| {
         let json = args.format == Format::Json;
-        match args.action.as_ref().unwrap_or(&Action::Etat) {
-            Action::Etat => etat::state(&store, &data, config.as_ref(), json),
+        match args.action.as_ref().unwrap_or(&Action::Etat { rapide: false }) {
+            Action::Etat { rapide } => {
+                let reading = if *rapide { Reading::Sizes } else { Reading::Contents };
+                etat::state(&store, &data, place.config.as_deref(), reading, json)
+            }
             Action::Liste => list(&store, json),
             Action::Voir { reference, reponses } => {
                 with_reference(reference, |reference| show(&store, reference, *reponses, json))
@@ -127,7 +137,7 @@ pub(super) fn run(args: &DemandesArgs) -> Exit {
             Action::Renvoyer { reference, tout } => {
                 with_reference(reference, |reference| resend(&store, reference, *tout))
             }
-            Action::Reconcilier { du, au } => reconcile(&store, *du, *au, json),
+            Action::Reconcilier { du, au } => reconcile(&store, &data, (*du, *au), json),
             Action::Purger => purge(&store, &data),
             Action::Quarantaine => quarantaine::list(&store, json),
             Action::Liberer { reference } => {
@@ -142,23 +152,6 @@ pub(super) fn run(args: &DemandesArgs) -> Exit {
         }
     });
     done.unwrap_or_else(|error| store_fault(&error))
-}
-
-/// The data folder: given, or named by a configuration, which then comes with it.
-fn data_folder(path: &Path) -> Result<(PathBuf, Option<GuichetConfig>), Exit> {
-    if path.is_dir() {
-        return Ok((path.to_owned(), None));
-    }
-    // The password is not needed here: nothing is sent.
-    let read = GuichetConfig::read(path, Some(String::new()));
-    read.map(|config| (config.data.clone(), Some(config))).map_err(|diagnostics| {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        report::say(report::text(&diagnostics, folder, report::colour()).trim_end());
-        report::say(
-            "aide : donnez la configuration du guichet ou son dossier de données : mulot demandes --guichet CHEMIN",
-        );
-        Exit::Fault
-    })
 }
 
 fn with_reference(typed: &str, act: impl FnOnce(&Reference) -> Result<Exit, StoreError>) -> Result<Exit, StoreError> {
@@ -282,34 +275,53 @@ fn resend(store: &Store, reference: &Reference, all: bool) -> Result<Exit, Store
     Ok(Exit::Done)
 }
 
-fn reconcile(store: &Store, from: Option<Date>, until: Option<Date>, json: bool) -> Result<Exit, StoreError> {
+#[derive(Serialize)]
+struct SumsReport {
+    #[serde(flatten)]
+    comptes: Reconciliation,
+    integrite: Integrity,
+}
+
+fn reconcile(
+    store: &Store,
+    data: &Path,
+    (from, until): (Option<Date>, Option<Date>),
+    json: bool,
+) -> Result<Exit, StoreError> {
     let instant = |date: Date| date.to_zoned(TimeZone::system()).map_or(Timestamp::MAX, |zoned| zoned.timestamp());
     let from = from.map_or(Timestamp::MIN, instant);
     let until = until.and_then(|date| date.tomorrow().ok()).map_or(Timestamp::MAX, instant);
-    let sums = store.reconcile(from, until)?;
-    let balanced =
-        sums.accepted == sums.delivered + sums.waiting + sums.failed.len() as u64 && sums.without_mail.is_empty();
+    let told = SumsReport {
+        comptes: store.reconcile(from, until)?,
+        integrite: Integrity::look(store, data, Reading::Contents)?,
+    };
+    let sums = &told.comptes;
+    let is_good = sums.is_balanced() && told.integrite.is_sound();
     if json {
-        report::give(serde_json::to_string_pretty(&sums).unwrap_or_default());
-    } else {
-        report::give(format!("Acceptées   {}", sums.accepted));
-        report::give(format!("Remises     {}", sums.delivered));
-        report::give(format!("En attente  {}", sums.waiting));
-        report::give(format!("En échec    {}", sums.failed.len()));
-        sums.failed.iter().for_each(|reference| report::give(format!("  {}", reference.as_str())));
-        sums.without_mail.iter().for_each(|reference| report::give(format!("  sans message : {}", reference.as_str())));
-        report::say(if balanced {
-            "Le compte est bon."
-        } else {
-            "Le compte n'est pas bon : gardez le dossier de données et appelez votre technicien."
-        });
+        report::give(serde_json::to_string_pretty(&told).unwrap_or_default());
+        return Ok(if is_good { Exit::Done } else { Exit::Fault });
     }
-    Ok(if balanced { Exit::Done } else { Exit::Fault })
+    report::give(format!("Acceptées   {}", sums.accepted));
+    report::give(format!("Remises     {}", sums.delivered));
+    report::give(format!("En attente  {}", sums.waiting));
+    report::give(format!("En échec    {}", sums.failed.len()));
+    sums.failed.iter().for_each(|reference| report::give(format!("  {}", reference.as_str())));
+    let wrong = [("sans message", &sums.without_mail), ("sans preuve de remise", &sums.unproven)];
+    for (what, references) in wrong {
+        references.iter().for_each(|reference| report::give(format!("  {what} : {}", reference.as_str())));
+    }
+    told.integrite.tell();
+    report::say(if is_good {
+        "Le compte est bon."
+    } else {
+        "Le compte n'est pas bon : gardez le dossier de données et appelez votre technicien."
+    });
+    Ok(if is_good { Exit::Done } else { Exit::Fault })
 }
 
 fn purge(store: &Store, data: &Path) -> Result<Exit, StoreError> {
     let report = store.purge_elapsed(&Zoned::now())?;
-    match FileStore::open(data, 0).and_then(|files| files.remove(&report.files)) {
+    match FileStore::open(data, store.seal(), 0).and_then(|files| files.remove(&report.files)) {
         Ok(()) => {}
         Err(error) => report::say(format!(
             "avertissement : des fichiers restent à effacer ({error}) ; la prochaine purge les reprendra"

@@ -7,8 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::demandes::{line, reason, when};
+use super::integrity::Integrity;
 use super::{Exit, quarantaine, report, resolved};
 use crate::diagnostic::Code;
+use crate::intake::files::Reading;
 use crate::intake::store::{Counts, RouteState, Store, StoreError};
 use crate::model::content::Kind;
 use crate::model::intake::{Quarantined, QueueRow};
@@ -33,6 +35,7 @@ struct StateReport {
     quarantaine: Vec<Quarantined>,
     disque: Disk,
     derniere_sauvegarde: Option<Timestamp>,
+    integrite: Integrity,
     /// Unknown when only the data folder was given.
     formulaires: Option<Forms>,
 }
@@ -62,15 +65,17 @@ pub(super) fn state(
     store: &Store,
     data: &Path,
     config: Option<&GuichetConfig>,
+    reading: Reading,
     json: bool,
 ) -> Result<Exit, StoreError> {
-    let told = look(store, data, config)?;
+    let told = look(store, data, config, reading)?;
     let exit = if told.en_ordre { Exit::Done } else { Exit::Fault };
     if json {
         report::give(serde_json::to_string_pretty(&told).unwrap_or_default());
         return Ok(exit);
     }
     page(&told).iter().for_each(report::give);
+    told.integrite.tell();
     report::say(if told.en_ordre {
         "Tout va bien."
     } else {
@@ -79,15 +84,21 @@ pub(super) fn state(
     Ok(exit)
 }
 
-fn look(store: &Store, data: &Path, config: Option<&GuichetConfig>) -> Result<StateReport, StoreError> {
+fn look(
+    store: &Store,
+    data: &Path,
+    config: Option<&GuichetConfig>,
+    reading: Reading,
+) -> Result<StateReport, StoreError> {
     let now = Timestamp::now();
     let free = store.free_bytes()?;
     let reserve = config.map(|config| config.reserve_bytes);
     let disque =
         Disk { octets_libres: free, octets_reserves: reserve, plein: reserve.is_some_and(|reserve| free < reserve) };
+    let integrite = Integrity::look(store, data, reading)?;
     let (comptes, route, bloques) = (store.counts()?, store.route()?, store.stuck(now, STUCK_AFTER)?);
     Ok(StateReport {
-        en_ordre: comptes.failed == 0 && route.is_none() && bloques.is_empty() && !disque.plein,
+        en_ordre: comptes.failed == 0 && route.is_none() && bloques.is_empty() && !disque.plein && integrite.is_sound(),
         // What waits in quarantine is dated from when it may leave.
         plus_ancien_en_attente: store.oldest_waiting(MailRole::Mairie)?.filter(|oldest| *oldest <= now),
         comptes,
@@ -96,6 +107,7 @@ fn look(store: &Store, data: &Path, config: Option<&GuichetConfig>) -> Result<St
         quarantaine: store.quarantined(now)?,
         disque,
         derniere_sauvegarde: last_backup(data),
+        integrite,
         formulaires: config.and_then(|config| forms(&config.folder, now)),
     })
 }
@@ -196,12 +208,12 @@ mod tests {
     #[test]
     fn an_empty_guichet_is_in_order_and_says_what_is_not_known() {
         let (dir, store) = store();
-        let told = look(&store, dir.path(), None).unwrap();
+        let told = look(&store, dir.path(), None, Reading::Contents).unwrap();
         assert!(told.en_ordre && told.formulaires.is_none() && told.derniere_sauvegarde.is_none());
         let page = page(&told).join("\n");
         assert!(page.contains("sauvegarde       inconnue") && !page.contains('!'), "{page}");
         std::fs::write(dir.path().join(BACKUP_MARK), "").unwrap();
-        assert!(look(&store, dir.path(), None).unwrap().derniere_sauvegarde.is_some());
+        assert!(look(&store, dir.path(), None, Reading::Contents).unwrap().derniere_sauvegarde.is_some());
     }
 
     #[test]
@@ -213,12 +225,12 @@ mod tests {
         let hold = Hold { quarantine: Some((suspicion, until)), ..Hold::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(store.record_held(submission(2), hold)).unwrap();
-        let told = look(&store, dir.path(), None).unwrap();
+        let told = look(&store, dir.path(), None, Reading::Contents).unwrap();
         assert!(!told.en_ordre, "the first is of last July");
         let page = page(&told).join("\n");
         assert!(page.contains("En quarantaine            1") && page.contains("beaucoup de liens"), "{page}");
         assert!(page.contains("\n! ") && !page.contains("Lampion"), "{page}");
-        assert_eq!(state(&store, dir.path(), None, true).unwrap(), Exit::Fault);
+        assert_eq!(state(&store, dir.path(), None, Reading::Contents, true).unwrap(), Exit::Fault);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) fn run(
     let Some(detail) = store.detail(reference, true)? else { return Ok(unknown(reference)) };
     report::give(serde_json::to_string_pretty(&document(&detail)).unwrap_or_default());
     let Some(folder) = files else { return Ok(Exit::Done) };
-    match copy(data, &detail, folder) {
+    match copy(store, data, &detail, folder) {
         Ok(count) => {
             let count = plural(count as u64, "pièce copiée", "pièces copiées");
             report::say(format!(
@@ -63,8 +63,8 @@ fn document(detail: &Detail) -> Value {
 }
 
 /// Copies the files of the answers; never over another one.
-fn copy(data: &Path, detail: &Detail, folder: &Path) -> Result<usize, Box<dyn std::error::Error>> {
-    let kept = FileStore::open(data, 0)?;
+fn copy(store: &Store, data: &Path, detail: &Detail, folder: &Path) -> Result<usize, Box<dyn std::error::Error>> {
+    let kept = FileStore::open(data, store.seal(), 0)?;
     std::fs::create_dir_all(folder)?;
     let of = |value| match value {
         AnswerValue::Files(files) => files,

@@ -37,6 +37,11 @@ pub(super) fn store_fault(error: &StoreError) -> Exit {
             format!("« {} » est illisible ou abîmé ({reason})", path.display()),
             "ne supprimez rien : restaurez la dernière sauvegarde dans un autre dossier, et gardez celui-ci",
         ),
+        StoreError::Key(error) => return key_fault(error),
+        StoreError::WrongKey { path } => (
+            format!("« {} » n'est pas la clé de ces demandes", path.display()),
+            "remettez la clé qui va avec ce dossier de données ; sans elle, rien de ce qu'il contient ne peut être relu",
+        ),
         StoreError::Poisoned { path, reason } => (
             format!("le disque a refusé une écriture sous « {} » ({reason})", path.display()),
             "vérifiez le disque, puis redémarrez le guichet",
@@ -55,6 +60,31 @@ pub(super) fn store_fault(error: &StoreError) -> Exit {
         StoreError::Absent { .. } | StoreError::Locked { .. } => Exit::Fault,
         _ => Exit::Machine,
     }
+}
+
+/// Says why the key of the guichet cannot be used.
+fn key_fault(error: &KeyError) -> Exit {
+    let (what, hint) = match error {
+        KeyError::Absent { path } => (
+            format!("la clé « {} » manque : les demandes gardées ne peuvent pas être relues", path.display()),
+            "remettez la clé sauvegardée à part, ou dites où elle est : cle_fichier dans guichet.toml, ou la variable \
+             MULOT_CLE_FICHIER",
+        ),
+        KeyError::Malformed { path } => (
+            format!("« {} » n'est pas une clé du guichet", path.display()),
+            "remettez celle que vous avez sauvegardée ; sans elle, les demandes gardées ne peuvent pas être relues",
+        ),
+        KeyError::Io { path, source } => (
+            format!("la clé « {} » ne peut pas être lue ou créée ({source})", path.display()),
+            "vérifiez que son dossier existe et que le compte du guichet peut la lire",
+        ),
+        KeyError::Entropy(error) => {
+            (format!("la machine ne donne pas de nombres au hasard ({error})"), "redémarrez la machine")
+        }
+    };
+    report::say(format!("erreur : {what}"));
+    report::say(format!("aide : {hint}"));
+    Exit::Machine
 }
 
 /// Says why a server does not start; `in_use` is what to do when its address is taken.
@@ -85,16 +115,6 @@ pub(super) fn start_fault(error: &StartError, in_use: &str) -> Exit {
         StartError::Files(error) => told(
             format!("les fichiers reçus ne peuvent pas être gardés ({error})"),
             "vérifiez la place libre et le droit d'écrire dans le dossier de données",
-            Exit::Machine,
-        ),
-        StartError::Keys(KeyError::Malformed { path }) => told(
-            format!("« {} » n'est pas une clé du guichet", path.display()),
-            "remettez celle de la sauvegarde ; sans elle, les liens déjà envoyés aux habitants ne s'ouvrent plus",
-            Exit::Machine,
-        ),
-        StartError::Keys(error) => told(
-            format!("la clé du guichet ne peut pas être lue ou créée ({error})"),
-            "vérifiez le droit d'écrire dans le dossier de données",
             Exit::Machine,
         ),
         StartError::Mailer(MailerError::ClearCredentials { host }) => told(

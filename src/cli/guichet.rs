@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::faults::start_fault;
+use super::place::key_file;
 use super::{Exit, generator, picture_cache, report, telemetry};
 use crate::pipeline::Base;
 use crate::server::config::GuichetConfig;
@@ -26,7 +27,7 @@ const PASSWORD: &str = "MULOT_SMTP_MOT_DE_PASSE";
 
 pub(super) fn run(args: &GuichetArgs) -> Exit {
     telemetry::start(tracing::level_filters::LevelFilter::INFO, true);
-    let config = match GuichetConfig::read(&args.config, std::env::var(PASSWORD).ok()) {
+    let mut config = match GuichetConfig::read(&args.config, std::env::var(PASSWORD).ok()) {
         Ok(config) => config,
         Err(diagnostics) => {
             let folder = args.config.parent().unwrap_or(std::path::Path::new("."));
@@ -34,6 +35,7 @@ pub(super) fn run(args: &GuichetArgs) -> Exit {
             return Exit::Fault;
         }
     };
+    config.key_file = key_file(config.key_file);
     let runtime = match super::runtime() {
         Ok(runtime) => runtime,
         Err(exit) => return exit,

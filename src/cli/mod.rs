@@ -1,5 +1,6 @@
 //! Understands the order, calls one function, reports in French.
 
+mod backup;
 mod build;
 mod check;
 mod demandes;
@@ -7,7 +8,9 @@ mod etat;
 mod exporter;
 mod faults;
 mod guichet;
+mod integrity;
 mod new;
+mod place;
 mod quarantaine;
 mod registre;
 mod report;
@@ -89,6 +92,10 @@ enum Command {
     Demandes(demandes::DemandesArgs),
     /// Écrit le registre des traitements (RGPD) à partir des formulaires
     Registre(registre::RegistreArgs),
+    /// Copie les demandes reçues, même pendant que le guichet travaille
+    Backup(backup::BackupArgs),
+    /// Remet une sauvegarde dans un dossier vide, après l'avoir vérifiée
+    Restore(backup::RestoreArgs),
 }
 
 /// What every command on a commune's folder takes.
@@ -124,6 +131,8 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Command::Guichet(args) => guichet::run(&args),
         Command::Demandes(args) => demandes::run(&args),
         Command::Registre(args) => registre::run(&args),
+        Command::Backup(args) => backup::run_backup(&args),
+        Command::Restore(args) => backup::run_restore(&args),
     }
 }
 

@@ -5,10 +5,12 @@
 //! 2. [`files`] streams uploads to disk and moves accepted ones to their final, synced place.
 //! 3. [`validate`] and [`compose`] turn what came into answers, a receipt and mails; [`suspicion`] counts the signs of a machine.
 //! 4. [`accept`] chains all of it when a resident presses « Envoyer ».
-//! 5. [`store`] records submission, answers, files and mails in one transaction; many share one sync.
-//! 6. [`deliver`] claims a mail under a lease, hands it to the [`mailer`], settles.
+//! 5. [`seal`] closes what the person wrote before it reaches the disk.
+//! 6. [`store`] records submission, answers, files and mails in one transaction; many share one sync.
+//! 7. [`deliver`] claims a mail under a lease, hands it to the [`mailer`], settles.
 
 pub mod accept;
+pub mod backup;
 pub mod compose;
 pub mod deliver;
 pub mod files;
@@ -16,6 +18,7 @@ pub mod mailer;
 pub mod notice;
 pub mod reference;
 pub mod retry;
+pub mod seal;
 pub mod store;
 pub mod suspicion;
 pub mod token;

@@ -10,6 +10,7 @@ use data_encoding::{BASE64URL_NOPAD, Encoding, Specification};
 use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
 
+use super::seal::Seal;
 use crate::model::reference::Reference;
 
 /// The secret of one guichet; never printed.
@@ -17,11 +18,18 @@ use crate::model::reference::Reference;
 pub struct Keys {
     token: [u8; 32],
     receipt: [u8; 32],
+    seal: Seal,
 }
 
 /// Why the keys cannot be had.
 #[derive(Debug, Error)]
 pub enum KeyError {
+    /// There is no key file, and what it sealed is there: a new one would open nothing.
+    #[error("no key at {}", path.display())]
+    Absent {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
     /// The file cannot be read or made.
     #[error("{}: {source}", path.display())]
     Io {
@@ -65,30 +73,38 @@ pub enum TokenCheck {
 }
 
 impl Keys {
-    /// The keys of the guichet's folder, from the file `cle`; made at the first start, private to its owner.
+    /// The keys in a key file.
     ///
     /// # Errors
-    /// [`KeyError`] when the file cannot be read, made or understood, or when there is no randomness.
-    pub fn open(dir: &Path) -> Result<Keys, KeyError> {
-        let path = dir.join(FILE);
-        let wrong = |source| KeyError::Io { path: path.clone(), source };
+    /// [`KeyError`] when the file is not there, cannot be read or understood.
+    pub fn read(path: &Path) -> Result<Keys, KeyError> {
+        let path = path.to_owned();
         match fs::read(&path) {
             Ok(bytes) => Keys::from_text(&bytes).ok_or(KeyError::Malformed { path }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let mut master = [0; 32];
-                getrandom::fill(&mut master).map_err(KeyError::Entropy)?;
-                write_new(dir, &path, &master).map_err(wrong)?;
-                // Read back: two processes starting together must end with the same key.
-                let bytes = fs::read(&path).map_err(wrong)?;
-                Keys::from_text(&bytes).ok_or(KeyError::Malformed { path })
-            }
-            Err(error) => Err(wrong(error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(KeyError::Absent { path }),
+            Err(source) => Err(KeyError::Io { path, source }),
         }
     }
 
-    /// Whether the guichet's folder still holds these keys: without them the links of yesterday would die at the next start.
-    pub fn stand_in(&self, dir: &Path) -> bool {
-        let found = fs::read(dir.join(FILE)).ok().and_then(|bytes| Keys::from_text(&bytes));
+    /// The same, making the file at the first start, private to its owner; its folder must be there.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the file cannot be read, made or understood, or when there is no randomness.
+    pub fn read_or_make(path: &Path) -> Result<Keys, KeyError> {
+        match Keys::read(path) {
+            Err(KeyError::Absent { .. }) => {}
+            read => return read,
+        }
+        let mut master = [0; 32];
+        getrandom::fill(&mut master).map_err(KeyError::Entropy)?;
+        write_new(path, &master).map_err(|source| KeyError::Io { path: path.to_owned(), source })?;
+        // Read back: two processes starting together must end with the same key.
+        Keys::read(path)
+    }
+
+    /// Whether the key file still holds these keys: without them the links of yesterday would die at the next start.
+    pub fn stand_in(&self, file: &Path) -> bool {
+        let found = fs::read(file).ok().and_then(|bytes| Keys::from_text(&bytes));
         found.is_some_and(|found| blake3::Hash::from_bytes(found.token) == blake3::Hash::from_bytes(self.token))
     }
 
@@ -97,7 +113,13 @@ impl Keys {
         Keys {
             token: blake3::derive_key("mulot guichet: jeton de la page de vérification v1", master),
             receipt: blake3::derive_key("mulot guichet: adresse de l'accusé v1", master),
+            seal: Seal::from_master(master),
         }
+    }
+
+    /// What seals data at rest.
+    pub fn seal(&self) -> &Seal {
+        &self.seal
     }
 
     /// A token for the check page of a form, with a nonce never given before.
@@ -195,10 +217,11 @@ impl fmt::Debug for Keys {
 }
 
 /// Writes the key whole or not at all, and never over another one.
-fn write_new(dir: &Path, path: &Path, master: &[u8; 32]) -> io::Result<()> {
+fn write_new(path: &Path, master: &[u8; 32]) -> io::Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(io::Error::other)?;
-    let draft = dir.join(format!("{FILE}.{}", data_encoding::HEXLOWER.encode(&random)));
+    let draft = dir.join(format!("{KEY_FILE}.{}", data_encoding::HEXLOWER.encode(&random)));
     let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&draft)?;
     let written = file
         .write_all(data_encoding::HEXLOWER.encode(master).as_bytes())
@@ -220,8 +243,8 @@ fn secret_encoding() -> Encoding {
     specification.encoding().unwrap_or(data_encoding::BASE32_NOPAD)
 }
 
-/// The key file inside the guichet's folder.
-const FILE: &str = "cle";
+/// The key file inside the guichet's folder, when it is not kept elsewhere.
+pub const KEY_FILE: &str = "cle";
 const VERSION: u8 = 1;
 const HEAD: usize = 1 + 8 + 16;
 const TOKEN: usize = HEAD + 32;
@@ -274,16 +297,18 @@ mod tests {
     #[test]
     fn the_key_is_made_once_and_kept_private() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Keys::open(dir.path()).unwrap();
-        let again = Keys::open(dir.path()).unwrap();
+        let path = dir.path().join(KEY_FILE);
+        assert!(matches!(Keys::read(&path), Err(KeyError::Absent { .. })));
+        let first = Keys::read_or_make(&path).unwrap();
+        let again = Keys::read_or_make(&path).unwrap();
         let reference = Reference::new(2026, [1; 5]);
         assert!(again.opens(&reference, &first.secret(&reference)));
-        let mode = fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no draft stays behind");
         assert!(!format!("{first:?}").contains("token"));
-        fs::write(dir.path().join(FILE), "short").unwrap();
-        assert!(matches!(Keys::open(dir.path()), Err(KeyError::Malformed { .. })));
+        fs::write(&path, "short").unwrap();
+        assert!(matches!(Keys::read_or_make(&path), Err(KeyError::Malformed { .. })));
     }
 
     #[test]
@@ -291,8 +316,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let reference = Reference::new(2026, [1; 5]);
         let secrets: std::collections::BTreeSet<String> = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..16).map(|_| scope.spawn(|| Keys::open(dir.path()).unwrap().secret(&reference))).collect();
+            let threads: Vec<_> = (0..16)
+                .map(|_| scope.spawn(|| Keys::read_or_make(&dir.path().join(KEY_FILE)).unwrap().secret(&reference)))
+                .collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert_eq!(secrets.len(), 1);

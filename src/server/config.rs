@@ -22,6 +22,8 @@ pub struct GuichetConfig {
     pub folder: PathBuf,
     /// Where requests are kept.
     pub data: PathBuf,
+    /// The key file, when it is not `cle` in that folder.
+    pub key_file: Option<PathBuf>,
     /// Where to listen.
     pub listen: ListenAddress,
     /// Folder of the site to serve as well.
@@ -95,6 +97,7 @@ fn config(
         .or_else(|| missing(reader, "dossier", "le dossier de la commune", diagnostics));
     let data = path(reader, "donnees", base, diagnostics)
         .or_else(|| missing(reader, "donnees", "le dossier où les demandes sont gardées", diagnostics));
+    let key_file = path(reader, "cle_fichier", base, diagnostics);
     let listen = listen(reader, base, diagnostics);
     let site = path(reader, "site", base, diagnostics);
     let proxies = proxies(reader, diagnostics);
@@ -132,6 +135,7 @@ fn config(
     Some(GuichetConfig {
         folder: folder?,
         data: data?,
+        key_file,
         listen: listen?,
         site,
         proxies,
@@ -401,10 +405,11 @@ mod tests {
 
     #[test]
     fn everything_can_be_said() {
-        let text = "dossier = \"c\"\ndonnees = \"d\"\necoute = \"/run/m.sock\"\nsite = \"public\"\nproxy = [\"127.0.0.1\", \"::1\"]\nhsts_jours = 30\n\
+        let text = "dossier = \"c\"\ndonnees = \"d\"\ncle_fichier = \"secret/cle\"\necoute = \"/run/m.sock\"\nsite = \"public\"\nproxy = [\"127.0.0.1\", \"::1\"]\nhsts_jours = 30\n\
             [courriel]\ntransport = \"dossier\"\ndossier = \"boite\"\n[limites]\nfichiers_mo = 10\nenvois_par_adresse = 20\n";
         let config = read(text).unwrap();
         assert_eq!(config.listen, ListenAddress::Unix("/run/m.sock".into()));
+        assert_eq!(config.key_file.as_deref(), Some(Path::new("/etc/mulot/secret/cle")));
         assert_eq!(config.proxies.len(), 2);
         assert_eq!(config.hsts_seconds, 30 * 86_400);
         assert_eq!(config.rates.sends, 20);

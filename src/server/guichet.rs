@@ -69,7 +69,7 @@ impl Guichet {
         let source = Arc::new(Source { folder: config.folder, means });
         let built = blocking(&source, Source::content).await?;
         let commune = built.content.site().commune.clone();
-        let office = Office::open(&config.data, config.transport, config.reserve_bytes)?;
+        let office = Office::open(&config.data, config.key_file, config.transport, config.reserve_bytes)?;
         let open_forms = built.content.site().forms.keys().cloned().collect();
         let options = DeskOptions {
             depot: office.depot(),

@@ -28,7 +28,6 @@ use crate::diagnostic::Diagnostic;
 use crate::intake::files::FileError;
 use crate::intake::mailer::MailerError;
 use crate::intake::store::StoreError;
-use crate::intake::token::KeyError;
 
 pub use self::listen::ListenError;
 use self::office::Office;
@@ -49,9 +48,6 @@ pub enum StartError {
     /// The file store cannot be opened.
     #[error(transparent)]
     Files(#[from] FileError),
-    /// The keys cannot be had.
-    #[error(transparent)]
-    Keys(#[from] KeyError),
     /// Mails could not be sent.
     #[error(transparent)]
     Mailer(#[from] MailerError),

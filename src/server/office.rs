@@ -29,14 +29,19 @@ pub(super) struct Office {
 }
 
 impl Office {
-    /// Opens the data folder, which is made if needed, and the way out.
-    pub(super) fn open(folder: &Path, transport: Transport, reserve_bytes: u64) -> Result<Self, StartError> {
-        let options = StoreOptions { min_free_bytes: reserve_bytes, ..StoreOptions::default() };
+    /// Opens the data folder, which is made if needed, and the way out; `key_file` when the key is not in that folder.
+    pub(super) fn open(
+        folder: &Path,
+        key_file: Option<PathBuf>,
+        transport: Transport,
+        reserve_bytes: u64,
+    ) -> Result<Self, StartError> {
+        let options = StoreOptions { key_file, min_free_bytes: reserve_bytes, ..StoreOptions::default() };
         let mailer = Arc::new(Mailer::new(transport)?);
         let store = Store::open(folder, options)?;
-        let files = FileStore::open(folder, reserve_bytes)?;
-        let keys = Keys::open(folder)?;
-        let watch = Watch::new(folder.to_owned());
+        let files = FileStore::open(folder, store.seal(), reserve_bytes)?;
+        let keys = store.keys().clone();
+        let watch = Watch::new();
         Ok(Office { folder: folder.to_owned(), depot: Depot { store, files }, keys, mailer, watch, _temporary: None })
     }
 

@@ -162,7 +162,7 @@ fn office(state: Option<&Path>, folder: &Path) -> Result<Office, StartError> {
     let open = |data: &Path| {
         let letterbox = data.join(LETTERBOX);
         std::fs::create_dir_all(&letterbox).map_err(|source| StartError::Io { path: letterbox.clone(), source })?;
-        Office::open(data, Transport::Folder(letterbox), RESERVE_BYTES)
+        Office::open(data, None, Transport::Folder(letterbox), RESERVE_BYTES)
     };
     let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let hash = blake3::hash(whole.as_os_str().as_encoded_bytes()).to_hex();

@@ -1,6 +1,5 @@
 //! Who watches over a guichet that serves: its readiness, its measures, and the mail that tells the mairie what waits.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -25,7 +24,6 @@ use crate::model::mail::MailRole;
 /// What those who serve and those who watch share.
 #[derive(Debug)]
 pub(super) struct Watch {
-    folder: PathBuf,
     delivering: AtomicBool,
     suspect: Notify,
     measures: Measures,
@@ -42,10 +40,9 @@ struct Verdict {
 }
 
 impl Watch {
-    /// Watches over a data folder.
-    pub(super) fn new(folder: PathBuf) -> Arc<Self> {
+    /// Watches, nothing seen yet.
+    pub(super) fn new() -> Arc<Self> {
         Arc::new(Watch {
-            folder,
             delivering: AtomicBool::new(false),
             suspect: Notify::new(),
             measures: Measures::default(),
@@ -103,11 +100,11 @@ impl Watch {
         if !matches!(tokio::time::timeout(PATIENCE, store.writable()).await, Ok(Ok(()))) {
             reasons.push("base");
         }
-        let (reading, keys, folder) = (store.clone(), keys.clone(), self.folder.clone());
+        let (reading, keys) = (store.clone(), keys.clone());
         let looked = tokio::task::spawn_blocking(move || {
             let oldest = [MailRole::Mairie, MailRole::Usager].map(|role| reading.oldest_waiting(role));
             let oldest = oldest.into_iter().collect::<Result<Vec<_>, StoreError>>();
-            (reading.free_bytes(), oldest, keys.stand_in(&folder))
+            (reading.free_bytes(), oldest, keys.stand_in(reading.key_file()))
         });
         let Ok((free, oldest, key)) = looked.await else {
             return Verdict { reasons: vec!["base"], mail: "inconnu" };

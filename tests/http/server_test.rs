@@ -51,6 +51,7 @@ impl ServerTest {
         let mut config = GuichetConfig {
             folder: root.path().join("commune"),
             data: root.path().join("donnees"),
+            key_file: None,
             listen: loopback(),
             site: None,
             proxies: Vec::new(),

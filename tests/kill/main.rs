@@ -150,7 +150,7 @@ fn references(said: &str) -> impl Iterator<Item = String> {
 /// The child: eight clients, two delivering workers, until it is killed.
 fn serve(dir: &Path) {
     let store = store(dir);
-    let files = FileStore::open(dir, 0).unwrap();
+    let files = FileStore::open(dir, store.seal(), 0).unwrap();
     let mailer = Arc::new(mailer(dir));
     say("ready");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -183,7 +183,7 @@ fn serve(dir: &Path) {
 /// The other child: one client, forty submissions, each told accepted or not.
 fn alone(dir: &Path) {
     let store = store(dir);
-    let files = FileStore::open(dir, 0).unwrap();
+    let files = FileStore::open(dir, store.seal(), 0).unwrap();
     for _ in 0..40 {
         match store.record_blocking(submission(&files, false)) {
             Ok(recorded) => say(&format!("ACK {}", recorded.reference)),
@@ -206,7 +206,7 @@ struct Report {
 
 fn drained(dir: &Path) -> Report {
     let store = store(dir);
-    let files = FileStore::open(dir, 0).unwrap();
+    let files = FileStore::open(dir, store.seal(), 0).unwrap();
     let mailer = Arc::new(mailer(dir));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     // The clock of this test only matters to leave the delays of interrupted mails behind.
@@ -254,15 +254,14 @@ async fn delivered(store: &Store, files: &FileStore, mailer: &Arc<Mailer>, now: 
     }
 }
 
-/// Submissions that lack one of their two outbox rows, their answer or, when their mail has an attachment, its row.
+/// Submissions that lack one of their two outbox rows, their answer or, when their form has a file, its row.
 fn incomplete(dir: &Path) -> i64 {
     let database = rusqlite::Connection::open(dir.join("guichet.db")).unwrap();
     let sql = "
         SELECT count(*) FROM submission
         WHERE (SELECT count(*) FROM mail JOIN outbox ON outbox.mail = mail.id WHERE mail.submission = submission.id) <> 2
            OR (SELECT count(*) FROM answer WHERE answer.submission = submission.id) <> 1
-           OR (SELECT count(*) FROM file WHERE file.submission = submission.id)
-              <> (SELECT sum(json_array_length(mail, '$.attachments')) FROM mail WHERE mail.submission = submission.id)";
+           OR (SELECT count(*) FROM file WHERE file.submission = submission.id) <> (form_id = 'avec-piece')";
     database.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
@@ -331,7 +330,7 @@ fn submission(files: &FileStore, with_file: bool) -> NewSubmission {
     NewSubmission {
         mails: vec![mail(MailRole::Mairie), mail(MailRole::Usager)],
         nonce,
-        form_id: "saisir-la-mairie".into(),
+        form_id: if with_file { "avec-piece" } else { "saisir-la-mairie" }.into(),
         form_title: "Saisir la mairie".into(),
         received_at: now,
         answers: vec![Answer {

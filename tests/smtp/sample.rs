@@ -101,9 +101,10 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(config: SmtpConfig) -> World {
         let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap();
         World {
-            store: Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap(),
-            files: FileStore::open(dir.path(), 0).unwrap(),
+            files: FileStore::open(dir.path(), store.seal(), 0).unwrap(),
+            store,
             mailer: Mailer::new(Transport::Smtp(config)).unwrap(),
             now: noon().timestamp(),
             _dir: dir,

@@ -20,10 +20,11 @@ struct World {
 impl World {
     fn new() -> World {
         let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap();
         let letters = Letterbox::default();
         World {
-            store: Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap(),
-            files: FileStore::open(dir.path(), 0).unwrap(),
+            files: FileStore::open(dir.path(), store.seal(), 0).unwrap(),
+            store,
             mailer: Mailer::new(Transport::Memory(letters.clone())).unwrap(),
             letters,
             dir,

@@ -1,17 +1,22 @@
 //! Keeps the files residents send: streamed to disk as drafts, moved to their final place when a submission is accepted.
 //!
 //! ```text
-//! entrants/<32 hex>.part   a draft, private          entrants/<32 hex>.json   its name, type, size and hash
+//! entrants/<32 hex>.part   a draft, private          entrants/<32 hex>.fiche   its name, type, size and hash
 //! pj/<2 hex>/<32 hex>      an accepted file
 //! ```
+//!
+//! All of them are sealed while they are written; size and hash are those of what the resident sent.
 //!
 //! Everything here blocks on the disk: an asynchronous caller runs it in `tokio::task::spawn_blocking`.
 
 mod name;
+mod sealed;
 mod tidy;
+mod upgrade;
+mod verify;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +25,11 @@ use std::time::SystemTime;
 use thiserror::Error;
 
 pub use self::name::{format_of, media_type, safe_name};
+use self::sealed::{ReadFault, SealedWriter, open_pieces, sealed_size};
 pub use self::tidy::{Tidied, tidy};
+pub(in crate::intake) use self::upgrade::seal_folder;
+pub use self::verify::{FileTrouble, Reading};
+use super::seal::{Place, Seal, SealError};
 use super::store::{StoreError, create_private_dir, free_bytes, sync_dir};
 use crate::model::form::FileFormat;
 use crate::model::submission::StoredFile;
@@ -37,6 +46,7 @@ struct Folders {
     drafts: PathBuf,
     kept: PathBuf,
     min_free_bytes: u64,
+    seal: Seal,
 }
 
 /// What an upload may be.
@@ -103,7 +113,8 @@ pub struct Upload {
     store: FileStore,
     id: String,
     path: PathBuf,
-    file: File,
+    /// `None` once finished.
+    out: Option<SealedWriter<File>>,
     raw_name: String,
     limits: UploadLimits,
     hasher: blake3::Hasher,
@@ -113,15 +124,20 @@ pub struct Upload {
 }
 
 impl FileStore {
-    /// Opens the file store of the guichet's folder, making its folders.
+    /// Opens the file store of the guichet's folder, making its folders; `seal` is that of the store beside it.
     ///
     /// No upload begins when fewer than `min_free_bytes` are free.
     ///
     /// # Errors
     /// [`FileError::Full`] or [`FileError::Io`] when a folder cannot be made.
-    pub fn open(dir: &Path, min_free_bytes: u64) -> Result<FileStore, FileError> {
-        let folders =
-            Folders { dir: dir.to_owned(), drafts: dir.join("entrants"), kept: dir.join("pj"), min_free_bytes };
+    pub fn open(dir: &Path, seal: &Seal, min_free_bytes: u64) -> Result<FileStore, FileError> {
+        let folders = Folders {
+            dir: dir.to_owned(),
+            drafts: dir.join(DRAFTS),
+            kept: dir.join(KEPT),
+            min_free_bytes,
+            seal: seal.clone(),
+        };
         for folder in [&folders.drafts, &folders.kept] {
             create_private_dir(folder).map_err(from_store)?;
         }
@@ -143,11 +159,12 @@ impl FileStore {
         let path = self.draft_path(&id);
         let opened = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path);
         let file = opened.map_err(|error| failed(&path, error))?;
+        let out = SealedWriter::new(&self.folders.seal, &id, file).map_err(|error| failed(&path, error))?;
         Ok(Upload {
             store: self.clone(),
             id,
             path,
-            file,
+            out: Some(out),
             raw_name: raw_name.to_owned(),
             limits,
             hasher: blake3::Hasher::new(),
@@ -173,7 +190,8 @@ impl FileStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(&path, error)),
         };
-        let Ok(file) = serde_json::from_slice::<StoredFile>(&bytes) else {
+        let plain = self.folders.seal.open(Place(DRAFTS, &[id.as_bytes()]), &bytes);
+        let Some(file) = plain.ok().and_then(|plain| serde_json::from_slice::<StoredFile>(&plain).ok()) else {
             return Err(FileError::Damaged { id: id.to_owned() });
         };
         if file.id != id || !(self.draft_path(id).exists() || self.kept_path(id).exists()) {
@@ -204,7 +222,7 @@ impl FileStore {
                 _ => {}
             }
             match fs::metadata(&kept) {
-                Ok(metadata) if metadata.len() == file.size => shelves.insert(shelf),
+                Ok(metadata) if metadata.len() == sealed_size(file.size) => shelves.insert(shelf),
                 Ok(_) => return Err(FileError::Damaged { id: file.id.clone() }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     return Err(FileError::Missing { id: file.id.clone() });
@@ -218,12 +236,20 @@ impl FileStore {
         shelves.iter().try_for_each(|shelf| sync_dir(shelf).map_err(from_store))
     }
 
-    /// The bytes of an accepted file, checked against its size and hash.
+    /// The bytes of an accepted file, checked against its seal, size and hash.
     ///
     /// # Errors
     /// [`FileError::Missing`], [`FileError::Damaged`], or [`FileError::Io`].
     pub fn read(&self, file: &StoredFile) -> Result<Vec<u8>, FileError> {
+        let mut bytes = Vec::with_capacity(usize::try_from(file.size).unwrap_or(0).min(64 << 20));
+        self.pieces(file, |piece| bytes.extend_from_slice(piece))?;
+        Ok(bytes)
+    }
+
+    /// Gives an accepted file to `take` piece after piece; what was given before an error must be thrown away.
+    fn pieces(&self, file: &StoredFile, mut take: impl FnMut(&[u8])) -> Result<(), FileError> {
         let missing = || FileError::Missing { id: file.id.clone() };
+        let damaged = || FileError::Damaged { id: file.id.clone() };
         if !is_id(&file.id) {
             return Err(missing());
         }
@@ -232,12 +258,21 @@ impl FileStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing()),
             opened => opened.map_err(|error| failed(&path, error))?,
         };
-        let mut bytes = Vec::with_capacity(usize::try_from(file.size).unwrap_or(0).min(64 << 20));
-        opened.take(file.size.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| failed(&path, error))?;
-        if bytes.len() as u64 != file.size || blake3::hash(&bytes).to_hex().as_str() != file.hash {
-            return Err(FileError::Damaged { id: file.id.clone() });
+        // Before the first byte: no more memory than the file that was received ever took.
+        if opened.metadata().map_err(|error| failed(&path, error))?.len() != sealed_size(file.size) {
+            return Err(damaged());
         }
-        Ok(bytes)
+        let mut hasher = blake3::Hasher::new();
+        let read = open_pieces(&self.folders.seal, &file.id, opened, |piece| {
+            hasher.update(piece);
+            take(piece);
+        });
+        match read {
+            Err(ReadFault::Io(error)) => Err(failed(&path, error)),
+            Err(ReadFault::Broken) => Err(damaged()),
+            Ok(()) if hasher.finalize().to_hex().as_str() != file.hash => Err(damaged()),
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Removes accepted files and their descriptions for good; absent is fine.
@@ -269,7 +304,7 @@ impl FileStore {
     }
 
     fn sidecar_path(&self, id: &str) -> PathBuf {
-        self.folders.drafts.join(format!("{id}.json"))
+        self.folders.drafts.join(format!("{id}.{DESCRIPTION}"))
     }
 
     fn kept_path(&self, id: &str) -> PathBuf {
@@ -296,7 +331,8 @@ impl Upload {
             }
         }
         self.hasher.update(chunk);
-        self.file.write_all(chunk).map_err(|error| failed(&self.path, error))?;
+        let out = self.out.as_mut().ok_or_else(|| failed(&self.path, io::ErrorKind::BrokenPipe.into()))?;
+        out.write(chunk).map_err(|error| failed(&self.path, error))?;
         self.size = size;
         Ok(())
     }
@@ -310,7 +346,8 @@ impl Upload {
             return Err(FileError::Empty);
         }
         let format = self.format()?;
-        self.file.sync_all().map_err(|error| failed(&self.path, error))?;
+        let out = self.out.take().ok_or_else(|| failed(&self.path, io::ErrorKind::BrokenPipe.into()))?;
+        out.finish().and_then(|file| file.sync_all()).map_err(|error| failed(&self.path, error))?;
         let file = StoredFile {
             id: self.id.clone(),
             name: safe_name(&self.raw_name, format),
@@ -318,19 +355,9 @@ impl Upload {
             size: self.size,
             hash: self.hasher.finalize().to_hex().to_string(),
         };
-        self.describe(&file)?;
+        self.store.folders.describe(&file)?;
         self.is_finished = true;
         Ok(file)
-    }
-
-    fn describe(&self, file: &StoredFile) -> Result<(), FileError> {
-        let path = self.store.sidecar_path(&self.id);
-        let wrong = |error| failed(&path, error);
-        let json = serde_json::to_vec(file).map_err(|error| wrong(io::Error::other(error)))?;
-        let mut draft = tempfile::NamedTempFile::new_in(&self.store.folders.drafts).map_err(wrong)?;
-        draft.write_all(&json).map_err(wrong)?;
-        draft.persist(&path).map_err(|error| wrong(error.error))?;
-        Ok(())
     }
 
     fn format(&self) -> Result<FileFormat, FileError> {
@@ -347,6 +374,21 @@ impl Drop for Upload {
             // What cannot be removed now is swept later.
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+impl Folders {
+    /// Writes the description of a draft, sealed.
+    fn describe(&self, file: &StoredFile) -> Result<(), FileError> {
+        let path = self.drafts.join(format!("{}.{DESCRIPTION}", file.id));
+        let wrong = |error| failed(&path, error);
+        let json = serde_json::to_vec(file).map_err(|error| wrong(io::Error::other(error)))?;
+        let sealed = self.seal.close(Place(DRAFTS, &[file.id.as_bytes()]), &json);
+        let sealed = sealed.map_err(|error: SealError| wrong(io::Error::other(error)))?;
+        let mut draft = tempfile::NamedTempFile::new_in(&self.drafts).map_err(wrong)?;
+        draft.write_all(&sealed).map_err(wrong)?;
+        draft.persist(&path).map_err(|error| wrong(error.error))?;
+        Ok(())
     }
 }
 
@@ -369,6 +411,17 @@ fn failed(path: &Path, source: io::Error) -> FileError {
     }
 }
 
+impl From<FileError> for StoreError {
+    fn from(error: FileError) -> StoreError {
+        match error {
+            FileError::Full { path } => StoreError::Full { path },
+            FileError::Io { path, source } => StoreError::io(path, source),
+            FileError::Store(error) => error,
+            other => StoreError::Content { what: "file", reason: other.to_string() },
+        }
+    }
+}
+
 fn from_store(error: StoreError) -> FileError {
     match error {
         StoreError::Full { path } => FileError::Full { path },
@@ -376,6 +429,12 @@ fn from_store(error: StoreError) -> FileError {
     }
 }
 
+/// Folder of the drafts.
+const DRAFTS: &str = "entrants";
+/// Folder of the accepted files.
+pub(in crate::intake) const KEPT: &str = "pj";
+/// Extension of a draft's description.
+const DESCRIPTION: &str = "fiche";
 /// First bytes kept to find the format: longer than any signature, and than the blanks allowed before one.
 const HEAD: usize = 64;
 
@@ -389,7 +448,7 @@ mod tests {
 
     fn store() -> (tempfile::TempDir, FileStore) {
         let dir = tempfile::tempdir().unwrap();
-        let store = FileStore::open(dir.path(), 0).unwrap();
+        let store = FileStore::open(dir.path(), &Seal::from_master(&[7; 32]), 0).unwrap();
         (dir, store)
     }
 
@@ -447,7 +506,7 @@ mod tests {
     #[test]
     fn no_upload_begins_without_space() {
         let dir = tempfile::tempdir().unwrap();
-        let store = FileStore::open(dir.path(), u64::MAX).unwrap();
+        let store = FileStore::open(dir.path(), &Seal::from_master(&[7; 32]), u64::MAX).unwrap();
         assert!(matches!(store.begin("a.pdf", limits(10)), Err(FileError::Full { .. })));
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use jiff::Zoned;
 use serde::Serialize;
 
-use super::{FileError, FileStore, failed, is_id, remove_if_there};
+use super::{DESCRIPTION, FileError, FileStore, failed, is_id, remove_if_there};
 use crate::intake::store::{PurgeReport, Store};
 use crate::model::reference::Reference;
 
@@ -53,7 +53,7 @@ impl FileStore {
             let sidecar = self.sidecar_path(id);
             let (dated, life) = if extension == "part" && is_id(id) && sidecar.exists() {
                 (sidecar, DRAFT_LIFE)
-            } else if extension == "json" {
+            } else if extension == DESCRIPTION {
                 (path.clone(), DRAFT_LIFE)
             } else {
                 (path.clone(), UNFINISHED_LIFE)
@@ -90,7 +90,7 @@ impl FileStore {
 }
 
 /// Names in a folder, in order; none when the folder went meanwhile.
-fn names(dir: &Path) -> Result<Vec<String>, FileError> {
+pub(super) fn names(dir: &Path) -> Result<Vec<String>, FileError> {
     let entries = match fs::read_dir(dir) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(Vec::new());

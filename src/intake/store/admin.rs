@@ -7,10 +7,11 @@ use serde::Serialize;
 use super::error::{Fault, StoreError};
 use super::outbox::{Trace, log};
 use super::{Store, instant, record};
+use crate::intake::seal::{Place, Seal};
 use crate::model::intake::{DeliveryState, QueueRow};
 use crate::model::mail::MailRole;
 use crate::model::reference::Reference;
-use crate::model::submission::{Answer, Sender};
+use crate::model::submission::{Answer, Sender, StoredFile};
 
 /// How many of each, over the whole store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -99,23 +100,6 @@ pub struct DetailFile {
     pub media_type: String,
     /// Bytes.
     pub size: u64,
-}
-
-/// Sums over a period that must agree: what was accepted is delivered, waits, or has failed in sight of all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Reconciliation {
-    /// Submissions accepted.
-    pub accepted: u64,
-    /// Of them, those one mailbox of the mairie took.
-    pub delivered: u64,
-    /// Not delivered, with a mail to the mairie still to be tried.
-    pub waiting: u64,
-    /// Not delivered, and nothing more will be tried.
-    pub failed: Vec<Reference>,
-    /// Accepted without any mail to the mairie; always empty but for a defect.
-    pub without_mail: Vec<Reference>,
-    /// Receipts accepted, delivered and failed.
-    pub receipts: [u64; 3],
 }
 
 impl Store {
@@ -211,7 +195,7 @@ impl Store {
     pub fn detail(&self, reference: &Reference, answers: bool) -> Result<Option<Detail>, StoreError> {
         self.read(|connection| {
             let id = submission_id(connection, reference)?;
-            id.map(|id| detail(connection, id, reference, answers)).transpose()
+            id.map(|id| detail(connection, self.seal(), (id, reference), answers)).transpose()
         })
     }
 
@@ -261,40 +245,6 @@ impl Store {
             let trace = Trace { outcome: "cancelled", ..Trace::default() };
             log(connection, Some(submission), None, &trace, now)?;
             Ok(count)
-        })
-    }
-
-    /// The sums over submissions accepted from `from` (included) to `to` (excluded).
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database cannot be read.
-    pub fn reconcile(&self, from: Timestamp, to: Timestamp) -> Result<Reconciliation, StoreError> {
-        self.read(|connection| {
-            let period = params![from.as_millisecond(), to.as_millisecond()];
-            let mut sums = Reconciliation {
-                accepted: 0,
-                delivered: 0,
-                waiting: 0,
-                failed: Vec::new(),
-                without_mail: Vec::new(),
-                receipts: [0; 3],
-            };
-            let mut select = connection.prepare(RECONCILE)?;
-            let mut rows = select.query(period)?;
-            while let Some(row) = rows.next()? {
-                let (all, taken, open) = (unsigned(row, 1)?, unsigned(row, 2)?, unsigned(row, 3)?);
-                sums.accepted += 1;
-                match (all, taken, open) {
-                    (0, ..) => sums.without_mail.push(reference(row, 0)?),
-                    (_, 1.., _) => sums.delivered += 1,
-                    (_, 0, 1..) => sums.waiting += 1,
-                    (_, 0, 0) => sums.failed.push(reference(row, 0)?),
-                }
-                for (sum, column) in sums.receipts.iter_mut().zip(4..) {
-                    *sum += unsigned(row, column)?;
-                }
-            }
-            Ok(sums)
         })
     }
 
@@ -350,14 +300,20 @@ pub(super) fn submission_id(connection: &Connection, reference: &Reference) -> r
     connection.query_row(sql, [reference.as_str()], |row| row.get(0)).optional()
 }
 
-fn detail(connection: &Connection, id: i64, reference: &Reference, answers: bool) -> Result<Detail, Fault> {
+fn detail(
+    connection: &Connection,
+    seal: &Seal,
+    (id, reference): (i64, &Reference),
+    with_answers: bool,
+) -> Result<Detail, Fault> {
+    let name = reference.as_str().as_bytes();
     let sql = "SELECT form_id, form_title, received_at, purge_after, purged_ms, sender FROM submission WHERE id = ?1";
-    type Texts = (String, String, String, String, Option<i64>, Option<String>);
+    type Texts = (String, String, String, String, Option<i64>, Option<Vec<u8>>);
     let read = |row: &Row<'_>| -> rusqlite::Result<Texts> {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
     };
     let (form_id, form_title, received_at, purge_after, purged, sender) = connection.query_row(sql, [id], read)?;
-    let json_answers: Vec<String> = if answers { column(connection, ANSWERS, id)? } else { Vec::new() };
+    let answers = if with_answers { answers(connection, seal, id, name)? } else { Vec::new() };
     Ok(Detail {
         reference: reference.clone(),
         form_id,
@@ -367,20 +323,26 @@ fn detail(connection: &Connection, id: i64, reference: &Reference, answers: bool
         purged_at: purged.map(instant).transpose()?,
         mails: queue_rows(connection, &format!("{QUEUE} WHERE submission.id = ?1 ORDER BY outbox.id"), [id])?,
         events: events(connection, id)?,
-        files: files(connection, id, answers)?,
-        sender: match sender.filter(|_| answers) {
-            Some(text) => Some(serde_json::from_str(&text).map_err(|error| Fault::content("sender", error))?),
+        files: files(connection, seal, (id, name), with_answers)?,
+        sender: match sender.filter(|_| with_answers) {
+            Some(sealed) => Some(record::opened(seal, Place("submission.sender", &[name]), &sealed, "sender")?),
             None => None,
         },
-        answers: json_answers
-            .iter()
-            .map(|text| serde_json::from_str(text).map_err(|error| Fault::content("answer", error)))
-            .collect::<Result<_, _>>()?,
+        answers,
     })
 }
 
-fn column(connection: &Connection, sql: &str, id: i64) -> rusqlite::Result<Vec<String>> {
-    connection.prepare(sql)?.query_map([id], |row| row.get(0))?.collect()
+fn answers(connection: &Connection, seal: &Seal, id: i64, name: &[u8]) -> Result<Vec<Answer>, Fault> {
+    let mut select =
+        connection.prepare("SELECT position, answer FROM answer WHERE submission = ?1 ORDER BY position")?;
+    let mut rows = select.query([id])?;
+    let mut answers = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (position, sealed) = (row.get::<_, i64>(0)?.to_string(), row.get::<_, Vec<u8>>(1)?);
+        let place = Place("answer.answer", &[name, position.as_bytes()]);
+        answers.push(record::opened(seal, place, &sealed, "answer")?);
+    }
+    Ok(answers)
 }
 
 fn events(connection: &Connection, id: i64) -> Result<Vec<Event>, Fault> {
@@ -401,18 +363,22 @@ fn events(connection: &Connection, id: i64) -> Result<Vec<Event>, Fault> {
     Ok(events)
 }
 
-fn files(connection: &Connection, id: i64, named: bool) -> rusqlite::Result<Vec<DetailFile>> {
-    let sql = "SELECT id, name, media_type, size FROM file WHERE submission = ?1 ORDER BY rowid";
-    let mut select = connection.prepare(sql)?;
-    let rows = select.query_map([id], |row| {
-        Ok(DetailFile {
-            id: row.get(0)?,
-            name: if named { row.get(1)? } else { String::new() },
-            media_type: row.get(2)?,
-            size: unsigned(row, 3)?,
-        })
-    })?;
-    rows.collect()
+fn files(
+    connection: &Connection,
+    seal: &Seal,
+    (id, name): (i64, &[u8]),
+    named: bool,
+) -> Result<Vec<DetailFile>, Fault> {
+    let mut select = connection.prepare("SELECT id, file FROM file WHERE submission = ?1 ORDER BY rowid")?;
+    let mut rows = select.query([id])?;
+    let mut files = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (id, sealed): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        let file: StoredFile = record::opened(seal, Place("file.file", &[name, id.as_bytes()]), &sealed, "file")?;
+        let name = if named { file.name } else { String::new() };
+        files.push(DetailFile { id, name, media_type: file.media_type, size: file.size });
+    }
+    Ok(files)
 }
 
 fn queue_rows(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<QueueRow>, Fault> {
@@ -438,7 +404,7 @@ fn queue_rows(connection: &Connection, sql: &str, params: impl rusqlite::Params)
     Ok(queue)
 }
 
-fn reference(row: &Row<'_>, column: usize) -> Result<Reference, Fault> {
+pub(super) fn reference(row: &Row<'_>, column: usize) -> Result<Reference, Fault> {
     let text: String = row.get(column)?;
     text.parse().map_err(|error| Fault::content("reference", error))
 }
@@ -448,7 +414,7 @@ fn state(text: &str) -> Result<DeliveryState, Fault> {
     found.ok_or_else(|| Fault::content("state", text))
 }
 
-fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(|count| count.max(0) as u64)
 }
 
@@ -456,17 +422,3 @@ const QUEUE: &str = "
     SELECT outbox.id, submission.reference, submission.form_id, outbox.role, outbox.backup, outbox.state, outbox.attempts,
            submission.received_ms, outbox.next_ms, outbox.last_code, outbox.last_outcome
     FROM outbox JOIN mail ON mail.id = outbox.mail JOIN submission ON submission.id = mail.submission";
-
-const ANSWERS: &str = "SELECT answer FROM answer WHERE submission = ?1 ORDER BY position";
-
-const RECONCILE: &str = "
-    SELECT submission.reference,
-           count(outbox.id) FILTER (WHERE outbox.role = 'mairie'),
-           count(outbox.id) FILTER (WHERE outbox.role = 'mairie' AND outbox.state = 'remis'),
-           count(outbox.id) FILTER (WHERE outbox.role = 'mairie' AND outbox.state IN ('à_envoyer', 'en_cours')),
-           count(outbox.id) FILTER (WHERE outbox.role = 'usager'),
-           count(outbox.id) FILTER (WHERE outbox.role = 'usager' AND outbox.state = 'remis'),
-           count(outbox.id) FILTER (WHERE outbox.role = 'usager' AND outbox.state IN ('définitif', 'annulé'))
-    FROM submission LEFT JOIN mail ON mail.submission = submission.id LEFT JOIN outbox ON outbox.mail = mail.id
-    WHERE submission.received_ms >= ?1 AND submission.received_ms < ?2
-    GROUP BY submission.id ORDER BY submission.id";

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::intake::seal::SealError;
+use crate::intake::token::KeyError;
 use crate::model::reference::Reference;
 
 /// Why the store did not do what was asked. Nothing of the refused order remains in it.
@@ -59,6 +61,15 @@ pub enum StoreError {
         path: PathBuf,
         /// What SQLite says of it.
         reason: String,
+    },
+    /// The key file cannot be used.
+    #[error(transparent)]
+    Key(Arc<KeyError>),
+    /// The key is not the one that sealed this database.
+    #[error("{} is not the key of this database", path.display())]
+    WrongKey {
+        /// The key file.
+        path: PathBuf,
     },
     /// The disk failed while writing: nothing may be promised any more until the program starts again.
     #[error("the disk failed under {}, nothing is accepted any more: {reason}", path.display())]
@@ -117,6 +128,16 @@ impl StoreError {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreError::Full { path },
             _ => StoreError::Io { path, source: Arc::new(source) },
         }
+    }
+
+    /// Why the key cannot be had.
+    pub(super) fn key(error: KeyError) -> Self {
+        StoreError::Key(Arc::new(error))
+    }
+
+    /// A value that cannot be sealed.
+    pub(super) fn unsealed(error: SealError) -> Self {
+        StoreError::Content { what: "submission", reason: error.to_string() }
     }
 
     /// What an answer of SQLite means for us.

@@ -3,15 +3,19 @@
 //! This is the only door to the database. It never sends anything and never phrases anything for people.
 
 mod admin;
+mod copy;
 mod error;
 mod open;
 mod outbox;
 mod probe;
 mod purge;
 mod quarantine;
+mod reconcile;
 mod record;
 #[cfg(test)]
 mod tests;
+mod upgrade;
+mod verify;
 mod writer;
 
 use std::fs::File;
@@ -26,15 +30,20 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-pub use self::admin::{Counts, Detail, DetailFile, Event, Reconciliation, RouteState};
+pub use self::admin::{Counts, Detail, DetailFile, Event, RouteState};
+pub(in crate::intake) use self::copy::examine;
 pub use self::error::StoreError;
-pub(in crate::intake) use self::open::{create_private_dir, sync_dir};
+pub(in crate::intake) use self::open::{FILE, create_private_dir, sync_dir};
 pub use self::outbox::{Claim, Claimed, Settlement, Trace};
 pub use self::purge::PurgeReport;
+pub use self::reconcile::Reconciliation;
+pub use self::verify::Damage;
 pub use self::writer::WriterCounts;
 
 use self::error::Fault;
 use self::writer::{Order, Writer};
+use super::seal::Seal;
+use super::token::Keys;
 use crate::model::intake::{NewSubmission, Recorded};
 
 /// How the database is opened.
@@ -42,6 +51,8 @@ use crate::model::intake::{NewSubmission, Recorded};
 pub struct StoreOptions {
     /// Whether this is the one instance that serves.
     pub access: Access,
+    /// The key file, when it is not `cle` in the same folder.
+    pub key_file: Option<PathBuf>,
     /// Free bytes below which no submission is recorded, so that deliveries and the purge can still be written.
     pub min_free_bytes: u64,
     /// Orders that may wait for the writer.
@@ -52,7 +63,7 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        StoreOptions { access: Access::Serve, min_free_bytes: 64 << 20, queue: 256, batch: 256 }
+        StoreOptions { access: Access::Serve, key_file: None, min_free_bytes: 64 << 20, queue: 256, batch: 256 }
     }
 }
 
@@ -81,19 +92,22 @@ struct Inner {
     min_free_bytes: u64,
     counts: Arc<WriterCounts>,
     wake: Arc<Notify>,
+    keys: Keys,
+    key_file: PathBuf,
     /// Released by the system when the store goes.
     _lock: Option<File>,
 }
 
 impl Store {
-    /// Opens the database of `dir`, `guichet.db`, and starts its writer.
+    /// Opens the database of `dir`, `guichet.db`, and starts its writer. One of an earlier version is first brought to this
+    /// one, its words and files sealed. The key is made with the database, never for one that is there.
     ///
     /// When serving, mails that a dead process held are given back at once: the lock proves that it is dead.
     ///
     /// # Errors
     /// [`StoreError::Locked`] when another instance serves, [`StoreError::Foreign`], [`StoreError::Newer`] or
     /// [`StoreError::Damaged`] when the file is not ours to write, [`StoreError::Absent`] when there is none and
-    /// [`Access::Beside`] was asked, [`StoreError::Full`], [`StoreError::Io`] or [`StoreError::Database`] otherwise.
+    /// [`Access::Beside`] was asked, [`StoreError::Key`] or [`StoreError::WrongKey`] when it could not be read, [`StoreError::Full`], [`StoreError::Io`] or [`StoreError::Database`] otherwise.
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Store, StoreError> {
         let opened = open::open(dir, &options)?;
         if options.access == Access::Serve {
@@ -121,6 +135,8 @@ impl Store {
                 min_free_bytes: options.min_free_bytes,
                 counts,
                 wake,
+                keys: opened.keys,
+                key_file: opened.key_file,
                 _lock: opened.lock,
             }),
         })
@@ -147,6 +163,21 @@ impl Store {
         wait(self.record(submission))
     }
 
+    /// The keys of this guichet.
+    pub fn keys(&self) -> &Keys {
+        &self.inner.keys
+    }
+
+    /// Where they are kept.
+    pub fn key_file(&self) -> &Path {
+        &self.inner.key_file
+    }
+
+    /// What seals data at rest.
+    pub fn seal(&self) -> &Seal {
+        self.inner.keys.seal()
+    }
+
     /// Told after each commit that may leave something to deliver: a submission, an order of the administration.
     pub fn wake(&self) -> Arc<Notify> {
         Arc::clone(&self.inner.wake)
@@ -167,14 +198,15 @@ impl Store {
     }
 
     fn submit(&self, submission: NewSubmission) -> Result<oneshot::Receiver<Result<Recorded, StoreError>>, StoreError> {
-        self.submit_row(record::Row::new(submission)?)
+        self.submit_row(record::Row::new(submission, self.seal())?)
     }
 
     fn submit_row(&self, row: record::Row) -> Result<oneshot::Receiver<Result<Recorded, StoreError>>, StoreError> {
         if self.free_bytes()? < self.inner.min_free_bytes {
             return Err(StoreError::Full { path: self.inner.dir.clone() });
         }
-        let (order, answer) = writer::order(move |connection| row.insert(connection), true);
+        let seal = self.seal().clone();
+        let (order, answer) = writer::order(move |connection| row.insert(connection, &seal), true);
         let orders = self.inner.orders.as_ref().ok_or(StoreError::Closed)?;
         orders.try_send(order).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy { path: self.inner.path.clone() },
@@ -231,6 +263,8 @@ impl Store {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        // The writer's connection is the last: closing it brings the log back into the database.
+        self.readers.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
         self.orders = None;
         if let Some(writer) = self.writer.take() {
             // A writer that panicked has already lost its callers their answers; there is nobody to tell here.

@@ -5,26 +5,21 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::error::StoreError;
+use super::upgrade::{self, SCHEMA, SEALED};
 use super::{Access, StoreOptions};
+use crate::intake::token::{KEY_FILE, Keys};
 
 /// The database inside the guichet's folder.
-pub(super) const FILE: &str = "guichet.db";
+pub(in crate::intake) const FILE: &str = "guichet.db";
 
 /// The lock of the one instance that serves.
 const LOCK: &str = "verrou";
 
 /// `Mult` in ASCII: marks our databases.
 const APPLICATION_ID: i32 = 0x4d75_6c74;
-
-/// Every schema with its number, in order; `user_version` is the number of the last one applied.
-const MIGRATIONS: &[(i32, &str)] =
-    &[(1, include_str!("../migrations/0001_guichet.sql")), (4, include_str!("../migrations/0004_quarantaine.sql"))];
-
-/// Newest schema this program knows.
-pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// What opening yields.
 pub(super) struct Opened {
@@ -34,6 +29,10 @@ pub(super) struct Opened {
     pub(super) path: PathBuf,
     /// Held as long as the store lives; `None` beside a serving instance.
     pub(super) lock: Option<File>,
+    /// The keys it is sealed with.
+    pub(super) keys: Keys,
+    /// Where they are kept.
+    pub(super) key_file: PathBuf,
 }
 
 /// Opens the database of `dir` for writing, creating it when serving.
@@ -50,11 +49,30 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
         Access::Beside if !path.exists() => return Err(StoreError::Absent { path }),
         Access::Beside => None,
     };
-    let connection = writing_connection(&path)?;
-    if options.access == Access::Serve {
+    let (mut connection, known) = writing_connection(&path)?;
+    let wrong = |error| StoreError::database(&path, error);
+    // Nobody may write in the old way meanwhile.
+    let upgrading = match &lock {
+        None if known < SCHEMA => Some(self::lock(&dir.join(LOCK))?),
+        _ => None,
+    };
+    let key_file = options.key_file.clone().unwrap_or_else(|| dir.join(KEY_FILE));
+    let keys = if known < SEALED { Keys::read_or_make(&key_file) } else { Keys::read(&key_file) };
+    let keys = keys.map_err(StoreError::key)?;
+    if known < SCHEMA {
+        upgrade::run(&mut connection, &path, known, keys.seal(), APPLICATION_ID)?;
+        check_pages(&connection, &path)?;
+    }
+    let mark: Option<Vec<u8>> =
+        connection.query_row("SELECT mark FROM seal", [], |row| row.get(0)).optional().map_err(wrong)?;
+    if mark.as_deref() != Some(keys.seal().mark().as_slice()) {
+        return Err(StoreError::WrongKey { path: key_file });
+    }
+    if lock.is_some() || upgrading.is_some() {
+        upgrade::sweep(&connection).map_err(wrong)?;
         sync_dir(dir)?;
     }
-    Ok(Opened { connection, path, lock })
+    Ok(Opened { connection, path, lock, keys, key_file })
 }
 
 /// A connection that only reads.
@@ -94,7 +112,8 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
-fn writing_connection(path: &Path) -> Result<Connection, StoreError> {
+/// The writing connection and the schema it found, its pages checked.
+fn writing_connection(path: &Path) -> Result<(Connection, i32), StoreError> {
     let wrong = |error| StoreError::database(path, error);
     // SQLite would create it readable by all: made here first, private.
     match OpenOptions::new().create_new(true).write(true).mode(0o600).open(path) {
@@ -102,7 +121,7 @@ fn writing_connection(path: &Path) -> Result<Connection, StoreError> {
         _ => {}
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags).map_err(wrong)?;
+    let connection = Connection::open_with_flags(path, flags).map_err(wrong)?;
     connection.busy_timeout(BUSY).map_err(wrong)?;
     let known = owner(&connection, path)?;
     if known == 0 {
@@ -112,12 +131,17 @@ fn writing_connection(path: &Path) -> Result<Connection, StoreError> {
     connection.execute_batch(SETTINGS).map_err(wrong)?;
     connection.set_prepared_statement_cache_capacity(64);
     check_settings(&connection, path)?;
-    migrate(&mut connection, known).map_err(wrong)?;
-    let report: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(wrong)?;
-    if report != "ok" {
-        return Err(StoreError::Damaged { path: path.to_owned(), reason: report });
+    check_pages(&connection, path)?;
+    Ok((connection, known))
+}
+
+/// SQLite's quick check.
+fn check_pages(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let report = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    match report.map_err(|error| StoreError::database(path, error))? {
+        report if report == "ok" => Ok(()),
+        reason => Err(StoreError::Damaged { path: path.to_owned(), reason }),
     }
-    Ok(connection)
 }
 
 /// The schema version of the file; 0 when it is still empty.
@@ -150,21 +174,6 @@ fn check_settings(connection: &Connection, path: &Path) -> Result<(), StoreError
     }
     let reason = format!("settings refused: journal {journal}, synchronous {synchronous}, secure_delete {secure}");
     Err(StoreError::Content { what: "settings", reason })
-}
-
-fn migrate(connection: &mut Connection, known: i32) -> rusqlite::Result<()> {
-    if known == SCHEMA {
-        return Ok(());
-    }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Another process may have migrated while this one waited for the lock.
-    let known: i32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    for (_, migration) in MIGRATIONS.iter().filter(|(number, _)| *number > known) {
-        transaction.execute_batch(migration)?;
-    }
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", SCHEMA)?;
-    transaction.commit()
 }
 
 /// Settings of the writing connection. Checkpoints are made by the writer itself: SQLite's own ones hide a failed sync, and

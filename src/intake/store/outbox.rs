@@ -4,8 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Fault, StoreError};
+use super::record::opened;
 use super::{Store, instant};
 use crate::intake::retry;
+use crate::intake::seal::{Place, Seal, SealError};
 use crate::model::intake::DeliveryState;
 use crate::model::mail::{Mail, MailRole};
 use crate::model::reference::Reference;
@@ -92,7 +94,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the claim cannot be written.
     pub async fn claim(&self, now: Timestamp, lease: SignedDuration) -> Result<Claimed, StoreError> {
-        self.write(move |connection| claim(connection, now, lease), false).await
+        let seal = self.seal().clone();
+        self.write(move |connection| claim(connection, &seal, now, lease), false).await
     }
 
     /// Writes what became of a claimed mail; gives the instant the way out opens again when it is closed.
@@ -108,8 +111,22 @@ impl Store {
         trace: Trace,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let claim = claim.clone();
-        self.write(move |connection| settle(connection, &claim, &settlement, &trace, now), false).await
+        let (claim, seal) = (claim.clone(), self.seal().clone());
+        self.write(move |connection| settle(connection, &seal, &claim, &(settlement, trace), now), false).await
+    }
+}
+
+/// An address, sealed for a mail.
+pub(super) struct Owed {
+    recipient: Vec<u8>,
+    tag: [u8; 16],
+}
+
+impl Owed {
+    pub(super) fn new(seal: &Seal, message_id: &str, recipient: &str) -> Result<Owed, SealError> {
+        let row = [message_id.as_bytes()];
+        let place = Place(RECIPIENT, &row);
+        Ok(Owed { recipient: seal.close(place, recipient.as_bytes())?, tag: seal.tag(place, recipient.as_bytes()) })
     }
 }
 
@@ -118,14 +135,14 @@ pub(super) fn enqueue(
     connection: &Connection,
     mail: i64,
     role: MailRole,
-    recipient: &str,
+    owed: &Owed,
     now: i64,
 ) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO outbox (mail, role, recipient, state, since_ms, next_ms) VALUES (?1, ?2, ?3, 'à_envoyer', ?4, ?4)
-         ON CONFLICT (mail, recipient) DO NOTHING",
+        "INSERT INTO outbox (mail, role, recipient, tag, state, since_ms, next_ms)
+         VALUES (?1, ?2, ?3, ?4, 'à_envoyer', ?5, ?5) ON CONFLICT (mail, tag) DO NOTHING",
     )?;
-    insert.execute(params![mail, role.as_str(), recipient, now]).map(|_| ())
+    insert.execute(params![mail, role.as_str(), owed.recipient, owed.tag.as_slice(), now]).map(|_| ())
 }
 
 /// Gives back what a dead process held.
@@ -154,7 +171,7 @@ pub(super) fn submission_of(connection: &Connection, outbox: i64) -> rusqlite::R
     connection.prepare_cached(sql)?.query_row([outbox], |row| row.get(0))
 }
 
-fn claim(connection: &Connection, now: Timestamp, lease: SignedDuration) -> Result<Claimed, Fault> {
+fn claim(connection: &Connection, seal: &Seal, now: Timestamp, lease: SignedDuration) -> Result<Claimed, Fault> {
     let now_ms = now.as_millisecond();
     let expired = "UPDATE outbox SET state = 'à_envoyer', lease_ms = NULL WHERE state = 'en_cours' AND lease_ms <= ?1";
     connection.prepare_cached(expired)?.execute([now_ms])?;
@@ -167,7 +184,7 @@ fn claim(connection: &Connection, now: Timestamp, lease: SignedDuration) -> Resu
     }
     let lease_until = now.checked_add(lease).unwrap_or(Timestamp::MAX);
     while let Some(id) = due(connection, now_ms)? {
-        if let Some(claim) = take(connection, id, lease_until, now)? {
+        if let Some(claim) = take(connection, seal, id, (lease_until, now))? {
             return Ok(Claimed::Mail(Box::new(claim)));
         }
     }
@@ -208,8 +225,9 @@ struct Due {
     attempts: u32,
     since_ms: i64,
     due_ms: i64,
-    recipient: String,
-    mail: Option<String>,
+    recipient: Option<Vec<u8>>,
+    mail: Option<Vec<u8>>,
+    message_id: String,
 }
 
 impl Due {
@@ -224,12 +242,18 @@ impl Due {
             due_ms: row.get(6)?,
             recipient: row.get(7)?,
             mail: row.get(8)?,
+            message_id: row.get(9)?,
         })
     }
 
-    fn claim(self, id: i64, lease_until: Timestamp) -> Result<Claim, Fault> {
-        let mail: Mail = serde_json::from_str(self.mail.as_deref().unwrap_or_default())
-            .map_err(|error| Fault::content("mail", error))?;
+    fn claim(self, seal: &Seal, id: i64, lease_until: Timestamp) -> Result<Claim, Fault> {
+        let row = [self.reference.as_bytes(), self.message_id.as_bytes()];
+        let sealed = self.mail.as_deref().unwrap_or_default();
+        let mail: Mail = opened(seal, Place("mail.mail", &row), sealed, "mail")?;
+        let sealed = self.recipient.as_deref().unwrap_or_default();
+        let recipient =
+            seal.open(Place(RECIPIENT, &row[1..]), sealed).map_err(|error| Fault::content("mail", error))?;
+        let recipient = String::from_utf8(recipient).map_err(|error| Fault::content("mail", error))?;
         Ok(Claim {
             id,
             lease_until,
@@ -239,7 +263,7 @@ impl Due {
             bare: self.bare,
             attempts: self.attempts.saturating_add(1),
             since: instant(self.since_ms)?,
-            recipient: self.recipient,
+            recipient,
             mail,
             due_ms: self.due_ms,
         })
@@ -247,10 +271,15 @@ impl Due {
 }
 
 /// Takes one row; `None` when its mail cannot be read any more, which settles it: it must not stop the others.
-fn take(connection: &Connection, id: i64, lease_until: Timestamp, now: Timestamp) -> Result<Option<Claim>, Fault> {
+fn take(
+    connection: &Connection,
+    seal: &Seal,
+    id: i64,
+    (lease_until, now): (Timestamp, Timestamp),
+) -> Result<Option<Claim>, Fault> {
     let due = connection.prepare_cached(TAKE)?.query_row([id], Due::read)?;
     let now_ms = now.as_millisecond();
-    let Ok(claim) = due.claim(id, lease_until) else {
+    let Ok(claim) = due.claim(seal, id, lease_until) else {
         let sql = "UPDATE outbox SET state = 'définitif', settled_ms = ?2, last_outcome = 'unreadable' WHERE id = ?1";
         connection.execute(sql, params![id, now_ms])?;
         let trace = Trace { outcome: "unreadable", ..Trace::default() };
@@ -268,9 +297,9 @@ fn take(connection: &Connection, id: i64, lease_until: Timestamp, now: Timestamp
 
 fn settle(
     connection: &Connection,
+    seal: &Seal,
     claim: &Claim,
-    settlement: &Settlement,
-    trace: &Trace,
+    (settlement, trace): &(Settlement, Trace),
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Fault> {
     let now_ms = now.as_millisecond();
@@ -303,7 +332,7 @@ fn settle(
     let submission = submission_of(connection, claim.id)?;
     log(connection, Some(submission), Some(claim.id), trace, now_ms)?;
     if *settlement == Settlement::Failed && changed > 0 && claim.role == MailRole::Mairie && !claim.backup {
-        queue_backups(connection, claim, submission, now_ms)?;
+        queue_backups(connection, seal, claim, submission, now_ms)?;
     }
     match settlement {
         Settlement::Closed { is_refusal } => close_route(connection, *is_refusal, trace.outcome, now).map(Some),
@@ -315,21 +344,26 @@ fn settle(
 }
 
 /// One copy to each backup recipient, once a submission, whichever mailbox refused.
-fn queue_backups(connection: &Connection, claim: &Claim, submission: i64, now: i64) -> Result<(), Fault> {
+fn queue_backups(connection: &Connection, seal: &Seal, claim: &Claim, submission: i64, now: i64) -> Result<(), Fault> {
     let sql = "SELECT backup FROM submission WHERE id = ?1";
-    let backups: String = connection.query_row(sql, [submission], |row| row.get(0))?;
-    let backups: Vec<String> =
-        serde_json::from_str(&backups).map_err(|error| Fault::content("backup recipients", error))?;
+    let sealed: Vec<u8> = connection.query_row(sql, [submission], |row| row.get(0))?;
+    let place = Place("submission.backup", &[claim.reference.as_str().as_bytes()]);
+    let (outcome, backups): (_, Vec<String>) = match opened(seal, place, &sealed, "backup recipients") {
+        Ok(backups) => ("backup_queued", backups),
+        // Damaged: the refusal must be settled all the same, and a person sees both.
+        Err(_) => ("backup_unreadable", Vec::new()),
+    };
     let mut insert = connection.prepare_cached(
-        "INSERT INTO outbox (mail, role, recipient, backup, bare, state, since_ms, next_ms)
-         SELECT mail, role, ?2, 1, ?3, 'à_envoyer', ?4, ?4 FROM outbox WHERE id = ?1
-         ON CONFLICT (mail, recipient) DO NOTHING",
+        "INSERT INTO outbox (mail, role, recipient, tag, backup, bare, state, since_ms, next_ms)
+         SELECT mail, role, ?2, ?3, 1, ?4, 'à_envoyer', ?5, ?5 FROM outbox WHERE id = ?1
+         ON CONFLICT (mail, tag) DO NOTHING",
     )?;
     for backup in backups {
-        insert.execute(params![claim.id, backup, claim.bare, now])?;
+        let owed = Owed::new(seal, &claim.mail.message_id, &backup);
+        let owed = owed.map_err(|error| Fault::Store(StoreError::unsealed(error)))?;
+        insert.execute(params![claim.id, owed.recipient, owed.tag.as_slice(), claim.bare, now])?;
     }
-    let trace = Trace { outcome: "backup_queued", ..Trace::default() };
-    log(connection, Some(submission), Some(claim.id), &trace, now)?;
+    log(connection, Some(submission), Some(claim.id), &Trace { outcome, ..Trace::default() }, now)?;
     Ok(())
 }
 
@@ -346,8 +380,11 @@ fn close_route(connection: &Connection, is_refusal: bool, reason: &str, now: Tim
     Ok(until)
 }
 
+/// Column of the addresses; each is bound to its message.
+pub(super) const RECIPIENT: &str = "outbox.recipient";
+
 const TAKE: &str = "
     SELECT submission.reference, outbox.role, outbox.backup, outbox.bare, outbox.attempts, outbox.since_ms, outbox.next_ms,
-           outbox.recipient, mail.mail
+           outbox.recipient, mail.mail, mail.message_id
     FROM outbox JOIN mail ON mail.id = outbox.mail JOIN submission ON submission.id = mail.submission
     WHERE outbox.id = ?1";

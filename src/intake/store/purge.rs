@@ -113,7 +113,8 @@ fn erase(
         params![id, now],
     )?;
     connection.execute(
-        "UPDATE outbox SET recipient = '#' || id WHERE mail IN (SELECT id FROM mail WHERE submission = ?1)",
+        "UPDATE outbox SET recipient = NULL, tag = CAST('#' || id AS BLOB)
+         WHERE mail IN (SELECT id FROM mail WHERE submission = ?1)",
         [id],
     )?;
     connection.execute("UPDATE mail SET mail = NULL WHERE submission = ?1", [id])?;

@@ -19,7 +19,7 @@ impl Store {
     /// # Errors
     /// As [`Store::record`].
     pub async fn record_held(&self, submission: NewSubmission, hold: Hold) -> Result<Recorded, StoreError> {
-        let answer = self.submit_row(record::Row::new(submission)?.held(hold))?;
+        let answer = self.submit_row(record::Row::new(submission, self.seal())?.held(hold))?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 

@@ -3,30 +3,58 @@
 use jiff::{Timestamp, Zoned};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::Store;
 use super::error::{Fault, StoreError};
-use super::{Store, outbox, quarantine};
+use super::outbox::{self, Owed};
+use super::quarantine;
+use crate::intake::seal::{Place, Seal};
 use crate::model::intake::{Hold, NewSubmission, Recorded};
+use crate::model::mail::Mail;
 use crate::model::reference::Reference;
+use crate::model::submission::StoredFile;
 
-/// A submission already put in the words of the table, so that the writer only writes.
+/// A submission already put in the words of the table and sealed, so that the writer only writes.
 pub(super) struct Row {
     submission: NewSubmission,
-    answers: Vec<String>,
-    sender: String,
-    receipt: String,
-    mails: Vec<String>,
-    backup: String,
+    answers: Vec<Vec<u8>>,
+    sender: Vec<u8>,
+    receipt: Vec<u8>,
+    files: Vec<Vec<u8>>,
+    mails: Vec<SealedMail>,
+    backup: Vec<u8>,
     hold: Hold,
 }
 
+struct SealedMail {
+    mail: Vec<u8>,
+    owed: Vec<Owed>,
+}
+
 impl Row {
-    pub(super) fn new(submission: NewSubmission) -> Result<Row, StoreError> {
+    pub(super) fn new(submission: NewSubmission, seal: &Seal) -> Result<Row, StoreError> {
+        let reference = submission.reference.as_str().as_bytes();
+        let whole = |column| Place(column, std::slice::from_ref(&reference));
+        let mut answers = Vec::with_capacity(submission.answers.len());
+        for (position, answer) in submission.answers.iter().enumerate() {
+            let position = position.to_string();
+            answers.push(sealed(seal, Place("answer.answer", &[reference, position.as_bytes()]), answer)?);
+        }
+        let file = |file: &StoredFile| sealed(seal, Place("file.file", &[reference, file.id.as_bytes()]), file);
+        let mail = |mail: &Mail| {
+            let place = Place("mail.mail", &[reference, mail.message_id.as_bytes()]);
+            let owed = mail.to.iter().map(|recipient| Owed::new(seal, &mail.message_id, recipient));
+            Ok(SealedMail {
+                mail: sealed(seal, place, mail)?,
+                owed: owed.collect::<Result<_, _>>().map_err(StoreError::unsealed)?,
+            })
+        };
         Ok(Row {
-            answers: submission.answers.iter().map(json).collect::<Result<_, _>>()?,
-            sender: json(&submission.sender)?,
-            receipt: json(&submission.receipt)?,
-            mails: submission.mails.iter().map(json).collect::<Result<_, _>>()?,
-            backup: json(&submission.recipients_backup)?,
+            answers,
+            sender: sealed(seal, whole("submission.sender"), &submission.sender)?,
+            receipt: sealed(seal, whole("submission.receipt"), &submission.receipt)?,
+            files: submission.files.iter().map(file).collect::<Result<_, _>>()?,
+            mails: submission.mails.iter().map(mail).collect::<Result<_, StoreError>>()?,
+            backup: sealed(seal, whole("submission.backup"), &submission.recipients_backup)?,
             hold: Hold::default(),
             submission,
         })
@@ -39,7 +67,7 @@ impl Row {
     }
 
     /// Inserts all of it, or gives what the same nonce gave before.
-    pub(super) fn insert(&self, connection: &Connection) -> Result<Recorded, Fault> {
+    pub(super) fn insert(&self, connection: &Connection, seal: &Seal) -> Result<Recorded, Fault> {
         let new = &self.submission;
         let now = new.received_at.timestamp().as_millisecond();
         let mut insert = connection.prepare_cached(INSERT)?;
@@ -56,7 +84,9 @@ impl Row {
             self.backup,
         ]);
         match inserted {
-            Ok(0) => return known(connection, &new.nonce)?.ok_or_else(|| Fault::content("submission", "nonce lost")),
+            Ok(0) => {
+                return known(connection, &new.nonce, seal)?.ok_or_else(|| Fault::content("submission", "nonce lost"));
+            }
             Ok(_) => {}
             Err(error) if is_constraint(&error) => {
                 return Err(Fault::Store(StoreError::ReferenceTaken { reference: new.reference.clone() }));
@@ -67,11 +97,11 @@ impl Row {
         self.insert_parts(connection, submission)?;
         let mut insert =
             connection.prepare_cached("INSERT INTO mail (submission, message_id, mail) VALUES (?1, ?2, ?3)")?;
-        for (mail, json) in new.mails.iter().zip(&self.mails) {
-            insert.execute(params![submission, mail.message_id, json])?;
+        for (mail, sealed) in new.mails.iter().zip(&self.mails) {
+            insert.execute(params![submission, mail.message_id, sealed.mail])?;
             let id = connection.last_insert_rowid();
-            for recipient in &mail.to {
-                outbox::enqueue(connection, id, mail.role, recipient, now)?;
+            for owed in &sealed.owed {
+                outbox::enqueue(connection, id, mail.role, owed, now)?;
             }
         }
         quarantine::hold(connection, submission, &self.hold, now)?;
@@ -89,12 +119,10 @@ impl Row {
         for (position, answer) in self.answers.iter().enumerate() {
             insert.execute(params![submission, position as i64, answer])?;
         }
-        let mut insert = connection.prepare_cached(
-            "INSERT INTO file (submission, id, name, media_type, size, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT DO NOTHING",
-        )?;
-        for file in &self.submission.files {
-            insert.execute(params![submission, file.id, file.name, file.media_type, file.size as i64, file.hash])?;
+        let mut insert = connection
+            .prepare_cached("INSERT INTO file (submission, id, file) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
+        for (file, sealed) in self.submission.files.iter().zip(&self.files) {
+            insert.execute(params![submission, file.id, sealed])?;
         }
         Ok(())
     }
@@ -107,7 +135,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database cannot be read.
     pub fn recorded(&self, nonce: &[u8; 16]) -> Result<Option<Recorded>, StoreError> {
-        self.read(|connection| known(connection, nonce))
+        self.read(|connection| known(connection, nonce, self.seal()))
     }
 
     /// The receipt shown for this reference, once the secret of its address is checked.
@@ -117,33 +145,47 @@ impl Store {
     pub fn receipt(&self, reference: &Reference) -> Result<Option<Recorded>, StoreError> {
         self.read(|connection| {
             let sql = "SELECT reference, received_at, receipt FROM submission WHERE reference = ?1";
-            connection.query_row(sql, [reference.as_str()], recorded).optional()?.transpose()
+            let found = connection.query_row(sql, [reference.as_str()], read_row).optional()?;
+            found.map(|row| recorded(row, self.seal())).transpose()
         })
     }
 }
 
-fn known(connection: &Connection, nonce: &[u8; 16]) -> Result<Option<Recorded>, Fault> {
+fn known(connection: &Connection, nonce: &[u8; 16], seal: &Seal) -> Result<Option<Recorded>, Fault> {
     let mut select =
         connection.prepare_cached("SELECT reference, received_at, receipt FROM submission WHERE nonce = ?1")?;
-    select.query_row([nonce.as_slice()], recorded).optional()?.transpose()
+    let found = select.query_row([nonce.as_slice()], read_row).optional()?;
+    found.map(|row| recorded(row, seal)).transpose()
 }
 
-fn recorded(row: &rusqlite::Row<'_>) -> rusqlite::Result<Result<Recorded, Fault>> {
-    let (reference, received_at): (String, String) = (row.get(0)?, row.get(1)?);
-    let receipt: Option<String> = row.get(2)?;
-    Ok(read_recorded(&reference, &received_at, receipt.as_deref()))
+/// Reference, date of reception and sealed receipt.
+type ReceiptRow = (String, String, Option<Vec<u8>>);
+
+fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ReceiptRow> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
-fn read_recorded(reference: &str, received_at: &str, receipt: Option<&str>) -> Result<Recorded, Fault> {
+fn recorded((reference, received_at, receipt): ReceiptRow, seal: &Seal) -> Result<Recorded, Fault> {
     Ok(Recorded {
-        reference: reference.parse().map_err(|error| Fault::content("reference", error))?,
         new: false,
-        received_at: zoned(received_at)?,
+        received_at: zoned(&received_at)?,
         receipt: match receipt {
-            Some(text) => serde_json::from_str(text).map_err(|error| Fault::content("receipt", error))?,
+            Some(sealed) => opened(seal, Place("submission.receipt", &[reference.as_bytes()]), &sealed, "receipt")?,
             None => serde_json::Value::Null,
         },
+        reference: reference.parse().map_err(|error| Fault::content("reference", error))?,
     })
+}
+
+/// Reads back a sealed value.
+pub(super) fn opened<T: serde::de::DeserializeOwned>(
+    seal: &Seal,
+    place: Place<'_>,
+    sealed: &[u8],
+    what: &'static str,
+) -> Result<T, Fault> {
+    let plain = seal.open(place, sealed).map_err(|error| Fault::content(what, error))?;
+    serde_json::from_slice(&plain).map_err(|error| Fault::content(what, error))
 }
 
 /// A date and hour with its zone; a zone that no longer exists leaves the instant, in UTC.
@@ -153,8 +195,11 @@ pub(super) fn zoned(text: &str) -> Result<Zoned, Fault> {
         .map_err(|error| Fault::content("date of reception", error))
 }
 
-fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Content { what: "submission", reason: error.to_string() })
+/// A value in the words of the table, sealed.
+pub(super) fn sealed(seal: &Seal, place: Place<'_>, value: &impl serde::Serialize) -> Result<Vec<u8>, StoreError> {
+    let json = serde_json::to_vec(value)
+        .map_err(|error| StoreError::Content { what: "submission", reason: error.to_string() })?;
+    seal.close(place, &json).map_err(StoreError::unsealed)
 }
 
 fn is_constraint(error: &rusqlite::Error) -> bool {

@@ -1,9 +1,12 @@
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Barrier;
 
 use super::*;
+use crate::intake::files::{FileStore, UploadLimits, tidy};
 use crate::intake::sample::{noon, now, reference, submission};
+use crate::model::form::FileFormat;
 use crate::model::intake::DeliveryState;
 use crate::model::mail::MailRole;
 
@@ -178,10 +181,10 @@ fn files_that_are_not_ours_are_refused_and_left_alone() {
     let (newer, store) = store();
     drop(store);
     let connection = Connection::open(newer.path().join("guichet.db")).unwrap();
-    connection.pragma_update(None, "user_version", open::SCHEMA + 1).unwrap();
+    connection.pragma_update(None, "user_version", upgrade::SCHEMA + 1).unwrap();
     drop(connection);
     let answer = Store::open(newer.path(), options()).err().unwrap();
-    assert!(matches!(answer, StoreError::Newer { known, .. } if known == open::SCHEMA), "{answer}");
+    assert!(matches!(answer, StoreError::Newer { known, .. } if known == upgrade::SCHEMA), "{answer}");
 }
 
 #[test]
@@ -346,7 +349,7 @@ fn an_unreadable_mail_stops_nobody() {
     store.record_blocking(submission(1)).unwrap();
     store.record_blocking(submission(2)).unwrap();
     store
-        .write_blocking(|connection| Ok(connection.execute("UPDATE mail SET mail = '{' WHERE submission = 1", [])?))
+        .write_blocking(|connection| Ok(connection.execute("UPDATE mail SET mail = x'01' WHERE submission = 1", [])?))
         .unwrap();
     let Claimed::Mail(mail) = claim(&store, now()) else { panic!("nothing due") };
     assert_eq!(mail.reference, reference(2));
@@ -377,31 +380,89 @@ fn the_sums_agree() {
     assert_eq!(store.resend(&reference(99), None, false, now()).unwrap(), 0);
 }
 
+/// Every file under a folder, with its bytes.
+fn all_bytes(dir: &std::path::Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(all_bytes(&path));
+        } else {
+            let bytes = std::fs::read(&path).unwrap();
+            found.push((path, bytes));
+        }
+    }
+    found
+}
+
+/// Which of these words of sixteen bytes lie somewhere under a folder.
+fn found_on_disk(dir: &std::path::Path, words: &HashSet<[u8; 16]>) -> HashSet<[u8; 16]> {
+    let disk = all_bytes(dir);
+    let windows = disk.iter().flat_map(|(_, bytes)| bytes.windows(16));
+    windows.filter_map(|window| words.get(window).copied()).collect()
+}
+
+fn holders(dir: &std::path::Path, word: &str) -> Vec<PathBuf> {
+    let holds = |bytes: &[u8]| bytes.windows(word.len()).any(|window| window == word.as_bytes());
+    all_bytes(dir).into_iter().filter(|(_, bytes)| holds(bytes)).map(|(path, _)| path).collect()
+}
+
+/// What stands for the words of the person on disk: both ends of every sealed value and of every file.
+fn sealed_traces(store: &Store, dir: &std::path::Path) -> HashSet<[u8; 16]> {
+    let tables = ["sender FROM submission", "receipt FROM submission", "answer FROM answer", "file FROM file"];
+    let more = ["mail FROM mail", "recipient FROM outbox", "tag FROM outbox"];
+    let mut traces: Vec<Vec<u8>> = store
+        .read(|connection| {
+            let mut traces = Vec::new();
+            for table in tables.into_iter().chain(more) {
+                let mut select = connection.prepare(&format!("SELECT {table}"))?;
+                traces.extend(select.query_map([], |row| row.get(0))?.collect::<Result<Vec<Vec<u8>>, _>>()?);
+            }
+            Ok(traces)
+        })
+        .unwrap();
+    for folder in ["pj", "entrants"] {
+        traces.extend(all_bytes(&dir.join(folder)).into_iter().map(|(_, bytes)| bytes));
+    }
+    traces.iter().flat_map(|bytes| [bytes.first_chunk::<16>(), bytes.last_chunk::<16>()]).flatten().copied().collect()
+}
+
 #[test]
-fn the_purge_leaves_no_word_of_the_person_on_disk() {
+fn nothing_the_person_wrote_lies_in_clear_and_nothing_at_all_after_the_purge() {
     let (dir, store) = store();
+    let files = FileStore::open(dir.path(), store.seal(), 0).unwrap();
+    let limits = UploadLimits { max_bytes: 1 << 20, formats: vec![FileFormat::Pdf] };
     for number in 0..40 {
-        store.record_blocking(submission(number)).unwrap();
+        let mut upload = files.begin("Plan de Lampion.pdf", limits.clone()).unwrap();
+        upload.write(b"%PDF-1.7 zoe.lampion@example.fr ").unwrap();
+        upload.write("rue du Puits-Perdu ".repeat(if number == 7 { 4000 } else { 3 }).as_bytes()).unwrap();
+        let file = upload.finish().unwrap();
+        files.accept(std::slice::from_ref(&file)).unwrap();
+        let mut new = submission(number);
+        new.mails[0].attachments.push(file.clone());
+        store.record_blocking(NewSubmission { files: vec![file], ..new }).unwrap();
     }
     deliver_all(&store);
-    let bytes = || {
-        let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap_or_default();
-        [read("guichet.db"), read("guichet.db-wal")].concat()
-    };
-    let count = |word: &str| bytes().windows(word.len()).filter(|window| *window == word.as_bytes()).count();
-    assert!(PERSONAL.iter().all(|word| count(word) > 0), "the search can find");
+    for word in PERSONAL {
+        assert_eq!(holders(dir.path(), word), Vec::<PathBuf>::new(), "{word} lies in clear");
+    }
+    assert!(!holders(dir.path(), "saisir-la-mairie").is_empty(), "the search can find");
+    let traces = sealed_traces(&store, dir.path());
+    assert!(traces.len() > 40 * 20, "{} traces", traces.len());
+    assert_eq!(found_on_disk(dir.path(), &traces).len(), traces.len(), "the search can find");
+
     let day_of = noon().with().year(2027).build().unwrap();
     assert_eq!(store.purge_elapsed(&day_of).unwrap().erased.len(), 0, "the last day is kept");
-    let report = store.purge_elapsed(&day_of.tomorrow().unwrap()).unwrap();
-    assert_eq!((report.erased.len(), report.truncated), (40, true));
-    for word in PERSONAL {
-        assert_eq!(count(word), 0, "{word} is still on disk");
-    }
+    let tidied = tidy(&store, &files, &day_of.tomorrow().unwrap()).unwrap();
+    assert_eq!((tidied.purge.erased.len(), tidied.purge.truncated), (40, true));
+    assert_eq!(found_on_disk(dir.path(), &traces).len(), 0, "traces are still on disk");
+    assert_eq!(all_bytes(&dir.path().join("pj")).len() + all_bytes(&dir.path().join("entrants")).len(), 0);
     let counts = store.counts().unwrap();
     assert_eq!((counts.submissions, counts.purged, counts.delivered), (40, 40, 80), "the counts stay");
     let found = store.recorded(&submission(1).nonce).unwrap().unwrap();
     assert_eq!((found.reference, found.receipt), (reference(1), serde_json::Value::Null));
     assert_eq!(store.integrity().unwrap(), Vec::<String>::new());
+    assert_eq!(store.damaged().unwrap(), Vec::new());
 }
 
 #[test]

@@ -1,0 +1,177 @@
+//! `mulot backup` and `mulot restore`: a copy of the guichet, and the way back.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::faults::store_fault;
+use super::place::DataPlace;
+use super::{Exit, report};
+use crate::intake::backup::{BackupError, back_up, restore};
+use crate::intake::files::FileTrouble;
+use crate::intake::store::{Access, Damage, Store, StoreOptions};
+use crate::text::dates::{short_date, time};
+use crate::text::numbers::plural;
+
+#[derive(Debug, Args)]
+#[command(
+    help_template = super::usage::TEMPLATE,
+    after_help = "La sauvegarde est chiffrée comme le dossier de données : sans la clé, elle ne peut pas être relue. Gardez donc la \
+                  clé, mais ailleurs : qui vole les deux lit tout, qui perd la clé ne relit rien."
+)]
+pub(super) struct BackupArgs {
+    /// Fichier de configuration du guichet, ou son dossier de données
+    #[arg(
+        long = "guichet",
+        short = 'g',
+        value_name = "CHEMIN",
+        default_value = "guichet.toml",
+        hide_default_value = true
+    )]
+    guichet: PathBuf,
+    /// Copie aussi la clé dans la sauvegarde : à réserver à une destination elle-même sous clé
+    #[arg(long = "avec-la-cle")]
+    with_key: bool,
+    /// Dossier à créer pour cette sauvegarde
+    #[arg(value_name = "DESTINATION")]
+    destination: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    help_template = super::usage::TEMPLATE,
+    after_help = "Ce qui attendait au moment de la sauvegarde est envoyé au prochain démarrage du guichet. Un message parti entre la \
+                  sauvegarde et la panne part donc deux fois, avec le même identifiant."
+)]
+pub(super) struct RestoreArgs {
+    /// Fichier de configuration du guichet, ou le dossier de données à remplir : vide, ou à créer
+    #[arg(
+        long = "guichet",
+        short = 'g',
+        value_name = "CHEMIN",
+        default_value = "guichet.toml",
+        hide_default_value = true
+    )]
+    guichet: PathBuf,
+    /// La clé gardée à part, quand elle n'est pas dans la sauvegarde
+    #[arg(long = "cle", value_name = "FICHIER")]
+    key: Option<PathBuf>,
+    /// Dossier de la sauvegarde
+    #[arg(value_name = "SAUVEGARDE")]
+    backup: PathBuf,
+}
+
+pub(super) fn run_backup(args: &BackupArgs) -> Exit {
+    let place = match DataPlace::find(&args.guichet, "mulot backup") {
+        Ok(place) => place,
+        Err(exit) => return exit,
+    };
+    let options = StoreOptions { access: Access::Beside, key_file: place.key_file, ..StoreOptions::default() };
+    let store = match Store::open(&place.data, options) {
+        Ok(store) => store,
+        Err(error) => return store_fault(&error),
+    };
+    let key = store.key_file();
+    let copied = args.with_key.then_some(key);
+    let done = match back_up(&store, &place.data, &args.destination, copied, Timestamp::now()) {
+        Ok(done) => done,
+        Err(error) => return fault(&error),
+    };
+    report::say(format!(
+        "Sauvegarde faite dans « {} » : {}, {} ({} ko)",
+        args.destination.display(),
+        plural(done.submissions, "demande", "demandes"),
+        plural(done.files as u64, "pièce jointe", "pièces jointes"),
+        done.bytes.div_ceil(1024)
+    ));
+    report::say(if args.with_key {
+        "La clé est dans la sauvegarde : qui la prend lit tout. Gardez cette sauvegarde sous clé.".to_owned()
+    } else {
+        format!(
+            "La clé n'y est pas : gardez une copie de « {} » ailleurs ; sans elle, cette sauvegarde ne sert à rien.",
+            key.display()
+        )
+    });
+    troubles(&done.damaged, &done.troubles)
+}
+
+pub(super) fn run_restore(args: &RestoreArgs) -> Exit {
+    let place = match DataPlace::to_fill(&args.guichet, "mulot restore") {
+        Ok(place) => place,
+        Err(exit) => return exit,
+    };
+    let done = match restore(&args.backup, &place.data, args.key.as_deref(), place.key_file.as_deref()) {
+        Ok(done) => done,
+        Err(error) => return fault(&error),
+    };
+    let made = done.made_at.to_zoned(TimeZone::system());
+    let waiting = done.counts.waiting + done.counts.sending;
+    report::say(format!(
+        "Sauvegarde du {} à {} remise dans « {} » : {}, {}",
+        short_date(made.date()),
+        time(made.time()),
+        place.data.display(),
+        plural(done.counts.submissions, "demande", "demandes"),
+        plural(done.files as u64, "pièce jointe", "pièces jointes")
+    ));
+    report::say(match waiting {
+        0 => "Rien n'attendait d'être envoyé.".to_owned(),
+        count => format!(
+            "{} au prochain démarrage du guichet ; ce qui était déjà parti depuis la sauvegarde arrivera deux fois.",
+            plural(count, "message partira", "messages partiront")
+        ),
+    });
+    report::say("Les demandes reçues après cette date ne sont pas ici : elles sont dans la boîte de la mairie.");
+    troubles(&done.damaged, &done.troubles)
+}
+
+/// What was already wrong when the copy was made.
+fn troubles(damaged: &[Damage], files: &[FileTrouble]) -> Exit {
+    let references = damaged
+        .iter()
+        .map(|one| one.reference.as_str())
+        .chain(files.iter().map(|one| one.reference.as_str()))
+        .collect::<std::collections::BTreeSet<_>>();
+    if references.is_empty() {
+        return Exit::Done;
+    }
+    let list = references.into_iter().collect::<Vec<_>>().join(", ");
+    report::say(format!("avertissement : ces demandes étaient déjà abîmées ou incomplètes : {list}"));
+    report::say("aide : mulot demandes etat dit ce qui manque ; une sauvegarde plus ancienne l'a peut-être encore");
+    Exit::Fault
+}
+
+fn fault(error: &BackupError) -> Exit {
+    let (what, hint, exit) = match error {
+        BackupError::NotEmpty { path } => (
+            format!("« {} » n'est pas vide", path.display()),
+            "donnez un dossier vide ou qui n'existe pas encore : rien n'est jamais écrasé",
+            Exit::Fault,
+        ),
+        BackupError::NotABackup { path, reason } => (
+            format!("« {} » n'est pas une sauvegarde de Mulot ({reason})", path.display()),
+            "donnez le dossier qui contient manifeste.json ; si ce fichier est abîmé, prenez une autre sauvegarde",
+            Exit::Fault,
+        ),
+        BackupError::Damaged { path } => (
+            format!("« {} » manque ou a changé depuis la sauvegarde", path.display()),
+            "cette sauvegarde est abîmée : prenez-en une autre ; rien n'a été remis en place",
+            Exit::Fault,
+        ),
+        BackupError::KeyMissing { path } => (
+            format!("la clé n'est pas dans « {} »", path.display()),
+            "donnez celle que vous avez gardée à part : --cle FICHIER",
+            Exit::Fault,
+        ),
+        BackupError::Io { path, source } => (
+            format!("impossible de lire ou d'écrire « {} » ({source})", path.display()),
+            "vérifiez que le dossier existe et que vous avez le droit d'y écrire",
+            Exit::Machine,
+        ),
+        BackupError::Store(error) => return store_fault(error),
+    };
+    report::say(format!("erreur : {what}"));
+    report::say(format!("aide : {hint}"));
+    exit
+}

@@ -1,0 +1,66 @@
+//! Where the data of a guichet and its key are, for the orders that work beside it.
+
+use std::path::{Path, PathBuf};
+
+use super::{Exit, report};
+use crate::intake::token::KEY_FILE;
+use crate::server::config::GuichetConfig;
+
+/// Environment variable of the key file, when no configuration names it.
+const KEY_VARIABLE: &str = "MULOT_CLE_FICHIER";
+/// Folder where systemd puts the credentials of a service.
+const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+
+/// A data folder and its key.
+#[derive(Debug, Clone)]
+pub(super) struct DataPlace {
+    /// The data folder.
+    pub(super) data: PathBuf,
+    /// The key file, when it is not in that folder.
+    pub(super) key_file: Option<PathBuf>,
+    /// The configuration that names them, when there is one.
+    pub(super) config: Option<Box<GuichetConfig>>,
+}
+
+impl DataPlace {
+    /// The same for a folder that may not be there yet: what is not a configuration is its path.
+    pub(super) fn to_fill(path: &Path, order: &str) -> Result<DataPlace, Exit> {
+        if path.exists() || path.extension().is_some_and(|extension| extension == "toml") {
+            return DataPlace::find(path, order);
+        }
+        Ok(DataPlace { data: path.to_owned(), key_file: key_file(None), config: None })
+    }
+
+    /// The place of a data folder, or the one a configuration names; `order` is how to say it again.
+    pub(super) fn find(path: &Path, order: &str) -> Result<DataPlace, Exit> {
+        if path.is_dir() {
+            return Ok(DataPlace { data: path.to_owned(), key_file: key_file(None), config: None });
+        }
+        // The password is not needed here: nothing is sent.
+        match GuichetConfig::read(path, Some(String::new())) {
+            Ok(config) => Ok(DataPlace {
+                data: config.data.clone(),
+                key_file: key_file(config.key_file.clone()),
+                config: Some(Box::new(config)),
+            }),
+            Err(diagnostics) => {
+                let folder = path.parent().unwrap_or(Path::new("."));
+                report::say(report::text(&diagnostics, folder, report::colour()).trim_end());
+                report::say(format!(
+                    "aide : donnez la configuration du guichet ou son dossier de données : {order} --guichet CHEMIN"
+                ));
+                Err(Exit::Fault)
+            }
+        }
+    }
+}
+
+/// The key file: the configuration's, else the environment's, else a credential of the service; `None` for the data folder's.
+pub(super) fn key_file(configured: Option<PathBuf>) -> Option<PathBuf> {
+    let named = || std::env::var_os(KEY_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let credential = || {
+        let path = Path::new(&std::env::var_os(CREDENTIALS_VARIABLE)?).join(KEY_FILE);
+        path.is_file().then_some(path)
+    };
+    configured.or_else(named).or_else(credential)
+}

@@ -6,12 +6,16 @@
 //! 3. [`validate`] and [`compose`] turn what came into answers, a receipt and mails.
 //! 4. [`accept`] chains all of it when a resident presses « Envoyer ».
 //! 5. [`store`] records submission, answers, files and mails in one transaction; many share one sync.
-//! 6. [`deliver`] claims a mail under a lease, hands it to the [`mailer`], settles.
+//! 6. [`follow`] writes what the mairie and the resident do afterwards; [`digest`] tells the mairie of the day.
+//! 7. [`deliver`] claims a mail under a lease, hands it to the [`mailer`], settles.
 
 pub mod accept;
 pub mod compose;
 pub mod deliver;
+pub mod digest;
 pub mod files;
+pub mod follow;
+pub mod links;
 pub mod mailer;
 pub mod reference;
 pub mod retry;

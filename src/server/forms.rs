@@ -33,6 +33,7 @@ use super::observe::{FormId, Outcome, observe};
 use super::rate::{Act, RateLimits, Rates};
 use super::receive::{FormLimits, Received, Refusal, receive};
 use crate::intake::accept::{AcceptError, Depot, KeptReceipt, accept};
+use crate::intake::links::Links;
 use crate::intake::store::{Detail, StoreError};
 use crate::intake::token::{Keys, TokenCheck};
 use crate::intake::validate;
@@ -117,6 +118,7 @@ pub struct Desk {
     rates: Option<Rates>,
     proxies: Vec<IpAddr>,
     reserve_bytes: u64,
+    address: Option<String>,
     clock: Clock,
 }
 
@@ -134,6 +136,8 @@ pub struct DeskOptions {
     pub proxies: Vec<IpAddr>,
     /// Free bytes under which the guichet says it is full.
     pub reserve_bytes: u64,
+    /// Scheme and host it is reached at, when it is not where the commune says.
+    pub address: Option<String>,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -149,6 +153,7 @@ impl Desk {
             rates: options.rates.map(Rates::new),
             proxies: options.proxies,
             reserve_bytes: options.reserve_bytes,
+            address: options.address,
             clock: options.clock,
         }
     }
@@ -160,6 +165,11 @@ impl Desk {
 
     fn content(&self) -> Arc<DeskContent> {
         self.content.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Addresses of its pages, for mails.
+    fn links(&self, content: &DeskContent) -> Links {
+        Links::new(self.keys.clone(), self.address.as_deref().unwrap_or_else(|| content.site.commune.guichet_address()))
     }
 
     fn now(&self, content: &DeskContent) -> Zoned {
@@ -413,7 +423,7 @@ async fn sent(
         let (desk, content, form) = (desk.clone(), content.clone(), form.clone());
         async move {
             let now = desk.now(&content);
-            accept(&desk.depot, &form, &content.issuer, (valid, nonce), &now).await
+            accept(&desk.depot, &form, (&content.issuer, &desk.links(&content)), (valid, nonce), &now).await
         }
     });
     match task.await {

@@ -19,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::body::Frame;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tower::ServiceExt;
 
 use super::config::RESERVE_BYTES;
@@ -105,6 +106,7 @@ impl Preview {
             board: Board::new(shown),
             guichet: OnceLock::new(),
             letterbox: workshop.letterbox.clone(),
+            address: format!("http://{}", listener.local_addr()),
             stop: stop.clone(),
         });
         preview.open(desk, &office);
@@ -140,7 +142,8 @@ impl Preview {
 
     /// Serves until `signal` comes, then finishes what is in flight.
     pub async fn run_until_stopped(self, signal: impl Future<Output = ()>) {
-        let worker = self.office.deliver();
+        let digest = self.office.digest(&format!("http://{}", self.listener.local_addr()), TimeZone::UTC);
+        let worker = self.office.deliver(digest, Arc::new(Timestamp::now));
         let web = listen::serve(self.listener, self.router, self.limits, self.stop);
         let stopper = self.stopper;
         let signal = async {
@@ -180,6 +183,8 @@ struct Shop {
     board: Board,
     guichet: OnceLock<(Arc<Desk>, Router)>,
     letterbox: PathBuf,
+    /// Scheme and host of the preview, for the links of its mails.
+    address: String,
     stop: Stop,
 }
 
@@ -199,6 +204,7 @@ impl Shop {
                         rates: None,
                         proxies: Vec::new(),
                         reserve_bytes: RESERVE_BYTES,
+                        address: Some(self.address.clone()),
                         clock: Arc::new(Timestamp::now),
                     },
                 ));

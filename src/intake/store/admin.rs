@@ -362,7 +362,11 @@ fn detail(connection: &Connection, id: i64, reference: &Reference, answers: bool
         received_at: record::zoned(&received_at)?,
         purge_after: purge_after.parse().map_err(|error| Fault::content("purge date", error))?,
         purged_at: purged.map(instant).transpose()?,
-        mails: queue_rows(connection, &format!("{QUEUE} WHERE submission.id = ?1 ORDER BY outbox.id"), [id])?,
+        mails: queue_rows(
+            connection,
+            &format!("{QUEUE} WHERE submission.id = ?1 AND mail.kind <> 'bulletin' ORDER BY outbox.id"),
+            [id],
+        )?,
         events: events(connection, id)?,
         files: files(connection, id, answers)?,
         sender: match sender.filter(|_| answers) {
@@ -464,6 +468,7 @@ const RECONCILE: &str = "
            count(outbox.id) FILTER (WHERE outbox.role = 'usager'),
            count(outbox.id) FILTER (WHERE outbox.role = 'usager' AND outbox.state = 'remis'),
            count(outbox.id) FILTER (WHERE outbox.role = 'usager' AND outbox.state IN ('définitif', 'annulé'))
-    FROM submission LEFT JOIN mail ON mail.submission = submission.id LEFT JOIN outbox ON outbox.mail = mail.id
+    FROM submission LEFT JOIN mail ON mail.submission = submission.id AND mail.kind = 'accueil'
+    LEFT JOIN outbox ON outbox.mail = mail.id
     WHERE submission.received_ms >= ?1 AND submission.received_ms < ?2
     GROUP BY submission.id ORDER BY submission.id";

@@ -3,6 +3,7 @@
 //! This is the only door to the database. It never sends anything and never phrases anything for people.
 
 mod admin;
+mod dossier;
 mod error;
 mod open;
 mod outbox;
@@ -25,6 +26,7 @@ use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use self::admin::{Counts, Detail, DetailFile, Event, Reconciliation, RouteState};
+pub use self::dossier::{Acted, Kept, NewAct, NewBulletin, Open};
 pub use self::error::StoreError;
 pub(in crate::intake) use self::open::{create_private_dir, sync_dir};
 pub use self::outbox::{Claim, Claimed, Settlement, Trace};

@@ -19,11 +19,12 @@ const LOCK: &str = "verrou";
 /// `Mult` in ASCII: marks our databases.
 const APPLICATION_ID: i32 = 0x4d75_6c74;
 
-/// Every schema in order; `user_version` is how many have been applied.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_guichet.sql")];
+/// Every schema with its number, in order; `user_version` is the number of the last one applied.
+const MIGRATIONS: &[(i32, &str)] =
+    &[(1, include_str!("../migrations/0001_guichet.sql")), (3, include_str!("../migrations/0003_dossier.sql"))];
 
 /// Newest schema this program knows.
-pub(super) const SCHEMA: i32 = MIGRATIONS.len() as i32;
+pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// What opening yields.
 pub(super) struct Opened {
@@ -158,7 +159,7 @@ fn migrate(connection: &mut Connection, known: i32) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have migrated while this one waited for the lock.
     let known: i32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    for migration in MIGRATIONS.iter().skip(known.max(0) as usize) {
+    for (_, migration) in MIGRATIONS.iter().filter(|(number, _)| *number > known) {
         transaction.execute_batch(migration)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;

@@ -144,7 +144,7 @@ pub(super) fn zoned(text: &str) -> Result<Zoned, Fault> {
         .map_err(|error| Fault::content("date of reception", error))
 }
 
-fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+pub(super) fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Content { what: "submission", reason: error.to_string() })
 }
 

@@ -3,6 +3,8 @@
 //! A letter is the agent's own words, which may be changed, then sentences that may not: what the law asks is never lost by
 //! editing. What the reference marks as not verified stays « en principe ».
 
+pub mod fields;
+
 use jiff::Zoned;
 use jiff::civil::Date;
 

@@ -20,6 +20,7 @@ use crate::model::mail::{AutoSubmitted, Mail, MailRole, Mailbox};
 use crate::model::reference::Reference;
 use crate::text::dates::{long_date, short_date};
 use crate::text::numbers::plural;
+use crate::text::typography::french;
 
 /// What the digest is made with.
 #[derive(Debug, Clone)]
@@ -183,14 +184,12 @@ fn count(items: &[Item]) -> String {
 }
 
 fn letter(items: &[Item], today: Date) -> Letter {
-    let mut blocks = vec![Block::Paragraph(format!(
-        "Ce que le guichet en ligne a à vous dire ce {}. Rien d'autre ne presse.",
-        long_date(today)
-    ))];
+    let mut blocks =
+        vec![Block::Paragraph(format!("Ce que le guichet en ligne vous signale ce {}.", long_date(today)))];
     for section in Section::ALL {
         let mut of_section = items.iter().filter(|item| item.section == section).peekable();
         if of_section.peek().is_some() {
-            blocks.push(Block::Heading(section.title().into()));
+            blocks.push(Block::Heading(french(section.title()).into_owned()));
         }
         for item in of_section {
             let mut facts = vec![
@@ -199,14 +198,14 @@ fn letter(items: &[Item], today: Date) -> Letter {
                 ("Reçue".into(), format!("le {}", short_date(item.received))),
             ];
             if !item.words.is_empty() {
-                facts.push(("À savoir".into(), item.words.clone()));
+                facts.push(("À savoir".into(), french(&item.words).into_owned()));
             }
             blocks.push(Block::Facts(facts));
             blocks.extend(item.act.as_ref().map(|act| Block::Paragraph(format!("Agir sur cette demande : {act}"))));
         }
     }
     blocks.push(Block::Paragraph(
-        "Vous avez déjà répondu par courriel ou par téléphone ? Ouvrez le lien et choisissez « Clore » : le guichet n'en parlera plus.".into(),
+        "Vous avez déjà répondu par courriel ou par téléphone ? Ouvrez le lien et choisissez « Répondre et clore » : le guichet n'en parlera plus.".into(),
     ));
     Letter { title: "Bulletin du guichet".into(), blocks }
 }

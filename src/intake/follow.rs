@@ -19,6 +19,7 @@ use crate::model::receipt::{Effect, Issuer, Receipt, acceptation_words, court, r
 use crate::model::submission::StoredFile;
 use crate::text::dates::{received_at, short_date};
 use crate::text::numbers::{file_size, plural, telephone_display};
+use crate::text::typography::french;
 
 /// What a ready letter leaves to be written.
 pub const TO_WRITE: &str = "[Votre réponse]";
@@ -101,7 +102,7 @@ pub fn draft(action: Action, case: &Case) -> String {
         Action::Transmettre => format!("{capital}, ne relève pas de la mairie."),
         Action::Clore => format!("Voici notre réponse à {noun} « {} » :\n\n{TO_WRITE}", case.kept.form_title),
     };
-    format!("Bonjour,\n\n{body}")
+    french(&format!("Bonjour,\n\n{body}")).into_owned()
 }
 
 /// What is added after the agent's own words, whatever they are. `today` is the day it is sent.
@@ -128,9 +129,7 @@ pub fn accuse_words(regime: Regime, case: &Case, issuer: &Issuer) -> Vec<String>
 }
 
 fn pieces_words(asked: &[String], until: Date, accuse: bool, case: &Case, today: Date) -> Vec<String> {
-    // Art. R112-11-4: the receipt lists what is missing.
-    let mut words = if accuse { ready_start(case.receipt.envoi()) } else { Vec::new() };
-    words.push(format!("Envoyez-nous, au plus tard le {} :", short_date(until)));
+    let mut words = vec![format!("Envoyez-nous, au plus tard le {} :", short_date(until))];
     words.extend(asked.iter().map(|piece| format!("– {piece}")));
     let already = matches!(case.life.horizon(today), Horizon::On(_, on) if on <= today);
     // Art. L114-5 and R112-11-4.
@@ -149,6 +148,11 @@ fn pieces_words(asked: &[String], until: Date, accuse: bool, case: &Case, today:
     };
     words.extend(effect.map(str::to_owned));
     words.push("Vous pouvez les ajouter sur la page de suivi de votre demande, répondre au message de la mairie, ou les apporter à la mairie.".into());
+    if accuse {
+        // Art. R112-11-4: the receipt lists what is missing.
+        words.push("Cette lettre est aussi l'accusé de réception électronique de votre envoi.".into());
+        words.extend(ready_start(case.receipt.envoi()).into_iter().skip(1));
+    }
     words
 }
 
@@ -264,8 +268,12 @@ pub fn paragraphs(text: &str) -> Vec<String> {
 /// The act of a decision, with its whole letter.
 pub fn act(decision: Decision, agent: Agent, case: &Case, issuer: &Issuer, now: &Zoned) -> Act {
     let legal = legal_words(&decision, case, issuer, now.date());
-    let mut letter = paragraphs(&decision.letter);
-    letter.extend(legal);
+    let own = paragraphs(&decision.letter);
+    // A receipt begins with what it is; any other letter with what the agent says.
+    let letter = match &decision.kind {
+        ActKind::Accuse { .. } => [legal, own].concat(),
+        _ => [own, legal].concat(),
+    };
     Act { at: now.clone(), agent: Some(agent), kind: decision.kind, letter }
 }
 
@@ -294,7 +302,7 @@ pub fn mails(case: &Case, act: &Act, number: usize, issuer: &Issuer, links: &Req
             from: Mailbox { name: request.from.name.clone(), email: issuer.sender.clone() },
             to: request.to.clone(),
             reply_to: request.reply_to.clone(),
-            subject: mairie_subject(&request.subject, case, &after),
+            subject: mairie_subject(&request.subject, act, &after),
             attachments: files(act).to_vec(),
             ..mail(case, act, number, MailRole::Mairie, &letter)
         });
@@ -324,10 +332,14 @@ fn mail(case: &Case, act: &Act, number: usize, role: MailRole, letter: &Letter) 
 }
 
 /// `[Saisine] Saint-Mulot — réf. 2026-K7M2-QX4D-3 — acceptée`: the first subject up to its reference.
-fn mairie_subject(first: &str, case: &Case, after: &Case) -> String {
-    let reference = case.kept.reference.as_str();
+fn mairie_subject(first: &str, act: &Act, after: &Case) -> String {
+    let reference = after.kept.reference.as_str();
     let start = first.find(reference).map_or(first, |at| &first[..at + reference.len()]);
-    format!("{start} — {}", after.life.state.words().to_lowercase())
+    let what = match &act.kind {
+        ActKind::Accuse { .. } => "accusé de réception envoyé".to_owned(),
+        _ => after.life.state.words().to_lowercase(),
+    };
+    format!("{start} — {what}")
 }
 
 fn files(act: &Act) -> &[StoredFile] {
@@ -381,7 +393,7 @@ fn resident_letter(after: &Case, act: &Act, follow: Option<&str>) -> Letter {
     blocks.push(Block::Facts(signature(act.agent.as_ref(), after.service())));
     blocks.extend(follow.map(|follow| Block::Paragraph(format!("Suivre votre demande : {follow}"))));
     blocks.push(Block::Paragraph("Pour écrire à la mairie à ce sujet, répondez à ce message.".into()));
-    Letter { title: resident_title(&act.kind).into(), blocks }
+    Letter { title: french(resident_title(&act.kind)).into_owned(), blocks }
 }
 
 /// Art. L111-2: who acts, and the address of the service.
@@ -420,7 +432,9 @@ fn mairie_letter(after: &Case, act: &Act, link: Option<&str>) -> Letter {
         ("État".into(), after.life.state.words().to_owned()),
     ];
     facts.extend(act.agent.as_ref().map(|agent| ("Par".into(), agent.words())));
-    facts.extend(deadline_words(&after.life, act.at.date()).map(|words| ("Échéance".into(), words)));
+    facts.extend(
+        deadline_words(&after.life, act.at.date()).map(|words| ("Échéance".into(), french(&words).into_owned())),
+    );
     blocks.push(Block::Facts(facts));
     if let ActKind::Complement { text, files } = &act.kind {
         if !text.is_empty() {
@@ -439,7 +453,7 @@ fn mairie_letter(after: &Case, act: &Act, link: Option<&str>) -> Letter {
     if !after.life.state.is_closed() {
         blocks.extend(link.into_iter().flat_map(act_words).map(Block::Paragraph));
     }
-    Letter { title: act_title(&act.kind), blocks }
+    Letter { title: french(&act_title(&act.kind)).into_owned(), blocks }
 }
 
 #[cfg(test)]

@@ -158,7 +158,7 @@ impl State {
             State::Completee => "Complétée",
             State::Acceptee => "Acceptée",
             State::Refusee => "Refusée",
-            State::Transmise => "Transmise à un autre service",
+            State::Transmise => "Transmise à un autre organisme",
             State::Classee => "Réponse donnée",
             State::Annulee => "Annulée",
         }

@@ -1636,6 +1636,8 @@ pub struct LetterView<'a> {
     /// Address of the HTML part, shown in a sandboxed frame; `None`: no such part.
     pub html_url: Option<Text<'a>>,
     pub attachments: Vec<DocumentView<'a>>,
+    /// Pages of this guichet that the message leads to: its frame lets no link be followed.
+    pub links: Vec<Link<'a>>,
     /// The message as it would be sent (`.eml`).
     pub raw_url: Option<Text<'a>>,
 }

@@ -315,7 +315,8 @@ async fn act(State(desk): State<Arc<Desk>>, Path((token, slug)): Path<(String, S
 
 /// Whether an act is this decision, already written.
 fn is_same(act: Option<&Act>, decision: &Decision) -> bool {
-    act.is_some_and(|act| act.kind == decision.kind && act.letter.starts_with(&paragraphs(&decision.letter)))
+    let own = paragraphs(&decision.letter);
+    act.is_some_and(|act| act.kind == decision.kind && (act.letter.starts_with(&own) || act.letter.ends_with(&own)))
 }
 
 fn to_letter(token: &str, number: usize, outcome: &'static str) -> Response {

@@ -35,7 +35,7 @@ use crate::intake::mailer::Transport;
 use crate::model::output::Pictures;
 use crate::pipeline::Base;
 use crate::render::view::{
-    DiagnosticView, DiagnosticsView, DocumentView, ExcerptLine, LetterRow, LetterView, LetterboxView, Row,
+    DiagnosticView, DiagnosticsView, DocumentView, ExcerptLine, LetterRow, LetterView, LetterboxView, Link, Row,
     Severity as SeverityView, ToolView,
 };
 use crate::text::numbers::file_size;
@@ -428,9 +428,29 @@ async fn letter(State(shop): State<Arc<Shop>>, UrlPath(name): UrlPath<String>) -
         text: letter.text.as_str().into(),
         html_url: letter.html.is_some().then(|| format!("{url}/html").into()),
         attachments: attachments.collect(),
+        links: links(&letter.text, &shop.address),
         raw_url: Some(format!("{url}/brut").into()),
     };
     draw(&shown, &view)
+}
+
+/// The pages of this guichet that a mail leads to.
+fn links<'a>(text: &'a str, address: &str) -> Vec<Link<'a>> {
+    let paths = text.split_whitespace().filter_map(|word| word.strip_prefix(address));
+    let mut links: Vec<Link<'a>> = Vec::new();
+    for path in paths {
+        let label = if path.starts_with("/guichet/agir/") {
+            "Ce que voit la mairie"
+        } else if path.starts_with("/guichet/suivi/") {
+            "Ce que voit l’usager"
+        } else {
+            continue;
+        };
+        if links.iter().all(|link| link.url != path) {
+            links.push(Link { label: label.into(), url: path.into(), external: false, current: false });
+        }
+    }
+    links
 }
 
 async fn letter_html(State(shop): State<Arc<Shop>>, UrlPath(name): UrlPath<String>) -> Response {

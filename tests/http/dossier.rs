@@ -221,7 +221,8 @@ fn a_link_that_is_forged_foreign_or_old_opens_nothing() {
         assert_eq!(server.post(&format!("/guichet/agir/{token}/accepter"), &[]).status, 404);
     }
     let (start, secret) = follow.rsplit_once('/').unwrap();
-    let other = if secret.starts_with('0') { format!("1{}", &secret[1..]) } else { format!("0{}", &secret[1..]) };
+    let wrong_start = if secret.starts_with('0') { '1' } else { '0' };
+    let other = format!("{wrong_start}{}", &secret[1..]);
     for place in [format!("{start}/{other}"), "/guichet/suivi/pas-une-reference/x".to_owned()] {
         assert_eq!(server.get(&place).status, 404);
         assert_eq!(server.post(&format!("{place}/annuler"), &[]).status, 404);

@@ -41,17 +41,17 @@ pub fn action_form(action: Action, case: &Case, issuer: &Issuer) -> Form {
         _ => fields.insert(0, words),
     }
     fields.iter_mut().for_each(|field| field.step = Some("La lettre".into()));
-    let signer = |id: &str, question: &str, autocomplete: &str| Field {
+    let signer = |id: &str, max: u32, question: &str, autocomplete: &str| Field {
         autocomplete: Some(autocomplete.into()),
         step: Some("Qui signe".into()),
-        ..field(id, FieldKind::Text { max: 100 }, question)
+        ..field(id, FieldKind::Text { max }, question)
     };
     // Art. L111-2.
-    fields.push(signer("agent_prenom", "Votre prénom", "given-name"));
-    fields.push(signer("agent_nom", "Votre nom", "family-name"));
+    fields.push(signer("agent_prenom", 40, "Votre prénom", "given-name"));
+    fields.push(signer("agent_nom", 40, "Votre nom", "family-name"));
     fields.push(Field {
         help: Some("Exemples : secrétaire de mairie, adjoint au maire.".into()),
-        ..signer("agent_qualite", "Votre qualité", "organization-title")
+        ..signer("agent_qualite", 100, "Votre qualité", "organization-title")
     });
     form(case, fields)
 }

@@ -249,9 +249,7 @@ pub fn act_title(kind: &ActKind) -> String {
             format!("Documents demandés, à envoyer au plus tard le {}", short_date(*until))
         }
         ActKind::Complement { files, .. } if files.is_empty() => "Informations ajoutées".into(),
-        ActKind::Complement { files, .. } => {
-            format!("{} par l'usager", plural(files.len() as u64, "document ajouté", "documents ajoutés"))
-        }
+        ActKind::Complement { files, .. } => plural(files.len() as u64, "document ajouté", "documents ajoutés"),
         ActKind::Acceptation => "Demande acceptée".into(),
         ActKind::Refus => "Demande refusée".into(),
         ActKind::Transmission { body } => format!("Transmise à l'organisme compétent : {body}"),

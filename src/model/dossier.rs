@@ -263,6 +263,7 @@ pub struct Life {
     completed: Option<Date>,
     suspended_days: i32,
     pause: Option<(Date, Date)>,
+    complements: usize,
 }
 
 impl Life {
@@ -288,6 +289,7 @@ impl Life {
             completed: None,
             suspended_days: 0,
             pause: None,
+            complements: 0,
         };
         acts.iter().fold(start, Life::after)
     }
@@ -319,6 +321,7 @@ impl Life {
             ActKind::Complement { .. } => {
                 self.state = State::Completee;
                 self.missing = None;
+                self.complements += 1;
                 self.resume(day);
             }
             ActKind::Acceptation => self.state = State::Acceptee,
@@ -423,9 +426,12 @@ impl Life {
 
     /// Whether the resident may add what is missing, in one go or several.
     pub fn takes_complement(&self) -> bool {
-        matches!(self.state, State::PiecesDemandees | State::Completee)
+        matches!(self.state, State::PiecesDemandees | State::Completee) && self.complements < MOST_COMPLEMENTS
     }
 }
+
+/// Times a resident may add something to one request: the disk is everybody's.
+const MOST_COMPLEMENTS: usize = 10;
 
 fn days_between(from: Date, to: Date) -> i32 {
     let days = from.until((Unit::Day, to)).map_or(0, |span| span.get_days());
@@ -577,6 +583,18 @@ pub(crate) mod tests {
         for action in Action::ALL {
             assert_eq!(Action::of_slug(action.slug()), Some(action));
         }
+    }
+
+    #[test]
+    fn a_request_is_completed_some_times_and_no_more() {
+        let mut acts = vec![pieces(date(2026, 12, 1), date(2026, 12, 31))];
+        let takes = |acts: &[Act]| Life::of(&receipt(Silence::Inconnu, date(2026, 11, 21)), acts).takes_complement();
+        assert!(!takes(&[]), "nothing is asked");
+        for _ in 0..MOST_COMPLEMENTS {
+            assert!(takes(&acts));
+            acts.push(complement(date(2026, 12, 2)));
+        }
+        assert!(!takes(&acts));
     }
 
     #[test]

@@ -298,3 +298,6 @@ const OPEN: &str = "
         OR EXISTS (SELECT 1 FROM outbox JOIN mail ON mail.id = outbox.mail
                    WHERE mail.submission = submission.id AND mail.kind <> 'bulletin' AND outbox.state = 'définitif'))
     ORDER BY id";
+
+#[cfg(test)]
+mod tests;

@@ -82,17 +82,19 @@ fn look(store: &Store, links: &Links, now: &Zoned) -> Result<Option<NewBulletin>
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Section {
     Silence,
+    Soon,
     Late,
     Stuck,
     Received,
 }
 
 impl Section {
-    const ALL: [Section; 4] = [Section::Silence, Section::Late, Section::Stuck, Section::Received];
+    const ALL: [Section; 5] = [Section::Silence, Section::Soon, Section::Late, Section::Stuck, Section::Received];
 
     fn title(self) -> &'static str {
         match self {
             Section::Silence => "Bientôt décidé par votre silence",
+            Section::Soon => "À faire dans les trois jours",
             Section::Late => "En retard",
             Section::Stuck => "Messages qui n'ont pas pu être remis",
             Section::Received => "Reçu depuis le dernier bulletin",
@@ -130,7 +132,7 @@ fn told(open: &Open, since: Date, today: Date) -> Option<(Section, String)> {
             Horizon::On(_, on) if is_new(on) => return Some((Section::Late, deadline())),
             Horizon::Accuse(before) if is_told_late(before) => return Some((Section::Late, deadline())),
             Horizon::Accuse(before) if before >= today && is_new(before.saturating_sub(REMINDERS[1].days())) => {
-                return Some((Section::Late, deadline()));
+                return Some((Section::Soon, deadline()));
             }
             _ => {}
         }

@@ -86,10 +86,14 @@ fn request_page(
         ("Reçue".to_owned(), received_at(&kept.received_at)),
     ];
     rows.extend((!kept.sender.name.is_empty()).then(|| ("De".to_owned(), kept.sender.name.clone())));
-    rows.push((
-        "Adresse électronique".to_owned(),
-        kept.sender.email.clone().unwrap_or_else(|| "Aucune : la lettre sera à imprimer".to_owned()),
-    ));
+    let address = match &kept.sender.email {
+        Some(email) if kept.is_undelivered => {
+            format!("{email}\nLe dernier courriel n'a pas pu être remis : appelez l'usager, ou écrivez-lui.")
+        }
+        Some(email) => email.clone(),
+        None => "Aucune : la lettre sera à imprimer".to_owned(),
+    };
+    rows.push(("Adresse électronique".to_owned(), address));
     rows.extend(follow::deadline_words(life, desk.now(content).date()).map(|words| ("Échéance".to_owned(), words)));
     content.pages.acting(&Acting {
         form_title: &kept.form_title,

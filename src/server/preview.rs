@@ -142,7 +142,8 @@ impl Preview {
 
     /// Serves until `signal` comes, then finishes what is in flight.
     pub async fn run_until_stopped(self, signal: impl Future<Output = ()>) {
-        let digest = self.office.digest(&format!("http://{}", self.listener.local_addr()), TimeZone::UTC);
+        let paris = TimeZone::get("Europe/Paris").unwrap_or(TimeZone::UTC);
+        let digest = self.office.digest(&format!("http://{}", self.listener.local_addr()), paris);
         let worker = self.office.deliver(digest, Arc::new(Timestamp::now));
         let web = listen::serve(self.listener, self.router, self.limits, self.stop);
         let stopper = self.stopper;

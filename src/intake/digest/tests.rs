@@ -165,10 +165,11 @@ async fn a_late_receipt_is_told_the_next_day_then_on_mondays() {
     let mut told = Vec::new();
     for days in 1..28 {
         let day = date(2026, 11, 22).saturating_add(days.days());
-        told.extend(heading(&world, day).await.map(|_| day));
+        told.extend(heading(&world, day).await.map(|heading| (day, heading)));
     }
-    let mondays = [date(2026, 12, 7), date(2026, 12, 14)];
-    assert_eq!(told, [date(2026, 12, 1), date(2026, 12, 5), mondays[0], mondays[1]]);
+    let late = |day| (day, Section::Late.title().to_owned());
+    let soon = (date(2026, 12, 1), Section::Soon.title().to_owned());
+    assert_eq!(told, [soon, late(date(2026, 12, 5)), late(date(2026, 12, 7)), late(date(2026, 12, 14))]);
     world.act(&reference, 0, date(2026, 12, 20), ActKind::Cloture).await;
     assert_eq!(heading(&world, date(2026, 12, 21)).await, None, "closed");
 }

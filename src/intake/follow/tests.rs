@@ -4,6 +4,7 @@ use jiff::civil::date;
 use super::fields::{action_answers, action_form, complement, complement_form, decision};
 use super::*;
 use crate::intake::compose;
+use crate::model::dossier::Action;
 use crate::model::form::{Delay, Identity, Nature, Silence};
 use crate::model::receipt::tests::{form, issuer, moment, reference};
 use crate::model::submission::{RawAnswers, Sender, StoredFile, ValidAnswers};

@@ -61,6 +61,7 @@ fn words(column: &str) -> &str {
         "submission.backup" => "les adresses de secours",
         "answer.answer" => "une réponse",
         "file.file" => "le nom d'un fichier",
+        "act.payload" => "une suite donnée par la mairie ou l'usager",
         "mail.mail" => "un message",
         "outbox.recipient" => "une adresse",
         other => other,

@@ -4,14 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::StartError;
-use crate::intake::accept::Depot;
+use super::forms::Clock;
+use crate::intake::accept::{AcceptError, Depot};
 use crate::intake::deliver::Worker;
+use crate::intake::digest::{self, Digest};
 use crate::intake::files::{FileStore, tidy};
+use crate::intake::links::Links;
 use crate::intake::mailer::{Mailer, Transport};
 use crate::intake::store::{Store, StoreOptions};
 use crate::intake::token::Keys;
@@ -60,12 +64,17 @@ impl Office {
         self.keys.clone()
     }
 
+    /// What the digest is made with, for a guichet reached at `address`.
+    pub(super) fn digest(&self, address: &str, zone: TimeZone) -> Digest {
+        Digest { links: Links::new(self.keys.clone(), address), zone }
+    }
+
     pub(super) fn destination(&self) -> String {
         self.mailer.destination()
     }
 
-    /// Starts the delivery and the housework.
-    pub(super) fn deliver(&self) -> Delivery {
+    /// Starts the delivery, the morning's digest and the housework.
+    pub(super) fn deliver(&self, digest: Digest, clock: Clock) -> Delivery {
         let (stop, stopping) = watch::channel(false);
         let worker =
             Worker { store: self.depot.store.clone(), mailer: self.mailer.clone(), files: self.depot.files.clone() };
@@ -73,8 +82,9 @@ impl Office {
             let stopping = stopping.clone();
             async move { worker.run(stopping, Timestamp::now).await }
         });
+        let mornings = tokio::spawn(mornings(self.depot.store.clone(), digest, clock, stopping.clone()));
         let housework = tokio::spawn(housework(self.depot.clone(), stopping));
-        Delivery { stop, delivering, housework }
+        Delivery { stop, delivering, mornings, housework }
     }
 }
 
@@ -82,6 +92,7 @@ impl Office {
 pub(super) struct Delivery {
     stop: watch::Sender<bool>,
     delivering: JoinHandle<()>,
+    mornings: JoinHandle<()>,
     housework: JoinHandle<()>,
 }
 
@@ -89,10 +100,28 @@ impl Delivery {
     /// Ends it after the mail in hand.
     pub(super) async fn stop(self) {
         self.stop.send_replace(true);
-        for task in [self.delivering, self.housework] {
+        for task in [self.delivering, self.mornings, self.housework] {
             if task.await.is_err_and(|error| error.is_panic()) {
                 tracing::error!(event = "worker.panic", "a task beside the server panicked");
             }
+        }
+    }
+}
+
+/// Looks every minute whether this morning's digest is to be written.
+async fn mornings(store: Store, digest: Digest, clock: Clock, mut stopping: watch::Receiver<bool>) {
+    while !*stopping.borrow_and_update() {
+        match digest::step(&store, &digest, clock()).await {
+            Ok(true) => tracing::info!(event = "digest", "the morning's digest is written"),
+            Ok(false) => {}
+            Err(error) => {
+                let reason = AcceptError::from(error).as_str();
+                tracing::error!(event = "digest.failed", reason, "the morning's digest cannot be written");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(MINUTE) => {}
+            changed = stopping.changed() => if changed.is_err() { return },
         }
     }
 }
@@ -121,4 +150,5 @@ async fn housework(depot: Depot, mut stopping: watch::Receiver<bool>) {
     }
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);

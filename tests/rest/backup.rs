@@ -108,6 +108,7 @@ fn the_drill_brings_back_everything_and_what_waited_is_delivered() {
     assert!(said(&output).contains("40 demandes, 10 pièces jointes"), "{}", said(&output));
     assert!(said(&output).contains("La clé n'y est pas"), "{}", said(&output));
     assert!(!backup.join("cle").exists());
+    assert!(dir.path().join("derniere-sauvegarde").is_file(), "the state of the guichet can tell when");
     for word in ["Lampion", "Puits-Perdu", "zoe.lampion@example.fr"] {
         assert!(holders(&backup, word).is_empty(), "{word} lies in clear in the copy");
     }

@@ -1,4 +1,5 @@
-//! Copies a guichet while it works, and brings a copy back; never touches what it copies.
+//! Copies a guichet while it works, and brings a copy back; never touches what it copies,
+//! but for a mark that says when.
 //!
 //! ```text
 //! manifeste.json        what the copy holds, with the BLAKE3 of each file
@@ -127,6 +128,9 @@ pub fn back_up(
             .map_err(|source| BackupError::Io { path: destination.to_owned(), source })
             .inspect_err(|_| drop(fs::remove_dir_all(&staging)))?;
         sync_dir(parent)?;
+        // Says when to who looks at the state of the guichet.
+        let mark = data.join(MARK);
+        fs::write(&mark, format!("{now}\n")).map_err(|source| failed(&mark, source))?;
         let files = FileStore::open(data, store.seal(), 0)?;
         return Ok(BackedUp {
             submissions,
@@ -218,5 +222,7 @@ fn failed(path: &Path, source: io::Error) -> BackupError {
     }
 }
 
+/// Touched in the data folder each time a copy was made.
+const MARK: &str = "derniere-sauvegarde";
 /// How often a copy is begun again when a purge removes files under it.
 const ATTEMPTS: u32 = 3;

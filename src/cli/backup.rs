@@ -11,7 +11,6 @@ use super::{Exit, report};
 use crate::intake::backup::{BackupError, back_up, restore};
 use crate::intake::files::FileTrouble;
 use crate::intake::store::{Access, Damage, Store, StoreOptions};
-use crate::intake::token::KEY_FILE;
 use crate::text::dates::{short_date, time};
 use crate::text::numbers::plural;
 
@@ -68,13 +67,13 @@ pub(super) fn run_backup(args: &BackupArgs) -> Exit {
         Ok(place) => place,
         Err(exit) => return exit,
     };
-    let options = StoreOptions { access: Access::Beside, key_file: place.key_file.clone(), ..StoreOptions::default() };
+    let options = StoreOptions { access: Access::Beside, key_file: place.key_file, ..StoreOptions::default() };
     let store = match Store::open(&place.data, options) {
         Ok(store) => store,
         Err(error) => return store_fault(&error),
     };
-    let key = place.key_file.unwrap_or_else(|| place.data.join(KEY_FILE));
-    let copied = args.with_key.then_some(key.as_path());
+    let key = store.key_file();
+    let copied = args.with_key.then_some(key);
     let done = match back_up(&store, &place.data, &args.destination, copied, Timestamp::now()) {
         Ok(done) => done,
         Err(error) => return fault(&error),

@@ -93,6 +93,7 @@ struct Inner {
     counts: Arc<WriterCounts>,
     wake: Arc<Notify>,
     keys: Keys,
+    key_file: PathBuf,
     /// Released by the system when the store goes.
     _lock: Option<File>,
 }
@@ -135,6 +136,7 @@ impl Store {
                 counts,
                 wake,
                 keys: opened.keys,
+                key_file: opened.key_file,
                 _lock: opened.lock,
             }),
         })
@@ -164,6 +166,11 @@ impl Store {
     /// The keys of this guichet.
     pub fn keys(&self) -> &Keys {
         &self.inner.keys
+    }
+
+    /// Where they are kept.
+    pub fn key_file(&self) -> &Path {
+        &self.inner.key_file
     }
 
     /// What seals data at rest.

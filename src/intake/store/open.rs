@@ -31,6 +31,8 @@ pub(super) struct Opened {
     pub(super) lock: Option<File>,
     /// The keys it is sealed with.
     pub(super) keys: Keys,
+    /// Where they are kept.
+    pub(super) key_file: PathBuf,
 }
 
 /// Opens the database of `dir` for writing, creating it when serving.
@@ -70,7 +72,7 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
         upgrade::sweep(&connection).map_err(wrong)?;
         sync_dir(dir)?;
     }
-    Ok(Opened { connection, path, lock, keys })
+    Ok(Opened { connection, path, lock, keys, key_file })
 }
 
 /// A connection that only reads.

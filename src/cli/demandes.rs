@@ -3,25 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use jiff::{SignedDuration, Timestamp, Zoned, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
 use serde::Serialize;
 
-use super::Exit;
 use super::faults::store_fault;
 use super::integrity::Integrity;
 use super::place::DataPlace;
 use super::report::{self, Format};
+use super::{Exit, etat, exporter, quarantaine};
 use crate::intake::files::{FileStore, Reading};
-use crate::intake::store::{Access, Counts, Reconciliation, RouteState, Store, StoreError, StoreOptions};
+use crate::intake::store::{Access, Reconciliation, Store, StoreError, StoreOptions};
 use crate::model::intake::{DeliveryState, QueueRow};
 use crate::model::mail::MailRole;
 use crate::model::reference::Reference;
 use crate::model::submission::AnswerValue;
 use crate::text::dates::{received_at, short_date};
 use crate::text::numbers::plural;
-
-/// A mail that waits longer than this is stuck.
-const STUCK_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
 #[derive(Debug, Args)]
 #[command(
@@ -94,6 +91,29 @@ enum Action {
     },
     /// Efface les réponses dont la durée de conservation est passée
     Purger,
+    /// Liste les demandes qui ressemblent à de la publicité et attendent
+    Quarantaine,
+    /// Laisse partir une demande en quarantaine
+    Liberer {
+        /// Référence
+        #[arg(value_name = "RÉFÉRENCE")]
+        reference: String,
+    },
+    /// Met de côté une demande en quarantaine : rien n'est envoyé, rien n'est effacé
+    Ecarter {
+        /// Référence
+        #[arg(value_name = "RÉFÉRENCE")]
+        reference: String,
+    },
+    /// Donne tout ce qui est gardé d'une demande, pour la personne concernée (droit d'accès)
+    Exporter {
+        /// Référence
+        #[arg(value_name = "RÉFÉRENCE")]
+        reference: String,
+        /// Copie aussi les pièces jointes dans ce dossier
+        #[arg(long, value_name = "DOSSIER")]
+        pieces: Option<PathBuf>,
+    },
 }
 
 pub(super) fn run(args: &DemandesArgs) -> Exit {
@@ -107,7 +127,8 @@ pub(super) fn run(args: &DemandesArgs) -> Exit {
         let json = args.format == Format::Json;
         match args.action.as_ref().unwrap_or(&Action::Etat { rapide: false }) {
             Action::Etat { rapide } => {
-                state(&store, &data, if *rapide { Reading::Sizes } else { Reading::Contents }, json)
+                let reading = if *rapide { Reading::Sizes } else { Reading::Contents };
+                etat::state(&store, &data, (place.config.as_ref(), reading), json)
             }
             Action::Liste => list(&store, json),
             Action::Voir { reference, reponses } => {
@@ -118,6 +139,16 @@ pub(super) fn run(args: &DemandesArgs) -> Exit {
             }
             Action::Reconcilier { du, au } => reconcile(&store, &data, (*du, *au), json),
             Action::Purger => purge(&store, &data),
+            Action::Quarantaine => quarantaine::list(&store, json),
+            Action::Liberer { reference } => {
+                with_reference(reference, |reference| quarantaine::release(&store, reference))
+            }
+            Action::Ecarter { reference } => {
+                with_reference(reference, |reference| quarantaine::set_aside(&store, reference))
+            }
+            Action::Exporter { reference, pieces } => {
+                with_reference(reference, |reference| exporter::run(&store, &data, reference, pieces.as_ref()))
+            }
         }
     });
     done.unwrap_or_else(|error| store_fault(&error))
@@ -134,57 +165,7 @@ fn with_reference(typed: &str, act: impl FnOnce(&Reference) -> Result<Exit, Stor
     }
 }
 
-#[derive(Serialize)]
-struct StateReport {
-    comptes: Counts,
-    route: Option<RouteState>,
-    bloques: Vec<QueueRow>,
-    plus_ancien_en_attente: Option<Timestamp>,
-    integrite: Integrity,
-}
-
-fn state(store: &Store, data: &Path, reading: Reading, json: bool) -> Result<Exit, StoreError> {
-    let now = Timestamp::now();
-    let told = StateReport {
-        comptes: store.counts()?,
-        route: store.route()?,
-        bloques: store.stuck(now, STUCK_AFTER)?,
-        plus_ancien_en_attente: store.oldest_waiting(MailRole::Mairie)?,
-        integrite: Integrity::look(store, data, reading)?,
-    };
-    let trouble =
-        told.comptes.failed > 0 || !told.bloques.is_empty() || told.route.is_some() || !told.integrite.is_sound();
-    if json {
-        report::give(serde_json::to_string_pretty(&told).unwrap_or_default());
-        return Ok(if trouble { Exit::Fault } else { Exit::Done });
-    }
-    let counts = &told.comptes;
-    report::give(format!("Demandes acceptées        {}", counts.submissions));
-    report::give(format!("  dont réponses effacées  {}", counts.purged));
-    report::give(format!("Messages remis            {}", counts.delivered));
-    report::give(format!("  à envoyer               {}", counts.waiting + counts.sending));
-    report::give(format!("  en échec définitif      {}", counts.failed));
-    report::give(format!("  abandonnés              {}", counts.cancelled));
-    if let Some(oldest) = told.plus_ancien_en_attente {
-        report::give(format!("Plus ancien en attente    {}", when(oldest)));
-    }
-    if let Some(route) = &told.route {
-        report::give(format!(
-            "Serveur de courriel       {} depuis {} ; prochain essai {}",
-            reason(&route.reason),
-            when(route.since),
-            when(route.blocked_until)
-        ));
-    }
-    for row in &told.bloques {
-        report::give(line(row));
-    }
-    told.integrite.tell();
-    report::say(if trouble { "Quelque chose demande votre attention : mulot demandes liste" } else { "Tout va bien." });
-    Ok(if trouble { Exit::Fault } else { Exit::Done })
-}
-
-fn reason(word: &str) -> &'static str {
+pub(super) fn reason(word: &str) -> &'static str {
     match word {
         "auth_refused" => "refuse l'identifiant ou le mot de passe",
         "tls_refused" => "n'offre pas de connexion chiffrée valable",
@@ -193,12 +174,12 @@ fn reason(word: &str) -> &'static str {
     }
 }
 
-fn when(instant: Timestamp) -> String {
+pub(super) fn when(instant: Timestamp) -> String {
     let zoned = instant.to_zoned(TimeZone::system());
     format!("{} à {}", short_date(zoned.date()), crate::text::dates::time(zoned.time()))
 }
 
-fn line(row: &QueueRow) -> String {
+pub(super) fn line(row: &QueueRow) -> String {
     let role = match (row.role, row.backup) {
         (MailRole::Mairie, false) => "à la mairie",
         (MailRole::Mairie, true) => "à l'adresse de secours",
@@ -273,7 +254,7 @@ fn show(store: &Store, reference: &Reference, answers: bool, json: bool) -> Resu
     Ok(Exit::Done)
 }
 
-fn unknown(reference: &Reference) -> Exit {
+pub(super) fn unknown(reference: &Reference) -> Exit {
     report::say(format!("erreur : aucune demande ne porte la référence {}", reference.as_str()));
     Exit::Fault
 }

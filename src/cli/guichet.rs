@@ -63,6 +63,9 @@ pub(super) fn run(args: &GuichetArgs) -> Exit {
             plural(guichet.open_forms().len() as u64, "formulaire", "formulaires"),
             guichet.destination()
         ));
+        if let Some(address) = guichet.metrics_addr() {
+            report::say(format!("Mesures sur {address}, chemin /metrics"));
+        }
         guichet.run_until_stopped(stop_signal()).await;
         report::say("Guichet arrêté : tout ce qui était accepté est gardé.");
         Exit::Done

@@ -4,11 +4,15 @@ mod backup;
 mod build;
 mod check;
 mod demandes;
+mod etat;
+mod exporter;
 mod faults;
 mod guichet;
 mod integrity;
 mod new;
 mod place;
+mod quarantaine;
+mod registre;
 mod report;
 mod serve;
 mod telemetry;
@@ -19,8 +23,12 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use crate::diagnostic::Diagnostic;
+use crate::model::site::Site;
 use crate::pictures::PictureCache;
+use crate::pipeline::{Base, local};
 use crate::text::dates::short_date;
+use crate::{load, resolve};
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +94,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Remet une sauvegarde dans un dossier vide, après l'avoir vérifiée
     Restore(backup::RestoreArgs),
+    /// Écrit le registre des traitements (RGPD) à partir des formulaires
+    Registre(registre::RegistreArgs),
 }
 
 /// What every command on a commune's folder takes.
@@ -122,7 +132,19 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Command::Demandes(args) => demandes::run(&args),
         Command::Backup(args) => backup::run_backup(&args),
         Command::Restore(args) => backup::run_restore(&args),
+        Command::Registre(args) => registre::run(&args),
     }
+}
+
+/// The site of a folder without its pages, and what there is to say of it; `None` without a usable `commune.toml`.
+fn resolved(folder: &Path, now: jiff::Timestamp) -> Option<(Site, Vec<Diagnostic>)> {
+    let base = Base::embedded();
+    let (sources, mut told) = load::sources(&load::Layers::of(folder, &base.catalogue));
+    let sources = sources?;
+    let local = local(now, &sources.commune.fuseau);
+    let (site, more) = resolve::site(sources, local);
+    told.extend(more);
+    Some((site, told))
 }
 
 /// Folder of the pictures' cache: the user's, never the author's.

@@ -18,6 +18,8 @@ pub(super) struct DataPlace {
     pub(super) data: PathBuf,
     /// The key file, when it is not in that folder.
     pub(super) key_file: Option<PathBuf>,
+    /// The configuration, when it was given.
+    pub(super) config: Option<GuichetConfig>,
 }
 
 impl DataPlace {
@@ -26,17 +28,21 @@ impl DataPlace {
         if path.exists() || path.extension().is_some_and(|extension| extension == "toml") {
             return DataPlace::find(path, order);
         }
-        Ok(DataPlace { data: path.to_owned(), key_file: key_file(None) })
+        Ok(DataPlace { data: path.to_owned(), key_file: key_file(None), config: None })
     }
 
     /// The place of a data folder, or the one a configuration names; `order` is how to say it again.
     pub(super) fn find(path: &Path, order: &str) -> Result<DataPlace, Exit> {
         if path.is_dir() {
-            return Ok(DataPlace { data: path.to_owned(), key_file: key_file(None) });
+            return Ok(DataPlace { data: path.to_owned(), key_file: key_file(None), config: None });
         }
         // The password is not needed here: nothing is sent.
         match GuichetConfig::read(path, Some(String::new())) {
-            Ok(config) => Ok(DataPlace { data: config.data, key_file: key_file(config.key_file) }),
+            Ok(config) => Ok(DataPlace {
+                data: config.data.clone(),
+                key_file: key_file(config.key_file.clone()),
+                config: Some(config),
+            }),
             Err(diagnostics) => {
                 let folder = path.parent().unwrap_or(Path::new("."));
                 report::say(report::text(&diagnostics, folder, report::colour()).trim_end());

@@ -16,7 +16,7 @@ use super::store::{Store, StoreError};
 use super::{compose, reference};
 use crate::model::calendar::kept_until;
 use crate::model::form::Form;
-use crate::model::intake::{NewSubmission, Recorded};
+use crate::model::intake::{Hold, NewSubmission, Recorded};
 use crate::model::receipt::{Issuer, Receipt};
 use crate::model::reference::Reference;
 use crate::model::submission::{StoredFile, ValidAnswers};
@@ -93,13 +93,27 @@ pub async fn accept(
     (answers, nonce): (ValidAnswers, [u8; 16]),
     now: &Zoned,
 ) -> Result<Recorded, AcceptError> {
+    accept_held(depot, form, (issuer, links), (answers, nonce, Hold::default()), now).await
+}
+
+/// The same, with what keeps its mails back: quarantine, or an address that has had enough receipts.
+///
+/// # Errors
+/// As [`accept`].
+pub async fn accept_held(
+    depot: &Depot,
+    form: &Form,
+    (issuer, links): (&Issuer, &Links),
+    (answers, nonce, hold): (ValidAnswers, [u8; 16], Hold),
+    now: &Zoned,
+) -> Result<Recorded, AcceptError> {
     let files: Vec<StoredFile> = answers.files().cloned().collect();
     put_away(depot, files.clone()).await?;
     for _ in 0..DRAWS {
         let reference = reference::draw(now).map_err(AcceptError::Entropy)?;
         let submission = submission(form, (issuer, links), &answers, &reference, now)?;
         let submission = NewSubmission { nonce, files: files.clone(), ..submission };
-        match depot.store.record(submission).await {
+        match depot.store.record_held(submission, hold.clone()).await {
             Err(StoreError::ReferenceTaken { .. }) => {}
             recorded => return Ok(recorded?),
         }

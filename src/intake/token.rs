@@ -115,6 +115,12 @@ impl Keys {
         Keys::read(path)
     }
 
+    /// Whether the key file still holds these keys: without them nothing that is kept could be read at the next start.
+    pub fn stand_in(&self, path: &Path) -> bool {
+        let found = Keys::read(path).ok();
+        found.is_some_and(|found| blake3::Hash::from_bytes(found.token) == blake3::Hash::from_bytes(self.token))
+    }
+
     /// Keys from 32 secret bytes.
     pub fn from_master(master: &[u8; 32]) -> Keys {
         Keys {

@@ -38,6 +38,45 @@ pub struct NewSubmission {
     pub recipients_backup: Vec<String>,
 }
 
+/// The signs that a machine wrote a request; no proof, and never a refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Suspicion {
+    /// All signs together.
+    pub points: u32,
+    /// Each sign in a word, without anything of what was typed: `liens`, `alphabet`…
+    pub reasons: Vec<&'static str>,
+}
+
+/// What keeps the mails of a submission back when it is recorded; nothing, as a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Hold {
+    /// The request waits in quarantine: why, and until when if nobody looks.
+    pub quarantine: Option<(Suspicion, Timestamp)>,
+    /// The receipt stays on the page: its address has had enough of them today.
+    pub receipt_on_page_only: bool,
+}
+
+/// A request in quarantine, or that was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Quarantined {
+    /// Its reference.
+    pub reference: Reference,
+    /// The form's slug.
+    pub form_id: String,
+    /// The form's title.
+    pub form_title: String,
+    /// When it was accepted.
+    pub since: Timestamp,
+    /// When it leaves for the mairie if nobody looks.
+    pub until: Timestamp,
+    /// Its points.
+    pub points: u32,
+    /// The signs found, in a word each.
+    pub reasons: Vec<String>,
+    /// When the mairie was told of it.
+    pub told_at: Option<Timestamp>,
+}
+
 /// A submission that is durable.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {

@@ -25,10 +25,13 @@ use crate::model::output::Pictures;
 use crate::model::receipt::ReceiptDocument;
 use crate::model::site::Site;
 use crate::model::submission::{Answer, FieldError, RawAnswers, ValidAnswers};
+use crate::text::numbers::plural;
 use crate::text::typography::french;
 
 /// Name of the input that only robots fill.
 pub const HONEYPOT: &str = "site_web";
+/// Name of the hidden input that says the page has already asked to empty the trap.
+pub const TRAP_TOLD: &str = "champ_signale";
 /// Name of the input that carries the signed token.
 pub const TOKEN: &str = "jeton";
 
@@ -181,6 +184,30 @@ impl Pages {
 
     /// Nothing could be stored (503): what was typed is shown, and a button tries again with the same `hidden` inputs.
     pub fn unavailable(&self, form: &Form, answers: &RawAnswers, hidden: Vec<(String, String)>) -> String {
+        let words = [
+            "Le guichet ne peut rien enregistrer en ce moment. Rien de ce que vous avez écrit n’est parti, rien n’est perdu\u{a0}: vos réponses sont ci-dessous.",
+            "Essayez de nouveau dans quelques minutes. Si c’est urgent, appelez la mairie.",
+        ];
+        self.to_try_again(form, answers, hidden, &words.map(str::to_owned))
+    }
+
+    /// Too many requests came (429): the same, with how many minutes to wait.
+    pub fn slowed(&self, form: &Form, answers: &RawAnswers, hidden: Vec<(String, String)>, minutes: u64) -> String {
+        let wait = plural(minutes.max(1), "minute", "minutes");
+        let words = [
+            "Beaucoup d’envois sont arrivés en peu de temps, de votre connexion, avec votre adresse ou pour cette démarche. Le vôtre n’est pas parti, rien n’est perdu\u{a0}: vos réponses sont ci-dessous.".to_owned(),
+            format!("Gardez cette page ouverte et essayez de nouveau dans {wait}. Si c’est urgent, appelez la mairie\u{a0}: elle prend votre démarche de la même façon."),
+        ];
+        self.to_try_again(form, answers, hidden, &words)
+    }
+
+    fn to_try_again(
+        &self,
+        form: &Form,
+        answers: &RawAnswers,
+        hidden: Vec<(String, String)>,
+        words: &[String],
+    ) -> String {
         let around = self.around(form);
         let mut page = form::page(form, &around, "Votre envoi n’a pas pu être enregistré", &self.commune, false);
         page.breadcrumb.pop();
@@ -189,10 +216,7 @@ impl Pages {
             hidden.into_iter().map(|(name, value)| HiddenField { name: name.into(), value: value.into() }).collect();
         let view = UnavailableView {
             page,
-            paragraphs: vec![
-                "Le guichet ne peut rien enregistrer en ce moment. Rien de ce que vous avez écrit n’est parti, rien n’est perdu\u{a0}: vos réponses sont ci-dessous.".into(),
-                "Essayez de nouveau dans quelques minutes. Si c’est urgent, appelez la mairie.".into(),
-            ],
+            paragraphs: parts::texts(words),
             answers: form::typed_groups(form, answers),
             retry: (!hidden.is_empty()).then(|| RetryView {
                 action_url: format!("{}/guichet/{}/{step}", around.action_base, form.id).into(),

@@ -42,6 +42,8 @@ pub struct GuichetConfig {
     pub rates: RateLimits,
     /// Free bytes on the disk below which nothing more is taken.
     pub reserve_bytes: u64,
+    /// Where measures are given, to this machine alone; nowhere unless asked.
+    pub metrics: Option<ListenAddress>,
 }
 
 impl GuichetConfig {
@@ -125,6 +127,11 @@ fn config(
         }
         table.finish(diagnostics);
     }
+    let metrics = reader.table("mesures", diagnostics).and_then(|mut table| {
+        let address = metrics_address(&mut table, base, diagnostics);
+        table.finish(diagnostics);
+        address
+    });
     Some(GuichetConfig {
         folder: folder?,
         data: data?,
@@ -138,7 +145,31 @@ fn config(
         form_limits,
         rates,
         reserve_bytes,
+        metrics,
     })
+}
+
+/// Where measures are given: they say how busy the mairie is, so only this machine may ask.
+fn metrics_address(
+    table: &mut Reader<'_, '_>,
+    base: &Path,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<ListenAddress> {
+    if !table.has("ecoute") {
+        return missing(table, "ecoute", "où donner les mesures, par exemple \"127.0.0.1:9464\"", diagnostics);
+    }
+    let address = listen(table, base, diagnostics)?;
+    if !address.is_local() {
+        diagnostics.push(
+            Diagnostic::error(
+                Code::BadValue,
+                table.place("ecoute"),
+                format!("les mesures seraient données à d'autres machines ({address})"),
+            )
+            .hint("écrivez ecoute = \"127.0.0.1:9464\" ; un collecteur d'une autre machine passe par un tunnel"),
+        );
+    }
+    Some(address)
 }
 
 fn path(
@@ -328,6 +359,21 @@ fn set_limits(
     }
     if let Some(number) = number("envois_par_heure", 1..=1_000_000) {
         rates.all_sends = number;
+        // Who expects crowds expects them on one form too.
+        rates.form_sends = rates.form_sends.max(number / 2);
+    }
+    if let Some(number) = number("envois_par_formulaire", 1..=1_000_000) {
+        rates.form_sends = number;
+    }
+    if let Some(number) = number("envois_par_courriel", 1..=10_000) {
+        rates.email_sends = number;
+    }
+    if let Some(number) = number("accuses_par_jour", 1..=1_000) {
+        rates.receipts = number;
+    }
+    // Seven days at most: the mairie has ten working days to send its own receipt (CRPA, art. R112-11-2).
+    if let Some(number) = number("quarantaine_heures", 1..=168) {
+        rates.quarantine = jiff::SignedDuration::from_hours(i64::from(number));
     }
 }
 
@@ -368,6 +414,29 @@ mod tests {
         assert_eq!(config.hsts_seconds, 30 * 86_400);
         assert_eq!(config.rates.sends, 20);
         assert!(matches!(config.transport, Transport::Folder(folder) if folder == Path::new("/etc/mulot/boite")));
+    }
+
+    #[test]
+    fn limits_against_abuse_and_measures_can_be_said() {
+        let text = format!(
+            "{SMTP}[limites]\nenvois_par_heure = 1000\nenvois_par_courriel = 4\naccuses_par_jour = 2\nquarantaine_heures = 24\n\
+             [mesures]\necoute = \"127.0.0.1:9464\"\n"
+        );
+        let config = read(&text).unwrap();
+        assert_eq!((config.rates.form_sends, config.rates.email_sends, config.rates.receipts), (500, 4, 2));
+        assert_eq!(config.rates.quarantine, jiff::SignedDuration::from_hours(24));
+        assert_eq!(config.metrics.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:9464"));
+        assert_eq!(read(SMTP).unwrap().metrics, None, "off unless asked");
+    }
+
+    #[test]
+    fn measures_are_for_this_machine_alone() {
+        let told = read(&format!("{SMTP}[mesures]\necoute = \"0.0.0.0:9464\"\n")).unwrap_err();
+        assert!(told[0].contains("d'autres machines"), "{told:?}");
+        let told = read(&format!("{SMTP}[mesures]\n")).unwrap_err();
+        assert!(told[0].contains("la clé « ecoute » manque"), "{told:?}");
+        let told = read(&format!("{SMTP}[limites]\nquarantaine_heures = 1000\n")).unwrap_err();
+        assert!(told[0].contains("quarantaine_heures"), "{told:?}");
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! POST /guichet/{form}/modifier           answers → 200 questions, filled
 //! POST /guichet/{form}/envoyer            answers and token → 303 to the receipt, once and for all
 //! GET  /guichet/recu/{reference}/{secret} receipt
-//! GET  /guichet/sante                     health, without data
+//! GET  /guichet/sante                     the program answers
+//! GET  /guichet/pret                      requests can be taken: 200, or 503 with reasons; without data
 //! ```
 //!
 //! What follows a request is beside: [`suivi`] for the resident, [`agir`] for the mairie.
@@ -29,26 +30,29 @@ use jiff::{SignedDuration, Timestamp, Zoned};
 use tower::{Layer, ServiceExt};
 use tower_http::csrf::{CsrfLayer, ProtectionError};
 
+use super::guard::{Watched, residents_email, waiting_words};
 use super::headers::{Outside, Policy, harden};
 use super::listen::Peer;
 use super::observe::{FormId, Outcome, observe};
 use super::rate::{Act, RateLimits, Rates};
 use super::receive::{FormLimits, Received, Refusal, receive};
+use super::watch::{self, Watch};
 use super::{agir, suivi};
-use crate::intake::accept::{AcceptError, Depot, KeptReceipt, accept};
+use crate::intake::accept::{AcceptError, Depot, KeptReceipt, accept_held};
 use crate::intake::links::Links;
 use crate::intake::store::{Detail, StoreError};
+use crate::intake::suspicion::Signs;
 use crate::intake::token::{Keys, TokenCheck};
 use crate::intake::validate;
 use crate::model::content::Kind;
 use crate::model::form::{FieldKind, Form};
-use crate::model::intake::{DeliveryState, Recorded};
+use crate::model::intake::{DeliveryState, Hold, Quarantined, Recorded};
 use crate::model::mail::MailRole;
 use crate::model::receipt::Issuer;
 use crate::model::reference::Reference;
 use crate::model::site::Site;
 use crate::model::submission::{FieldError, RawAnswers};
-use crate::render::guichet::{Confirmation, HONEYPOT, Pages, TOKEN};
+use crate::render::guichet::{Confirmation, HONEYPOT, Pages, TOKEN, TRAP_TOLD};
 use crate::render::view::MessageKind;
 use crate::text::dates::received_at;
 use crate::text::numbers::file_size;
@@ -123,6 +127,7 @@ pub struct Desk {
     reserve_bytes: u64,
     address: Option<String>,
     pub(super) clock: Clock,
+    watch: Arc<Watch>,
 }
 
 /// What a [`Desk`] is made with, besides its content.
@@ -143,6 +148,8 @@ pub struct DeskOptions {
     pub address: Option<String>,
     /// Tells the time.
     pub clock: Clock,
+    /// Who watches over it.
+    pub(super) watch: Arc<Watch>,
 }
 
 impl Desk {
@@ -158,12 +165,20 @@ impl Desk {
             reserve_bytes: options.reserve_bytes,
             address: options.address,
             clock: options.clock,
+            watch: options.watch,
         }
     }
 
     /// Replaces what is shown; requests under way keep what they began with.
     pub fn show(&self, content: DeskContent) {
         *self.content.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(content);
+    }
+
+    /// The commune as its mails name it, the mailboxes of each form, and the time there.
+    pub(super) fn mailboxes(&self) -> (Issuer, std::collections::BTreeMap<String, Vec<String>>, Zoned) {
+        let content = self.content();
+        let boxes = content.site.forms.iter().map(|(id, form)| (id.clone(), form.recipients.clone())).collect();
+        (content.issuer.clone(), boxes, self.now(&content))
     }
 
     pub(super) fn content(&self) -> Arc<DeskContent> {
@@ -187,6 +202,10 @@ impl Desk {
         self.rates.as_ref().map_or(Ok(()), |rates| rates.take(act, client, Instant::now()))
     }
 
+    fn rate_form(&self, form: &Form, email: Option<&str>, nonce: &[u8; 16]) -> Result<(), Duration> {
+        self.rates.as_ref().map_or(Ok(()), |rates| rates.take_form(&form.id, email, nonce, Instant::now()))
+    }
+
     /// Who asks: the peer, or the last address a trusted proxy saw. Unknown when it is this machine.
     pub(super) fn client(&self, request: &Request) -> Option<IpAddr> {
         let peer = request.extensions().get::<Peer>().and_then(|peer| peer.0);
@@ -204,7 +223,8 @@ impl Desk {
 /// The guichet's routes with all that protects them. `trusted` are the origins of the site and of the guichet itself.
 pub(super) fn router(desk: Arc<Desk>, outside: &Outside, trusted: &[String]) -> Router {
     let routes = Router::new()
-        .route("/guichet/sante", get(health))
+        .route("/guichet/sante", get(async || watch::alive()))
+        .route("/guichet/pret", get(ready))
         .route("/guichet/{form}", get(questions))
         .route("/guichet/{form}/", get(questions))
         .route("/guichet/{form}/verifier", post(verify).get(restart))
@@ -222,6 +242,7 @@ pub(super) fn router(desk: Arc<Desk>, outside: &Outside, trusted: &[String]) -> 
         .layer(axum::middleware::from_fn_with_state(guard, refuse_other_sites))
         .layer(axum::middleware::from_fn_with_state(desk.clone(), refuse_oddities))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(crashed))
+        .layer(axum::middleware::from_fn_with_state(desk.watch.clone(), watch::count))
         .layer(axum::middleware::from_fn(observe));
     harden(routes, Policy::Guichet, outside)
 }
@@ -243,7 +264,7 @@ async fn refuse_other_sites(
     let mut shadow = axum::http::Request::new(());
     *shadow.method_mut() = request.method().clone();
     *shadow.headers_mut() = request.headers().clone();
-    let allowed = tower::service_fn(async |_| Ok::<_, Infallible>(Response::<()>::default()));
+    let allowed = tower::service_fn(|_| std::future::ready(Ok::<_, Infallible>(Response::<()>::default())));
     let Ok(judged) = layer.layer(allowed).oneshot(shadow).await;
     if judged.extensions().get::<ProtectionError>().is_some() { foreign(&desk) } else { next.run(request).await }
 }
@@ -309,7 +330,7 @@ async fn verify(State(desk): State<Arc<Desk>>, Path(form): Path<String>, request
         Err(page) => return page,
     };
     if let Err(wait) = desk.rate(Act::Check, desk.client(&request)) {
-        return of_form(form, too_often(&content, wait));
+        return of_form(form, slowed(&desk, &content, form, request, wait).await);
     }
     let received = match receive(request, form, &[], &desk.depot.files, &desk.limits).await {
         Ok(received) => received,
@@ -370,7 +391,7 @@ async fn send(State(desk): State<Arc<Desk>>, Path(form): Path<String>, request: 
         Err(page) => return page,
     };
     let client = desk.client(&request);
-    let received = match receive(request, form, &[TOKEN, HONEYPOT], &desk.depot.files, &desk.limits).await {
+    let received = match receive(request, form, &[TOKEN, HONEYPOT, TRAP_TOLD], &desk.depot.files, &desk.limits).await {
         Ok(received) => received,
         Err(refusal) => return of_form(form, refused(&content, Some((form, &desk.limits)), refusal)),
     };
@@ -401,8 +422,10 @@ async fn sent(
         found => return to_mend(content, form, &received, found.err().unwrap_or_default()),
     };
     let trap = other(HONEYPOT);
+    // Whoever was asked to empty the trap and did not is waited for no more: perhaps a program fills it for a person.
+    let passes = trap.is_empty() || !other(TRAP_TOLD).is_empty();
     let (nonce, stale) = match check {
-        TokenCheck::Fresh { nonce } | TokenCheck::Hasty { nonce } if trap.is_empty() => (nonce, None),
+        TokenCheck::Fresh { nonce } | TokenCheck::Hasty { nonce } if passes => (nonce, None),
         TokenCheck::Fresh { .. } | TokenCheck::Hasty { .. } => ([0; 16], Some("trap")),
         TokenCheck::Expired { .. } => ([0; 16], Some("expired")),
         TokenCheck::Forged => ([0; 16], Some("forged")),
@@ -415,20 +438,34 @@ async fn sent(
         let message = "Relisez vos réponses, puis envoyez-les : cette page était restée ouverte trop longtemps";
         let error = FieldError { input: TOKEN.to_owned(), message: message.to_owned() };
         let errors = if outcome == "trap" { vec![] } else { vec![error] };
-        let hidden = hidden(form, &received.raw, Some(token));
+        let mut hidden = hidden(form, &received.raw, Some(token));
+        hidden.extend((!trap.is_empty()).then(|| (TRAP_TOLD.to_owned(), "oui".to_owned())));
         let html = content.pages.check(form, &received.raw, &valid, hidden, trap, &errors);
         return page(StatusCode::UNPROCESSABLE_ENTITY, html, outcome);
     }
-    if let Err(wait) = desk.rate(Act::Send, client) {
+    let email = residents_email(form, &content.issuer, &valid);
+    if let Err(wait) = desk.rate(Act::Send, client).and_then(|()| desk.rate_form(form, email, &nonce)) {
         let token = other(TOKEN).to_owned();
-        return too_many(content, form, &received.raw, token, wait);
+        return too_many(content, form, &received.raw, Some(token), wait);
     }
+    let signs = Signs { hasty: matches!(check, TokenCheck::Hasty { .. }), trapped: !trap.is_empty(), same_before: 0 };
     // In a task of its own: a client that leaves does not stop it half-way.
     let task = tokio::spawn({
         let (desk, content, form) = (desk.clone(), content.clone(), form.clone());
         async move {
             let now = desk.now(&content);
-            accept(&desk.depot, &form, (&content.issuer, &desk.links(&content)), (valid, nonce), &now).await
+            let watched = desk.rates.as_ref().map(|rates| Watched::new(rates, &form, &content.issuer, &valid));
+            let hold = watched.as_ref().map_or_else(Hold::default, |one| one.hold(&valid, signs, now.timestamp()));
+            let (issuer, links) = (&content.issuer, desk.links(&content));
+            let accepted = accept_held(&desk.depot, &form, (issuer, &links), (valid, nonce, hold.clone()), &now).await;
+            if let Some(watched) = &watched {
+                let is_new = accepted.as_ref().is_ok_and(|recorded| recorded.new);
+                watched.settle(&hold, is_new);
+                if is_new {
+                    desk.watch.held(&hold);
+                }
+            }
+            accepted
         }
     });
     match task.await {
@@ -485,8 +522,19 @@ fn unavailable(
     later(page(StatusCode::SERVICE_UNAVAILABLE, html, "unavailable"), wait)
 }
 
-fn too_many(content: &DeskContent, form: &Form, raw: &RawAnswers, token: String, wait: Duration) -> Response {
-    let html = content.pages.unavailable(form, raw, hidden(form, raw, Some(token)));
+/// Too many pages came from there: the texts are read so that the page can keep them, files are not taken.
+async fn slowed(desk: &Desk, content: &DeskContent, form: &Form, request: Request, wait: Duration) -> Response {
+    let limits = FormLimits { files_bytes: 0, drained_bytes: 1 << 20, ..desk.limits.clone() };
+    match receive(request, form, &[], &desk.depot.files, &limits).await {
+        Ok(received) => too_many(content, form, &received.raw, None, wait),
+        Err(Refusal::TooLarge(received)) => too_many(content, form, &received.raw, None, wait),
+        Err(_) => too_often(content, wait),
+    }
+}
+
+fn too_many(content: &DeskContent, form: &Form, raw: &RawAnswers, token: Option<String>, wait: Duration) -> Response {
+    let minutes = wait.as_secs().div_ceil(60);
+    let html = content.pages.slowed(form, raw, hidden(form, raw, token), minutes);
     later(page(StatusCode::TOO_MANY_REQUESTS, html, "too_many"), wait)
 }
 
@@ -580,16 +628,17 @@ async fn receipt(State(desk): State<Arc<Desk>>, Path((reference, secret)): Path<
         return content.message(StatusCode::NOT_FOUND, "no_receipt", "Accusé introuvable", &words);
     };
     let store = desk.depot.store.clone();
-    let wanted = reference.clone();
+    let (wanted, now) = (reference.clone(), (desk.clock)());
     let found = reading(move || {
         let Some(recorded) = store.receipt(&wanted)? else { return Ok(None) };
-        Ok(store.detail(&wanted, true)?.map(|detail| (recorded, detail)))
+        let held = store.quarantine_of(&wanted, now)?;
+        Ok(store.detail(&wanted, true)?.map(|detail| (recorded, detail, held)))
     })
     .await;
     match found {
-        Ok(Some((recorded, detail))) => {
+        Ok(Some((recorded, detail, held))) => {
             let follow = desk.links(&content).follow_path(&recorded.reference);
-            confirmation(&content, &recorded, &detail, &follow)
+            confirmation(&content, &recorded, &detail, (held.as_ref(), &follow))
         }
         Ok(None) => {
             let words = ["Cet accusé n'est plus gardé.".to_owned()];
@@ -610,7 +659,12 @@ async fn receipt(State(desk): State<Arc<Desk>>, Path((reference, secret)): Path<
     }
 }
 
-fn confirmation(content: &DeskContent, recorded: &Recorded, detail: &Detail, follow: &str) -> Response {
+fn confirmation(
+    content: &DeskContent,
+    recorded: &Recorded,
+    detail: &Detail,
+    (held, follow): (Option<&Quarantined>, &str),
+) -> Response {
     let reference = recorded.reference.to_string();
     let Ok(kept) = serde_json::from_value::<KeptReceipt>(recorded.receipt.clone()) else {
         let words = [
@@ -630,27 +684,38 @@ fn confirmation(content: &DeskContent, recorded: &Recorded, detail: &Detail, fol
         let html = content.pages.message(MessageKind::Valide, &document.title, &words, &[]);
         return page(StatusCode::OK, html, "receipt");
     };
-    let copy = copy_words(detail);
+    let copy = copy_words(detail, held.is_some());
+    let waiting = held.map(|held| waiting_words(held, &content.zone, &form.service.telephone));
+    // Of what usually follows, the first step is what does not happen yet.
+    let usual = next_steps(form).into_iter().skip(usize::from(waiting.is_some()));
+    let next: Vec<String> = waiting.into_iter().chain(usual).collect();
     let told = Confirmation {
         reference: &reference,
         received: &received_at(&recorded.received_at),
         received_iso: &recorded.received_at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
         copy_sent: copy.as_deref(),
-        next_steps: next_steps(form),
+        next_steps: next,
         tracking_url: Some(follow),
     };
     let html = content.pages.confirmation(form, &told, &document, &detail.answers);
     of_form(form, page(StatusCode::OK, html, "receipt"))
 }
 
-/// Where the copy of the receipt goes, the address half hidden; or that it could not be delivered.
-fn copy_words(detail: &Detail) -> Option<String> {
-    let email = detail.sender.as_ref()?.email.as_ref()?;
-    let failed = detail.mails.iter().any(|mail| mail.role == MailRole::Usager && mail.state == DeliveryState::Failed);
-    Some(if failed {
-        format!("La copie par courriel n'a pas pu être remise à {} : imprimez cette page", half_hidden(email))
-    } else {
-        format!("Une copie vous est envoyée à {}", half_hidden(email))
+/// Where the copy of the receipt goes, the address half hidden; or that there is none, or not yet.
+fn copy_words(detail: &Detail, is_held: bool) -> Option<String> {
+    let email = half_hidden(detail.sender.as_ref()?.email.as_ref()?);
+    let mail = detail.mails.iter().find(|mail| mail.role == MailRole::Usager);
+    Some(match mail.map(|mail| mail.state) {
+        Some(DeliveryState::Failed) => {
+            format!("La copie par courriel n'a pas pu être remise à {email} : imprimez cette page")
+        }
+        Some(DeliveryState::Cancelled) => {
+            format!(
+                "Aucune copie ne part par courriel à {email}, qui en a déjà reçu plusieurs aujourd'hui : imprimez cette page"
+            )
+        }
+        _ if is_held => format!("La copie par courriel à {email} partira plus tard : imprimez cette page"),
+        _ => format!("Une copie vous est envoyée à {email}"),
     })
 }
 
@@ -669,30 +734,8 @@ fn next_steps(form: &Form) -> Vec<String> {
     ]
 }
 
-async fn health(State(desk): State<Arc<Desk>>) -> Response {
-    let store = desk.depot.store.clone();
-    let looked = reading(move || {
-        let oldest = [store.oldest_waiting(MailRole::Mairie)?, store.oldest_waiting(MailRole::Usager)?];
-        Ok((store.free_bytes()?, oldest))
-    })
-    .await;
-    let (status, state, mail) = match looked {
-        Ok((free, _)) if free < desk.reserve_bytes => (StatusCode::SERVICE_UNAVAILABLE, "plein", "inconnu"),
-        Ok((_, oldest)) => (StatusCode::OK, "ok", mail_state(oldest.into_iter().flatten().min(), (desk.clock)())),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "en panne", "inconnu"),
-    };
-    let body = format!("{{\"depot\":\"{state}\",\"courriel\":\"{mail}\"}}\n");
-    let json = HeaderValue::from_static("application/json; charset=utf-8");
-    with("health", (status, [(header::CONTENT_TYPE, json)], body).into_response())
-}
-
-/// How long the oldest mail has waited, in a word.
-fn mail_state(oldest: Option<Timestamp>, now: Timestamp) -> &'static str {
-    match oldest.map(|oldest| now.duration_since(oldest)) {
-        Some(wait) if wait > SignedDuration::from_hours(24) => "bloqué",
-        Some(wait) if wait > SignedDuration::from_hours(1) => "en retard",
-        _ => "ok",
-    }
+async fn ready(State(desk): State<Arc<Desk>>) -> Response {
+    desk.watch.ready(&desk.depot.store, &desk.keys, desk.reserve_bytes, (desk.clock)()).await
 }
 
 /// A page of HTML, with what it came from for the log.

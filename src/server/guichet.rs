@@ -3,6 +3,7 @@
 //! The commune's folder is read at start and again every hour, so that alerts come and go and a changed form is taken up; a
 //! folder that has become wrong leaves what was right in place.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +19,10 @@ use super::forms::{self, Clock, Desk, DeskContent, DeskOptions, crashed};
 use super::headers::{Outside, Policy, harden, origin};
 use super::listen::{self, Limits, ListenAddress, Listener, Stop, Stopper};
 use super::observe::observe;
+use super::watch::metrics_router;
 use super::{Office, StartError, by_prefix, site};
 use crate::diagnostic::Diagnostic;
+use crate::intake::notice;
 use crate::model::commune::Commune;
 use crate::model::output::{Output, Pictures};
 use crate::pipeline::{Base, BuildRequest, build};
@@ -41,6 +44,7 @@ pub struct Means {
 /// A production server, ready to serve.
 pub struct Guichet {
     listener: Listener,
+    metrics: Option<Listener>,
     router: Router,
     limits: Limits,
     office: Office,
@@ -62,6 +66,10 @@ impl Guichet {
     /// [`StartError`] for whatever cannot be used; nothing was promised to anybody.
     pub async fn build(config: GuichetConfig, means: Means) -> Result<Guichet, StartError> {
         let listener = Listener::bind(&config.listen).await?;
+        let metrics = match &config.metrics {
+            Some(address) => Some(Listener::bind(address).await?),
+            None => None,
+        };
         let source = Arc::new(Source { folder: config.folder, means });
         let built = blocking(&source, Source::content).await?;
         let commune = built.content.site().commune.clone();
@@ -76,6 +84,7 @@ impl Guichet {
             reserve_bytes: config.reserve_bytes,
             address: None,
             clock: source.means.clock.clone(),
+            watch: office.watch(),
         };
         let desk = Arc::new(Desk::new(built.content, options));
         let outside = outside(&commune, config.hsts_seconds);
@@ -94,6 +103,7 @@ impl Guichet {
         let diagnostics = built.diagnostics;
         Ok(Guichet {
             listener,
+            metrics,
             router,
             limits: config.limits,
             office,
@@ -111,6 +121,11 @@ impl Guichet {
     /// The address, with the port the system chose.
     pub fn local_addr(&self) -> &ListenAddress {
         self.listener.local_addr()
+    }
+
+    /// Where measures are given, when asked for.
+    pub fn metrics_addr(&self) -> Option<&ListenAddress> {
+        self.metrics.as_ref().map(Listener::local_addr)
     }
 
     /// Slugs of the forms that take requests.
@@ -138,6 +153,12 @@ impl Guichet {
         tracing::info!(event = "started", address = %self.local_addr(), forms = self.open_forms.len(), "the guichet is open");
         let digest = self.office.digest(&self.address, self.zone);
         let worker = self.office.deliver(digest, self.source.means.clock.clone());
+        let telling = tokio::spawn(tell(self.desk.clone(), self.office.clone(), self.stop.clone()));
+        if let Some(listener) = self.metrics {
+            let router =
+                metrics_router(self.office.watch(), self.office.depot().store, self.source.means.clock.clone());
+            tokio::spawn(listen::serve(listener, router, self.limits.clone(), self.stop.clone()));
+        }
         let refreshing = tokio::spawn(refresh(self.source, self.desk, self.stop.clone()));
         let web = tokio::spawn(listen::serve(self.listener, self.router, self.limits, self.stop));
         signal.await;
@@ -148,8 +169,9 @@ impl Guichet {
             Ok(cut) => tracing::warn!(event = "cut", connections = cut, "connections were cut after the delay"),
             Err(_) => tracing::error!(event = "web.panic", "the accept loop panicked"),
         }
-        // It only waits.
+        // They only wait; a mail under way is sent again at the next start.
         refreshing.abort();
+        telling.abort();
         worker.stop().await;
         tracing::info!(event = "stopped", "the guichet is closed");
     }
@@ -228,6 +250,32 @@ async fn refresh(source: Arc<Source>, desk: Arc<Desk>, mut stop: Stop) {
     }
 }
 
+/// Tells the mairie of what goes to quarantine, at once; what it could not be told, later and later.
+async fn tell(desk: Arc<Desk>, office: Office, mut stop: Stop) {
+    let (watch, store, mailer) = (office.watch(), office.depot().store, office.mailer());
+    let mut pause = TELL_AGAIN;
+    loop {
+        let (issuer, boxes, now) = desk.mailboxes();
+        // A form closed meanwhile: whoever reads the mails of the mairie will do.
+        let all: Vec<String> = boxes.values().flatten().cloned().collect::<BTreeSet<_>>().into_iter().collect();
+        let recipients = |form: &str| boxes.get(form).unwrap_or(&all).clone();
+        let is_refused = match notice::tell(&store, &mailer, &issuer, recipients, &now).await {
+            Ok(told) => told.refused > 0,
+            Err(error) => {
+                tracing::error!(event = "quarantine.failed", error.reason = %error, "the mairie could not be told");
+                true
+            }
+        };
+        pause = if is_refused { (pause * 2).min(HOUR) } else { TELL_AGAIN };
+        tokio::select! {
+            () = stop.asked() => return,
+            // A flood is no reason to try a server that refuses more often.
+            () = watch.suspect(), if !is_refused => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
 /// What a guichet on a host of its own serves besides its pages: styles, fonts, the blazon. Its root leads to the site.
 fn own_files(files: Output, home: Option<String>) -> Router {
     let shared = Arc::new((files, home));
@@ -256,4 +304,6 @@ fn outside(commune: &Commune, hsts_seconds: u64) -> Outside {
     Outside { https: public.starts_with("https://"), guichet_origin: origin(elsewhere), hsts_seconds }
 }
 
+/// Between two looks at what the mairie was not told yet.
+const TELL_AGAIN: Duration = Duration::from_secs(300);
 const HOUR: Duration = Duration::from_secs(3600);

@@ -3,10 +3,12 @@
 mod agir;
 pub mod config;
 pub mod forms;
+mod guard;
 pub mod guichet;
 mod headers;
 mod letterbox;
 pub mod listen;
+mod measures;
 mod observe;
 mod office;
 pub mod preview;
@@ -14,6 +16,7 @@ pub mod rate;
 pub mod receive;
 pub mod site;
 mod suivi;
+mod watch;
 mod workshop;
 
 use std::path::PathBuf;

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::StartError;
 use super::forms::Clock;
+use super::watch::Watch;
 use crate::intake::accept::{AcceptError, Depot};
 use crate::intake::deliver::Worker;
 use crate::intake::digest::{self, Digest};
@@ -27,6 +28,7 @@ pub(super) struct Office {
     depot: Depot,
     keys: Keys,
     mailer: Arc<Mailer>,
+    watch: Arc<Watch>,
     _temporary: Option<Arc<tempfile::TempDir>>,
 }
 
@@ -43,7 +45,8 @@ impl Office {
         let store = Store::open(folder, options)?;
         let files = FileStore::open(folder, store.seal(), reserve_bytes)?;
         let keys = store.keys().clone();
-        Ok(Office { folder: folder.to_owned(), depot: Depot { store, files }, keys, mailer, _temporary: None })
+        let watch = Watch::new(store.key_file().to_owned());
+        Ok(Office { folder: folder.to_owned(), depot: Depot { store, files }, keys, mailer, watch, _temporary: None })
     }
 
     /// The same, keeping a temporary folder as long as it lives.
@@ -69,6 +72,14 @@ impl Office {
         Digest { links: Links::new(self.keys.clone(), address), zone }
     }
 
+    pub(super) fn watch(&self) -> Arc<Watch> {
+        self.watch.clone()
+    }
+
+    pub(super) fn mailer(&self) -> Arc<Mailer> {
+        self.mailer.clone()
+    }
+
     pub(super) fn destination(&self) -> String {
         self.mailer.destination()
     }
@@ -80,7 +91,11 @@ impl Office {
             Worker { store: self.depot.store.clone(), mailer: self.mailer.clone(), files: self.depot.files.clone() };
         let delivering = tokio::spawn({
             let stopping = stopping.clone();
-            async move { worker.run(stopping, Timestamp::now).await }
+            let delivering = self.watch.delivering();
+            async move {
+                worker.run(stopping, Timestamp::now).await;
+                drop(delivering);
+            }
         });
         let mornings = tokio::spawn(mornings(self.depot.store.clone(), digest, clock, stopping.clone()));
         let housework = tokio::spawn(housework(self.depot.clone(), stopping));

@@ -207,6 +207,7 @@ impl Shop {
                         reserve_bytes: RESERVE_BYTES,
                         address: Some(self.address.clone()),
                         clock: Arc::new(Timestamp::now),
+                        watch: office.watch(),
                     },
                 ));
                 let routes = forms::router(desk.clone(), &Outside::default(), &[]);

@@ -50,7 +50,7 @@ fn an_idle_connection_is_closed_and_may_ask_again_before() {
     for _ in 0..3 {
         let head = connection.head("GET", "/guichet/sante", &[]);
         connection.send(format!("{head}\r\n").as_bytes());
-        connection.read_until("courriel");
+        connection.read_until("etat");
     }
     assert_eq!(connection.closed(), "");
 }

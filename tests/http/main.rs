@@ -2,9 +2,11 @@
 
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod abuse;
 mod connections;
 mod dossier;
 mod headers;
+mod health;
 mod journey;
 mod logs;
 mod preview;

@@ -61,6 +61,7 @@ impl ServerTest {
             form_limits: FormLimits::default(),
             rates: RateLimits::default(),
             reserve_bytes: 1 << 20,
+            metrics: None,
         };
         change(&mut config);
         let runtime = runtime();

@@ -115,7 +115,8 @@ impl Store {
         })
     }
 
-    /// Mails still not delivered `older_than` after acceptance, and those refused for good.
+    /// Mails still not delivered `older_than` after acceptance, and those refused for good; what waits in quarantine does so
+    /// on purpose.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be read.
@@ -124,9 +125,11 @@ impl Store {
         self.read(|connection| {
             let sql = format!(
                 "{QUEUE} WHERE outbox.state = 'définitif' OR
-                   (outbox.state IN ('à_envoyer', 'en_cours') AND submission.received_ms <= ?1) ORDER BY outbox.id"
+                   (outbox.state IN ('à_envoyer', 'en_cours') AND submission.received_ms <= ?1 AND NOT EXISTS
+                     (SELECT 1 FROM quarantine WHERE quarantine.submission = submission.id
+                        AND settled_ms IS NULL AND until_ms > ?2)) ORDER BY outbox.id"
             );
-            queue_rows(connection, &sql, [limit])
+            queue_rows(connection, &sql, [limit, now.as_millisecond()])
         })
     }
 

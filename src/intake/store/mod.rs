@@ -8,7 +8,9 @@ mod dossier;
 mod error;
 mod open;
 mod outbox;
+mod probe;
 mod purge;
+mod quarantine;
 mod reconcile;
 mod record;
 #[cfg(test)]
@@ -198,10 +200,13 @@ impl Store {
     }
 
     fn submit(&self, submission: NewSubmission) -> Result<oneshot::Receiver<Result<Recorded, StoreError>>, StoreError> {
+        self.submit_row(record::Row::new(submission, self.seal())?)
+    }
+
+    fn submit_row(&self, row: record::Row) -> Result<oneshot::Receiver<Result<Recorded, StoreError>>, StoreError> {
         if self.free_bytes()? < self.inner.min_free_bytes {
             return Err(StoreError::Full { path: self.inner.dir.clone() });
         }
-        let row = record::Row::new(submission, self.seal())?;
         let seal = self.seal().clone();
         let (order, answer) = writer::order(move |connection| row.insert(connection, &seal), true);
         let orders = self.inner.orders.as_ref().ok_or(StoreError::Closed)?;

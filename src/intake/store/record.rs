@@ -6,8 +6,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::Store;
 use super::error::{Fault, StoreError};
 use super::outbox::{self, Owed};
+use super::quarantine;
 use crate::intake::seal::{Place, Seal};
-use crate::model::intake::{NewSubmission, Recorded};
+use crate::model::intake::{Hold, NewSubmission, Recorded};
 use crate::model::mail::Mail;
 use crate::model::reference::Reference;
 use crate::model::submission::StoredFile;
@@ -21,6 +22,7 @@ pub(super) struct Row {
     files: Vec<Vec<u8>>,
     mails: Vec<SealedMail>,
     backup: Vec<u8>,
+    hold: Hold,
 }
 
 /// A mail and its recipients, sealed.
@@ -66,8 +68,15 @@ impl Row {
             files: submission.files.iter().map(file).collect::<Result<_, _>>()?,
             mails: submission.mails.iter().map(mail).collect::<Result<_, _>>()?,
             backup: sealed(seal, whole("submission.backup"), &submission.recipients_backup)?,
+            hold: Hold::default(),
             submission,
         })
+    }
+
+    /// The same, with what keeps its mails back.
+    pub(super) fn held(mut self, hold: Hold) -> Row {
+        self.hold = hold;
+        self
     }
 
     /// Inserts all of it, or gives what the same nonce gave before.
@@ -108,6 +117,7 @@ impl Row {
                 outbox::enqueue(connection, id, mail.role, owed, now)?;
             }
         }
+        quarantine::hold(connection, submission, &self.hold, now)?;
         Ok(Recorded {
             reference: new.reference.clone(),
             new: true,

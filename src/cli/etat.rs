@@ -1,0 +1,244 @@
+//! `mulot demandes etat`: the technician's page. Is everything in order; what waits and since when; why the way out is closed;
+//! the disk; the last backup; which forms are closed and why.
+
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::demandes::{line, reason, when};
+use super::integrity::Integrity;
+use super::{Exit, quarantaine, report, resolved};
+use crate::diagnostic::Code;
+use crate::intake::files::Reading;
+use crate::intake::store::{Counts, RouteState, Store, StoreError};
+use crate::model::content::Kind;
+use crate::model::intake::{Quarantined, QueueRow};
+use crate::model::mail::MailRole;
+use crate::server::config::GuichetConfig;
+use crate::text::numbers::{file_size, plural};
+
+/// A mail that waits longer than this is stuck.
+const STUCK_AFTER: SignedDuration = SignedDuration::from_mins(15);
+/// A backup older than this is told.
+const BACKUP_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Touched by whatever makes a backup, in the data folder.
+const BACKUP_MARK: &str = "derniere-sauvegarde";
+
+#[derive(Serialize)]
+struct StateReport {
+    en_ordre: bool,
+    comptes: Counts,
+    plus_ancien_en_attente: Option<Timestamp>,
+    route: Option<RouteState>,
+    bloques: Vec<QueueRow>,
+    quarantaine: Vec<Quarantined>,
+    disque: Disk,
+    derniere_sauvegarde: Option<Timestamp>,
+    integrite: Integrity,
+    /// Unknown when only the data folder was given.
+    formulaires: Option<Forms>,
+}
+
+#[derive(Serialize)]
+struct Disk {
+    octets_libres: u64,
+    octets_reserves: Option<u64>,
+    plein: bool,
+}
+
+#[derive(Serialize, Default)]
+struct Forms {
+    ouverts: Vec<String>,
+    fermes: Vec<Closed>,
+}
+
+#[derive(Serialize)]
+struct Closed {
+    formulaire: String,
+    titre: String,
+    raisons: Vec<String>,
+}
+
+/// Says all of it; code 1 when something calls for a person.
+pub(super) fn state(
+    store: &Store,
+    data: &Path,
+    (config, reading): (Option<&GuichetConfig>, Reading),
+    json: bool,
+) -> Result<Exit, StoreError> {
+    let told = look(store, data, config, reading)?;
+    let exit = if told.en_ordre { Exit::Done } else { Exit::Fault };
+    if json {
+        report::give(serde_json::to_string_pretty(&told).unwrap_or_default());
+        return Ok(exit);
+    }
+    page(&told).iter().for_each(report::give);
+    told.integrite.tell();
+    report::say(if told.en_ordre {
+        "Tout va bien."
+    } else {
+        "Quelque chose demande votre attention : les lignes qui commencent par « ! »."
+    });
+    Ok(exit)
+}
+
+fn look(
+    store: &Store,
+    data: &Path,
+    config: Option<&GuichetConfig>,
+    reading: Reading,
+) -> Result<StateReport, StoreError> {
+    let now = Timestamp::now();
+    let free = store.free_bytes()?;
+    let reserve = config.map(|config| config.reserve_bytes);
+    let disque =
+        Disk { octets_libres: free, octets_reserves: reserve, plein: reserve.is_some_and(|reserve| free < reserve) };
+    let (comptes, route, bloques) = (store.counts()?, store.route()?, store.stuck(now, STUCK_AFTER)?);
+    let integrite = Integrity::look(store, data, reading)?;
+    Ok(StateReport {
+        en_ordre: integrite.is_sound() && comptes.failed == 0 && route.is_none() && bloques.is_empty() && !disque.plein,
+        // What waits in quarantine is dated from when it may leave.
+        plus_ancien_en_attente: store.oldest_waiting(MailRole::Mairie)?.filter(|oldest| *oldest <= now),
+        comptes,
+        route,
+        bloques,
+        quarantaine: store.quarantined(now)?,
+        disque,
+        derniere_sauvegarde: last_backup(data),
+        integrite,
+        formulaires: config.and_then(|config| forms(&config.folder, now)),
+    })
+}
+
+/// When the mark of a backup was last touched.
+fn last_backup(data: &Path) -> Option<Timestamp> {
+    let modified = std::fs::metadata(data.join(BACKUP_MARK)).and_then(|metadata| metadata.modified()).ok()?;
+    Timestamp::try_from(modified).ok()
+}
+
+/// Forms of the commune's folder: those that take requests, and why the others do not.
+fn forms(folder: &Path, now: Timestamp) -> Option<Forms> {
+    let (site, told) = resolved(folder, now)?;
+    let mut forms = Forms { ouverts: site.forms.keys().cloned().collect(), fermes: Vec::new() };
+    for content in &site.contents {
+        let Kind::Demarche(demarche) = &content.kind else { continue };
+        if demarche.form.is_none() || site.forms.contains_key(&content.slug) {
+            continue;
+        }
+        let about = |one: &&crate::diagnostic::Diagnostic| {
+            matches!(one.code, Code::NoRecipient | Code::IncompleteService)
+                && one.message.contains(&format!("« {} »", content.title))
+        };
+        let raisons = told.iter().filter(about).map(|one| one.message.clone()).collect();
+        forms.fermes.push(Closed { formulaire: content.slug.clone(), titre: content.title.clone(), raisons });
+    }
+    Some(forms)
+}
+
+/// The page, line by line; what calls for a person begins with « ! ».
+fn page(told: &StateReport) -> Vec<String> {
+    let counts = &told.comptes;
+    let mark = |is_wrong: bool| if is_wrong { "!" } else { " " };
+    let mut lines = vec![
+        format!("  Demandes acceptées        {}", counts.submissions),
+        format!("    dont réponses effacées  {}", counts.purged),
+        format!("  Messages remis            {}", counts.delivered),
+        format!("    à envoyer               {}", counts.waiting + counts.sending),
+        format!("{}   en échec définitif      {}", mark(counts.failed > 0), counts.failed),
+        format!("    abandonnés              {}", counts.cancelled),
+    ];
+    lines.extend(told.plus_ancien_en_attente.map(|oldest| format!("  Plus ancien en attente    {}", when(oldest))));
+    lines.push(match &told.route {
+        Some(route) => format!(
+            "! Serveur de courriel       {} depuis {} ; prochain essai {}",
+            reason(&route.reason),
+            when(route.since),
+            when(route.blocked_until)
+        ),
+        None => "  Serveur de courriel       aucun refus au dernier essai".to_owned(),
+    });
+    let reserve =
+        told.disque.octets_reserves.map(|bytes| format!(" (réserve {})", file_size(bytes))).unwrap_or_default();
+    lines.push(format!(
+        "{} Place libre               {}{reserve}",
+        mark(told.disque.plein),
+        file_size(told.disque.octets_libres)
+    ));
+    lines.push(match told.derniere_sauvegarde {
+        Some(at) if Timestamp::now().duration_since(at) > BACKUP_AFTER => {
+            format!("  Dernière sauvegarde       {} : elle est ancienne", when(at))
+        }
+        Some(at) => format!("  Dernière sauvegarde       {}", when(at)),
+        None => "  Dernière sauvegarde       inconnue".to_owned(),
+    });
+    lines.push(match &told.formulaires {
+        Some(forms) => format!(
+            "  Formulaires               {}, {}",
+            plural(forms.ouverts.len() as u64, "ouvert", "ouverts"),
+            plural(forms.fermes.len() as u64, "fermé", "fermés")
+        ),
+        None => "  Formulaires               inconnus : donnez guichet.toml à --guichet".to_owned(),
+    });
+    for closed in told.formulaires.iter().flat_map(|forms| &forms.fermes) {
+        let why = if closed.raisons.is_empty() { "voir mulot check".to_owned() } else { closed.raisons.join(" ; ") };
+        lines.push(format!("    {} : {why}", closed.formulaire));
+    }
+    lines.push(format!("  En quarantaine            {}", told.quarantaine.len()));
+    lines.extend(told.quarantaine.iter().map(|one| format!("    {}", quarantaine::line(one))));
+    lines.extend(told.bloques.iter().map(|row| format!("! {}", line(row))));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intake::sample::submission;
+    use crate::intake::store::{Access, StoreOptions};
+    use crate::model::intake::{Hold, Suspicion};
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StoreOptions { access: Access::Serve, min_free_bytes: 0, ..StoreOptions::default() };
+        let store = Store::open(dir.path(), options).unwrap();
+        (dir, store)
+    }
+
+    #[test]
+    fn an_empty_guichet_is_in_order_and_says_what_is_not_known() {
+        let (dir, store) = store();
+        let told = look(&store, dir.path(), None, Reading::Sizes).unwrap();
+        assert!(told.en_ordre && told.formulaires.is_none() && told.derniere_sauvegarde.is_none());
+        let page = page(&told).join("\n");
+        assert!(page.contains("sauvegarde       inconnue") && !page.contains('!'), "{page}");
+        std::fs::write(dir.path().join(BACKUP_MARK), "").unwrap();
+        assert!(look(&store, dir.path(), None, Reading::Sizes).unwrap().derniere_sauvegarde.is_some());
+    }
+
+    #[test]
+    fn what_waits_too_long_calls_and_quarantine_is_listed() {
+        let (dir, store) = store();
+        store.record_blocking(submission(1)).unwrap();
+        let suspicion = Suspicion { points: 3, reasons: vec!["liens"] };
+        let until = Timestamp::now() + SignedDuration::from_hours(48);
+        let hold = Hold { quarantine: Some((suspicion, until)), ..Hold::default() };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(store.record_held(submission(2), hold)).unwrap();
+        let told = look(&store, dir.path(), None, Reading::Sizes).unwrap();
+        assert!(!told.en_ordre, "the first is of last July");
+        let page = page(&told).join("\n");
+        assert!(page.contains("En quarantaine            1") && page.contains("beaucoup de liens"), "{page}");
+        assert!(page.contains("\n! ") && !page.contains("Lampion"), "{page}");
+        assert_eq!(state(&store, dir.path(), (None, Reading::Sizes), true).unwrap(), Exit::Fault);
+    }
+
+    #[test]
+    fn closed_forms_are_named_with_their_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("commune.toml"), "nom = \"Trou\"\ncode_insee = \"01299\"\n").unwrap();
+        let forms = forms(folder.path(), Timestamp::now()).unwrap();
+        assert!(forms.ouverts.is_empty());
+        let one = forms.fermes.iter().find(|one| one.formulaire == "saisir-la-mairie").expect("it is in the catalogue");
+        assert!(one.raisons.iter().any(|reason| reason.contains("reste fermé")), "{:?}", one.raisons);
+    }
+}

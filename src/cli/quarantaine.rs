@@ -1,0 +1,81 @@
+//! `mulot demandes quarantaine`, `liberer`, `ecarter`: what looks written by a machine, and what a person decides of it.
+
+use jiff::Timestamp;
+
+use super::demandes::{unknown, when};
+use super::{Exit, report};
+use crate::intake::notice::reason_words;
+use crate::intake::store::{Store, StoreError};
+use crate::model::intake::Quarantined;
+use crate::model::reference::Reference;
+use crate::text::numbers::plural;
+
+/// Lists what waits.
+pub(super) fn list(store: &Store, json: bool) -> Result<Exit, StoreError> {
+    let waiting = store.quarantined(Timestamp::now())?;
+    if json {
+        report::give(serde_json::to_string_pretty(&waiting).unwrap_or_default());
+        return Ok(Exit::Done);
+    }
+    waiting.iter().for_each(|one| report::give(line(one)));
+    if waiting.is_empty() {
+        report::say("Rien n'est en quarantaine.");
+    } else {
+        report::say(format!(
+            "{} en quarantaine ; mulot demandes voir RÉFÉRENCE --reponses montre ce qui est écrit, puis liberer ou ecarter",
+            plural(waiting.len() as u64, "demande", "demandes")
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// « 2026-K7M2-QX4D-3  contact  beaucoup de liens  (acceptée …, part seule …) ».
+pub(super) fn line(one: &Quarantined) -> String {
+    let reasons = one.reasons.iter().map(|reason| reason_words(reason)).collect::<Vec<_>>().join(", ");
+    let told = if one.told_at.is_some() { "mairie prévenue" } else { "mairie pas encore prévenue" };
+    format!(
+        "{}  {}  {reasons}  (acceptée {}, part seule {}, {told})",
+        one.reference.as_str(),
+        one.form_id,
+        when(one.since),
+        when(one.until)
+    )
+}
+
+/// Lets a request leave now.
+pub(super) fn release(store: &Store, reference: &Reference) -> Result<Exit, StoreError> {
+    decide(
+        store,
+        reference,
+        Store::release,
+        "elle part à la mairie, et l'accusé à l'habitant, dès que le guichet tourne",
+    )
+}
+
+/// Puts a request aside.
+pub(super) fn set_aside(store: &Store, reference: &Reference) -> Result<Exit, StoreError> {
+    decide(
+        store,
+        reference,
+        Store::set_aside,
+        "rien ne part ; ses réponses restent jusqu'à leur date, et mulot demandes renvoyer la reprend",
+    )
+}
+
+fn decide(
+    store: &Store,
+    reference: &Reference,
+    act: impl FnOnce(&Store, &Reference, Timestamp) -> Result<bool, StoreError>,
+    done: &str,
+) -> Result<Exit, StoreError> {
+    if act(store, reference, Timestamp::now())? {
+        report::say(format!("{} : {done}", reference.as_str()));
+        return Ok(Exit::Done);
+    }
+    if store.detail(reference, false)?.is_none() {
+        return Ok(unknown(reference));
+    }
+    report::say(format!("erreur : {} n'est pas, ou plus, en quarantaine", reference.as_str()));
+    report::say("aide : mulot demandes voir RÉFÉRENCE dit ce qu'elle est devenue");
+    Ok(Exit::Fault)
+}

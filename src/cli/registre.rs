@@ -1,0 +1,73 @@
+//! `mulot registre`: the register of processing, from the forms.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{Exit, FolderArgs, missing_folder, report, resolved};
+use crate::records;
+use crate::text::numbers::plural;
+
+#[derive(Debug, Args)]
+#[command(help_template = super::usage::TEMPLATE)]
+pub(super) struct RegistreArgs {
+    #[command(flatten)]
+    folder: FolderArgs,
+    /// Forme du registre : csv (tableur) ou md (texte)
+    #[arg(
+        long = "format",
+        value_name = "FORMAT",
+        default_value = "csv",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    format: Shape,
+    /// Fichier à écrire (la sortie ordinaire s'il n'est pas donné)
+    #[arg(long = "sortie", short = 's', value_name = "FICHIER")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Shape {
+    Csv,
+    Md,
+}
+
+pub(super) fn run(args: &RegistreArgs) -> Exit {
+    let folder = &args.folder.folder;
+    if let Some(exit) = missing_folder(folder) {
+        return exit;
+    }
+    let Some((site, _)) = resolved(folder, args.folder.now()) else {
+        report::say(format!("erreur : « {} » n'a pas de commune.toml utilisable", folder.display()));
+        report::say("aide : mulot check DOSSIER dit ce qui ne va pas");
+        return Exit::Fault;
+    };
+    let entries = records::entries(&site);
+    let text = match args.format {
+        Shape::Csv => records::csv(&entries).unwrap_or_default(),
+        Shape::Md => records::markdown(&entries, &site.commune),
+    };
+    match &args.output {
+        None => report::give(text.trim_end()),
+        Some(path) => {
+            if let Err(error) = std::fs::write(path, &text) {
+                report::say(format!("erreur : impossible d'écrire « {} » ({error})", path.display()));
+                report::say("aide : vérifiez le chemin et le droit d'y écrire");
+                return Exit::Machine;
+            }
+        }
+    }
+    let sensitive: usize = entries.iter().map(|entry| entry.sensitive.len()).sum();
+    report::say(format!("{} au registre", plural(entries.len() as u64, "formulaire ouvert", "formulaires ouverts")));
+    if sensitive > 0 {
+        report::say(format!(
+            "{} à justifier : santé, croyances, origine… (RGPD, art. 9)",
+            plural(sensitive as u64, "question sensible", "questions sensibles")
+        ));
+    }
+    if site.commune.dpo.is_none() {
+        report::say("le délégué à la protection des données n'est pas dit : clé dpo de commune.toml");
+    }
+    Exit::Done
+}

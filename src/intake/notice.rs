@@ -1,0 +1,283 @@
+//! Tells the mairie, in one mail without anything of what was typed, that requests wait in quarantine.
+//!
+//! The law keeps the mairie from dropping what it was sent, not from looking at it before (CRPA, art. L112-11): it must know the
+//! same day. At most one such mail every [`PAUSE`], whatever the flood; until it is taken it is tried again.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp, Zoned};
+
+use super::mailer::{Mailer, Outcome, Parcel, render};
+use super::reference;
+use super::store::{Store, StoreError};
+use crate::model::intake::Quarantined;
+use crate::model::mail::{AutoSubmitted, Mail, MailRole, Mailbox};
+use crate::model::receipt::Issuer;
+use crate::model::reference::Reference;
+use crate::text::dates::{short_date, time};
+use crate::text::numbers::plural;
+
+/// Requests to tell a mailbox of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    /// The mailbox.
+    pub to: String,
+    /// All that wait and are its business, the longest first.
+    pub waiting: Vec<Quarantined>,
+}
+
+/// What is to be told now, one notice each mailbox; nothing when all was told or the last mail is recent. Pure.
+///
+/// `recipients` gives the mailboxes of a form, by its slug: what is sent to one sector is told to no other.
+pub fn due(waiting: &[Quarantined], recipients: impl Fn(&str) -> Vec<String>, now: Timestamp) -> Vec<Notice> {
+    let last = waiting.iter().filter_map(|one| one.told_at).max();
+    let is_recent = last.is_some_and(|last| now.duration_since(last) < PAUSE);
+    if is_recent || waiting.iter().all(|one| one.told_at.is_some()) {
+        return Vec::new();
+    }
+    let mut notices: BTreeMap<String, Vec<Quarantined>> = BTreeMap::new();
+    for one in waiting {
+        for to in recipients(&one.form_id) {
+            notices.entry(to).or_default().push(one.clone());
+        }
+    }
+    // A mailbox that has nothing new is left alone.
+    let notices = notices.into_iter().map(|(to, waiting)| Notice { to, waiting });
+    notices.filter(|notice| notice.waiting.iter().any(|one| one.told_at.is_none())).collect()
+}
+
+/// The mail of a notice. Pure; `own` names it among all mails.
+pub fn mail(issuer: &Issuer, notice: &Notice, own: &Reference, now: &Zoned) -> Mail {
+    let text = words(notice, now);
+    let domain = issuer.sender.rsplit_once('@').map(|(_, domain)| domain).filter(|domain| domain.is_ascii());
+    let mut html = String::from(
+        "<!doctype html>\n<html lang=\"fr\"><head><meta charset=\"utf-8\"><title>Quarantaine</title></head><body>",
+    );
+    for paragraph in text.split("\n\n") {
+        html.push_str("<p>");
+        html.push_str(&escaped(paragraph.trim_end()).replace('\n', "<br>\n"));
+        html.push_str("</p>\n");
+    }
+    html.push_str("</body></html>\n");
+    let count = plural(notice.waiting.len() as u64, "demande à vérifier", "demandes à vérifier");
+    Mail {
+        role: MailRole::Mairie,
+        from: Mailbox { name: format!("Guichet en ligne {}", issuer.names.forme_de), email: issuer.sender.clone() },
+        to: vec![notice.to.clone()],
+        reply_to: None,
+        subject: format!("[Guichet] {count}"),
+        text,
+        html,
+        message_id: format!("quarantaine.{own}@{}", domain.unwrap_or("guichet.invalid")),
+        date: now.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        auto_submitted: AutoSubmitted::Generated,
+        in_reply_to: None,
+        attachments: Vec::new(),
+        json: None,
+    }
+}
+
+/// What came of the notices that were due.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Mails a server took.
+    pub taken: usize,
+    /// Mails it did not: the caller waits before it calls again.
+    pub refused: usize,
+}
+
+/// Sends what is due. A request is told once one of its mailboxes took the mail; until then the next call tries again. While
+/// the way out is closed nothing is tried: hammering a server that refuses our name would have the account locked.
+///
+/// # Errors
+/// [`StoreError`] when the store cannot be read or written; a mail taken may then be sent once more.
+pub async fn tell(
+    store: &Store,
+    mailer: &Mailer,
+    issuer: &Issuer,
+    recipients: impl Fn(&str) -> Vec<String>,
+    now: &Zoned,
+) -> Result<Told, StoreError> {
+    let (reading, instant) = (store.clone(), now.timestamp());
+    let read = move || match reading.route()?.is_some_and(|route| route.blocked_until > instant) {
+        true => Ok(Vec::new()),
+        false => reading.quarantined(instant),
+    };
+    let waiting = tokio::task::spawn_blocking(read).await.unwrap_or(Err(StoreError::Closed))?;
+    let mut told = Told::default();
+    for notice in due(&waiting, recipients, instant) {
+        let Ok(own) = reference::draw(now) else { continue };
+        let mail = mail(issuer, &notice, &own, now);
+        let Ok(bytes) = render(&mail, Vec::new()) else { continue };
+        let (from, to) = (mail.from.email, notice.to);
+        let parcel = Parcel { reference: own, role: MailRole::Mairie, from, to, bytes: std::sync::Arc::new(bytes) };
+        let outcome = mailer.send(parcel).await;
+        let is_taken = matches!(outcome, Outcome::Delivered { .. });
+        tracing::info!(
+            event = "quarantine.told",
+            waiting = notice.waiting.len(),
+            taken = is_taken,
+            "the mairie is told"
+        );
+        told.taken += usize::from(is_taken);
+        told.refused += usize::from(!is_taken);
+        if is_taken {
+            store.quarantine_told(notice.waiting.into_iter().map(|one| one.reference).collect(), instant).await?;
+        }
+    }
+    Ok(told)
+}
+
+fn words(notice: &Notice, now: &Zoned) -> String {
+    let mut text = String::from("Bonjour,\n\n");
+    text.push_str(&match notice.waiting.len() {
+        1 => "Une demande ressemble à de la publicité. Le guichet la garde et ne l'a pas encore envoyée à votre boîte. Sans geste de votre part, elle vous parvient d'elle-même à la date indiquée : rien n'est perdu.\n\n".to_owned(),
+        count => format!("{count} demandes ressemblent à de la publicité. Le guichet les garde et ne les a pas encore envoyées à votre boîte. Sans geste de votre part, elles vous parviennent d'elles-mêmes à la date indiquée : rien n'est perdu.\n\n"),
+    });
+    for one in notice.waiting.iter().take(LISTED) {
+        let until = one.until.to_zoned(now.time_zone().clone());
+        text.push_str(&format!(
+            "– {}, réf. {} : part le {} à {} ({})\n",
+            one.form_title,
+            one.reference,
+            short_date(until.date()),
+            time(until.time()),
+            one.reasons.iter().map(|reason| reason_words(reason)).collect::<Vec<_>>().join(", ")
+        ));
+    }
+    if notice.waiting.len() > LISTED {
+        text.push_str(&format!("– et {} autres\n", notice.waiting.len() - LISTED));
+    }
+    text.push_str(
+        "\nPour recevoir une demande tout de suite, ou pour l'écarter, donnez ce message à la personne qui s'occupe du guichet :\n\
+         mulot demandes quarantaine\n\
+         mulot demandes liberer RÉFÉRENCE\n\
+         mulot demandes ecarter RÉFÉRENCE\n\n\
+         Ce message ne contient rien de ce qui a été écrit. Il y en a un toutes les six heures au plus.\n",
+    );
+    text
+}
+
+/// A sign, as the mairie reads it.
+pub fn reason_words(reason: &str) -> &'static str {
+    match reason {
+        "liens" => "beaucoup de liens",
+        "lien_dans_identite" => "un lien à la place d'un nom",
+        "balises" => "du code de page web",
+        "alphabet" => "un autre alphabet",
+        "rengaine" => "un mot répété",
+        "deja_dit" => "le même texte que d'autres envois",
+        "formules" => "des formules de publicité",
+        "adresse_jetable" => "une adresse jetable",
+        "hate" => "envoi très rapide",
+        "piege" => "un champ caché rempli",
+        _ => "autre signe",
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Between two notices.
+const PAUSE: SignedDuration = SignedDuration::from_hours(6);
+/// Requests named in one mail.
+const LISTED: usize = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::intake::sample::{noon, now, reference};
+
+    fn waiting(number: u32, form: &str, told_at: Option<Timestamp>) -> Quarantined {
+        Quarantined {
+            reference: reference(number),
+            form_id: form.into(),
+            form_title: format!("Formulaire {form} & Cie"),
+            since: now(),
+            until: now() + SignedDuration::from_hours(48),
+            points: 3,
+            reasons: vec!["liens".into(), "hate".into()],
+            told_at,
+        }
+    }
+
+    fn recipients(form: &str) -> Vec<String> {
+        vec![format!("{form}@mairie.example")]
+    }
+
+    #[test]
+    fn each_mailbox_is_told_of_its_own_requests() {
+        let notices =
+            due(&[waiting(1, "ecole", None), waiting(2, "voirie", None), waiting(3, "ecole", None)], recipients, now());
+        let told: Vec<(&str, usize)> = notices.iter().map(|one| (one.to.as_str(), one.waiting.len())).collect();
+        assert_eq!(told, [("ecole@mairie.example", 2), ("voirie@mairie.example", 1)]);
+    }
+
+    #[test]
+    fn a_flood_makes_one_mail_every_six_hours_and_what_was_told_none() {
+        let told = waiting(1, "ecole", Some(now()));
+        let flood: Vec<Quarantined> =
+            [told.clone()].into_iter().chain((2..1000).map(|number| waiting(number, "ecole", None))).collect();
+        assert!(due(&flood, recipients, now() + SignedDuration::from_hours(5)).is_empty());
+        assert_eq!(due(&flood, recipients, now() + SignedDuration::from_hours(6)).len(), 1);
+        assert!(due(&[told], recipients, now() + SignedDuration::from_hours(40)).is_empty());
+    }
+
+    #[test]
+    fn the_notice_says_what_waits_until_when_and_what_to_do() {
+        let issuer = crate::model::receipt::tests::issuer();
+        let notice = Notice { to: "mairie@exemple.fr".into(), waiting: vec![waiting(1, "ecole", None)] };
+        let mail = mail(&issuer, &notice, &reference(9), &noon());
+        for words in [reference(1).as_str(), "14 juillet 2026", "beaucoup de liens", "mulot demandes liberer"] {
+            assert!(mail.text.contains(words), "{words}\n{}", mail.text);
+        }
+        assert!(mail.html.contains("&amp; Cie") && !mail.html.contains("& Cie"));
+        assert_eq!(mail.subject, "[Guichet] 1\u{a0}demande à vérifier");
+    }
+
+    #[tokio::test]
+    async fn a_notice_that_is_refused_is_tried_again_and_then_no_more() {
+        use crate::intake::mailer::{Letterbox, Transport};
+        use crate::intake::sample::submission;
+        use crate::intake::store::StoreOptions;
+        use crate::model::intake::{Hold, Suspicion};
+
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap();
+        let letters = Letterbox::default();
+        let mailer = Mailer::new(Transport::Memory(letters.clone())).unwrap();
+        let issuer = crate::model::receipt::tests::issuer();
+        let until = now() + SignedDuration::from_hours(48);
+        let hold =
+            Hold { quarantine: Some((Suspicion { points: 3, reasons: vec!["liens"] }, until)), ..Hold::default() };
+        store.record_held(submission(1), hold).await.unwrap();
+        letters.plan(Outcome::Unreachable { host: "x".into(), code: None, reason: "away".into() });
+        let tell = async |at: &Zoned| tell(&store, &mailer, &issuer, recipients, at).await.unwrap();
+        assert_eq!(tell(&noon()).await, Told { taken: 0, refused: 1 });
+        assert_eq!(tell(&noon()).await, Told { taken: 1, refused: 0 });
+        assert_eq!(tell(&(noon() + SignedDuration::from_hours(12))).await, Told::default());
+        let mails = letters.taken();
+        assert_eq!((mails.len(), mails[0].to.as_str()), (1, "saisir-la-mairie@mairie.example"));
+        let bytes = String::from_utf8_lossy(&mails[0].bytes).into_owned();
+        assert!(["Lampion", "lampion", "Puits"].iter().all(|word| !bytes.contains(word)), "{bytes}");
+    }
+
+    #[test]
+    fn every_sign_has_words() {
+        for reason in [
+            "liens",
+            "lien_dans_identite",
+            "balises",
+            "alphabet",
+            "rengaine",
+            "deja_dit",
+            "formules",
+            "adresse_jetable",
+            "hate",
+            "piege",
+        ] {
+            assert_ne!(reason_words(reason), "autre signe");
+        }
+    }
+}

@@ -128,7 +128,7 @@ pub(super) fn run(args: &DemandesArgs) -> Exit {
         match args.action.as_ref().unwrap_or(&Action::Etat { rapide: false }) {
             Action::Etat { rapide } => {
                 let reading = if *rapide { Reading::Sizes } else { Reading::Contents };
-                etat::state(&store, &data, place.config.as_deref(), reading, json)
+                etat::state(&store, &data, (place.config.as_ref(), reading), json)
             }
             Action::Liste => list(&store, json),
             Action::Voir { reference, reponses } => {

@@ -64,8 +64,7 @@ struct Closed {
 pub(super) fn state(
     store: &Store,
     data: &Path,
-    config: Option<&GuichetConfig>,
-    reading: Reading,
+    (config, reading): (Option<&GuichetConfig>, Reading),
     json: bool,
 ) -> Result<Exit, StoreError> {
     let told = look(store, data, config, reading)?;
@@ -95,10 +94,10 @@ fn look(
     let reserve = config.map(|config| config.reserve_bytes);
     let disque =
         Disk { octets_libres: free, octets_reserves: reserve, plein: reserve.is_some_and(|reserve| free < reserve) };
-    let integrite = Integrity::look(store, data, reading)?;
     let (comptes, route, bloques) = (store.counts()?, store.route()?, store.stuck(now, STUCK_AFTER)?);
+    let integrite = Integrity::look(store, data, reading)?;
     Ok(StateReport {
-        en_ordre: comptes.failed == 0 && route.is_none() && bloques.is_empty() && !disque.plein && integrite.is_sound(),
+        en_ordre: integrite.is_sound() && comptes.failed == 0 && route.is_none() && bloques.is_empty() && !disque.plein,
         // What waits in quarantine is dated from when it may leave.
         plus_ancien_en_attente: store.oldest_waiting(MailRole::Mairie)?.filter(|oldest| *oldest <= now),
         comptes,
@@ -208,12 +207,12 @@ mod tests {
     #[test]
     fn an_empty_guichet_is_in_order_and_says_what_is_not_known() {
         let (dir, store) = store();
-        let told = look(&store, dir.path(), None, Reading::Contents).unwrap();
+        let told = look(&store, dir.path(), None, Reading::Sizes).unwrap();
         assert!(told.en_ordre && told.formulaires.is_none() && told.derniere_sauvegarde.is_none());
         let page = page(&told).join("\n");
         assert!(page.contains("sauvegarde       inconnue") && !page.contains('!'), "{page}");
         std::fs::write(dir.path().join(BACKUP_MARK), "").unwrap();
-        assert!(look(&store, dir.path(), None, Reading::Contents).unwrap().derniere_sauvegarde.is_some());
+        assert!(look(&store, dir.path(), None, Reading::Sizes).unwrap().derniere_sauvegarde.is_some());
     }
 
     #[test]
@@ -225,12 +224,12 @@ mod tests {
         let hold = Hold { quarantine: Some((suspicion, until)), ..Hold::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(store.record_held(submission(2), hold)).unwrap();
-        let told = look(&store, dir.path(), None, Reading::Contents).unwrap();
+        let told = look(&store, dir.path(), None, Reading::Sizes).unwrap();
         assert!(!told.en_ordre, "the first is of last July");
         let page = page(&told).join("\n");
         assert!(page.contains("En quarantaine            1") && page.contains("beaucoup de liens"), "{page}");
         assert!(page.contains("\n! ") && !page.contains("Lampion"), "{page}");
-        assert_eq!(state(&store, dir.path(), None, Reading::Contents, true).unwrap(), Exit::Fault);
+        assert_eq!(state(&store, dir.path(), (None, Reading::Sizes), true).unwrap(), Exit::Fault);
     }
 
     #[test]

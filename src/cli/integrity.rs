@@ -37,13 +37,13 @@ impl Integrity {
 
     /// Says what is wrong, line by line.
     pub(super) fn tell(&self) {
-        self.base.iter().for_each(|line| report::give(format!("base abîmée : {line}")));
+        self.base.iter().for_each(|line| report::give(format!("! base abîmée : {line}")));
         for damage in &self.valeurs_abimees {
-            report::give(format!("{}  contenu abîmé : {}", damage.reference, words(damage.what)));
+            report::give(format!("! {}  contenu abîmé : {}", damage.reference, words(damage.what)));
         }
         for file in &self.fichiers {
             let what = if file.is_missing { "fichier perdu" } else { "fichier abîmé" };
-            report::give(format!("{}  {what} : {}", file.reference.as_str(), file.id));
+            report::give(format!("! {}  {what} : {}", file.reference.as_str(), file.id));
         }
         if !self.is_sound() {
             report::say(
@@ -61,6 +61,7 @@ fn words(column: &str) -> &str {
         "submission.backup" => "les adresses de secours",
         "answer.answer" => "une réponse",
         "file.file" => "le nom d'un fichier",
+        "act.payload" => "une suite donnée par la mairie ou l'usager",
         "mail.mail" => "un message",
         "outbox.recipient" => "une adresse",
         other => other,

@@ -18,8 +18,8 @@ pub(super) struct DataPlace {
     pub(super) data: PathBuf,
     /// The key file, when it is not in that folder.
     pub(super) key_file: Option<PathBuf>,
-    /// The configuration that names them, when there is one.
-    pub(super) config: Option<Box<GuichetConfig>>,
+    /// The configuration, when it was given.
+    pub(super) config: Option<GuichetConfig>,
 }
 
 impl DataPlace {
@@ -41,7 +41,7 @@ impl DataPlace {
             Ok(config) => Ok(DataPlace {
                 data: config.data.clone(),
                 key_file: key_file(config.key_file.clone()),
-                config: Some(Box::new(config)),
+                config: Some(config),
             }),
             Err(diagnostics) => {
                 let folder = path.parent().unwrap_or(Path::new("."));

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::files::{FileError, FileStore};
+use super::links::Links;
 use super::store::{Store, StoreError};
 use super::{compose, reference};
 use crate::model::calendar::kept_until;
@@ -81,18 +82,18 @@ pub struct KeptReceipt {
     pub receipt: Receipt,
 }
 
-/// Takes valid answers for good; the same nonce gives the first reference again, however often.
+/// Takes valid answers for good, mails with addresses of `links` included; the same nonce gives the first reference again, however often.
 ///
 /// # Errors
 /// [`AcceptError`]; nothing was promised and nothing will be sent.
 pub async fn accept(
     depot: &Depot,
     form: &Form,
-    issuer: &Issuer,
+    (issuer, links): (&Issuer, &Links),
     (answers, nonce): (ValidAnswers, [u8; 16]),
     now: &Zoned,
 ) -> Result<Recorded, AcceptError> {
-    accept_held(depot, form, issuer, (answers, nonce, Hold::default()), now).await
+    accept_held(depot, form, (issuer, links), (answers, nonce, Hold::default()), now).await
 }
 
 /// The same, with what keeps its mails back: quarantine, or an address that has had enough receipts.
@@ -102,7 +103,7 @@ pub async fn accept(
 pub async fn accept_held(
     depot: &Depot,
     form: &Form,
-    issuer: &Issuer,
+    (issuer, links): (&Issuer, &Links),
     (answers, nonce, hold): (ValidAnswers, [u8; 16], Hold),
     now: &Zoned,
 ) -> Result<Recorded, AcceptError> {
@@ -110,7 +111,7 @@ pub async fn accept_held(
     put_away(depot, files.clone()).await?;
     for _ in 0..DRAWS {
         let reference = reference::draw(now).map_err(AcceptError::Entropy)?;
-        let submission = submission(form, issuer, &answers, &reference, now)?;
+        let submission = submission(form, (issuer, links), &answers, &reference, now)?;
         let submission = NewSubmission { nonce, files: files.clone(), ..submission };
         match depot.store.record_held(submission, hold.clone()).await {
             Err(StoreError::ReferenceTaken { .. }) => {}
@@ -121,7 +122,10 @@ pub async fn accept_held(
 }
 
 /// Moves files from the drafts to their place; already there is fine.
-async fn put_away(depot: &Depot, files: Vec<StoredFile>) -> Result<(), AcceptError> {
+///
+/// # Errors
+/// [`AcceptError::FileGone`] when one has expired, [`AcceptError::Files`] when the disk refuses.
+pub async fn put_away(depot: &Depot, files: Vec<StoredFile>) -> Result<(), AcceptError> {
     if files.is_empty() {
         return Ok(());
     }
@@ -138,13 +142,14 @@ async fn put_away(depot: &Depot, files: Vec<StoredFile>) -> Result<(), AcceptErr
 /// Everything that is fixed at acceptance. Pure.
 fn submission(
     form: &Form,
-    issuer: &Issuer,
+    (issuer, links): (&Issuer, &Links),
     answers: &ValidAnswers,
     reference: &Reference,
     now: &Zoned,
 ) -> Result<NewSubmission, AcceptError> {
     let receipt = Receipt::for_submission(form, issuer, reference, now);
-    let mails = compose::mails(form, issuer, answers, &receipt);
+    let links = links.of(reference, now.timestamp());
+    let mails = compose::mails(form, issuer, answers, &receipt, &links);
     Ok(NewSubmission {
         reference: reference.clone(),
         nonce: [0; 16],

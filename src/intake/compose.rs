@@ -10,6 +10,7 @@ use jiff::Zoned;
 use jiff::civil::Date;
 use serde::Serialize;
 
+use super::links::RequestLinks;
 use crate::model::calendar::{add_delay, kept_until};
 use crate::model::form::{Choice, Delay, FieldKind, Form, Nature, Shape, Silence};
 use crate::model::mail::{AutoSubmitted, Mail, MailRole, Mailbox};
@@ -29,15 +30,28 @@ const JSON_VERSION: u8 = 1;
 /// The mails of an accepted submission: to the mairie always, to the resident when an address was given.
 ///
 /// `receipt` is the one made for these answers: reference and date of reception are its own.
-pub fn mails(form: &Form, issuer: &Issuer, answers: &ValidAnswers, receipt: &Receipt) -> Vec<Mail> {
-    let mut mails = vec![to_mairie(form, issuer, answers, receipt)];
-    mails.extend(answers.sender.email.as_ref().map(|email| to_resident(issuer, email, receipt)));
+pub fn mails(
+    form: &Form,
+    issuer: &Issuer,
+    answers: &ValidAnswers,
+    receipt: &Receipt,
+    links: &RequestLinks,
+) -> Vec<Mail> {
+    let mut mails = vec![to_mairie(form, issuer, answers, receipt, links.act.as_deref())];
+    mails.extend(
+        answers.sender.email.as_ref().map(|email| to_resident(issuer, email, receipt, links.follow.as_deref())),
+    );
     mails
 }
 
-fn to_mairie(form: &Form, issuer: &Issuer, answers: &ValidAnswers, receipt: &Receipt) -> Mail {
+fn to_mairie(form: &Form, issuer: &Issuer, answers: &ValidAnswers, receipt: &Receipt, act: Option<&str>) -> Mail {
     let envoi = receipt.envoi();
-    let letter = mairie_letter(form, issuer, answers, receipt);
+    let mut letter = mairie_letter(form, issuer, answers, receipt);
+    if let Some(act) = act {
+        // After what to do and the facts, before what was sent.
+        let at = letter.blocks.iter().position(|block| matches!(block, Block::Facts(_))).map_or(1, |at| at + 1);
+        letter.blocks.splice(at..at, act_words(act).map(Block::Paragraph));
+    }
     Mail {
         role: MailRole::Mairie,
         from: Mailbox { name: format!("Guichet en ligne {}", issuer.names.forme_de), email: envoi.sender.clone() },
@@ -47,6 +61,7 @@ fn to_mairie(form: &Form, issuer: &Issuer, answers: &ValidAnswers, receipt: &Rec
         text: letter.text(),
         html: letter.html(),
         message_id: message_id(envoi, MailRole::Mairie),
+        in_reply_to: None,
         date: rfc3339(&envoi.received_at),
         auto_submitted: AutoSubmitted::Generated,
         attachments: answers.files().cloned().collect(),
@@ -54,9 +69,17 @@ fn to_mairie(form: &Form, issuer: &Issuer, answers: &ValidAnswers, receipt: &Rec
     }
 }
 
-fn to_resident(issuer: &Issuer, email: &str, receipt: &Receipt) -> Mail {
+/// How the mairie acts from its mailbox.
+pub(super) fn act_words(act: &str) -> [String; 2] {
+    [
+        format!("Prendre en charge, demander des documents, accepter, refuser, transmettre, répondre : {act}"),
+        "Ce lien est pour la mairie seule : effacez-le de votre message si vous répondez à l'usager ou si vous transférez sa demande.".to_owned(),
+    ]
+}
+
+fn to_resident(issuer: &Issuer, email: &str, receipt: &Receipt, follow: Option<&str>) -> Mail {
     let envoi = receipt.envoi();
-    let letter = resident_letter(receipt);
+    let letter = resident_letter(receipt, follow);
     let name = format!("Mairie {}", issuer.names.forme_de);
     let mairie = if envoi.service.email.is_empty() { &issuer.email } else { &envoi.service.email };
     Mail {
@@ -68,6 +91,7 @@ fn to_resident(issuer: &Issuer, email: &str, receipt: &Receipt) -> Mail {
         text: letter.text(),
         html: letter.html(),
         message_id: message_id(envoi, MailRole::Usager),
+        in_reply_to: None,
         date: rfc3339(&envoi.received_at),
         auto_submitted: AutoSubmitted::Generated,
         attachments: Vec::new(),
@@ -92,7 +116,7 @@ fn mairie_subject(form: &Form, issuer: &Issuer, receipt: &Receipt) -> String {
 }
 
 /// A word between brackets and what follows it, within [`MAX_SUBJECT`]: the word is what gives way.
-fn subject(word: &str, rest: &[&str]) -> String {
+pub(super) fn subject(word: &str, rest: &[&str]) -> String {
     let rest = clean(&rest.join(" — "));
     let left = MAX_SUBJECT.saturating_sub(rest.chars().count() + 3);
     let word = shortened(&clean(word), left.max(1));
@@ -113,22 +137,22 @@ fn clean(text: &str) -> String {
 }
 
 /// Stable over retries: the reference, whom it is for, and the domain it leaves from.
-fn message_id(envoi: &Envoi, role: MailRole) -> String {
+pub(super) fn message_id(envoi: &Envoi, role: MailRole) -> String {
     let domain = envoi.sender.rsplit_once('@').map(|(_, domain)| domain).filter(|domain| domain.is_ascii());
     format!("{}.{}@{}", envoi.reference, role.as_str(), domain.unwrap_or("guichet.invalid"))
 }
 
-fn rfc3339(moment: &Zoned) -> String {
+pub(super) fn rfc3339(moment: &Zoned) -> String {
     moment.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
 /// A mail before it is drawn.
-struct Letter {
-    title: String,
-    blocks: Vec<Block>,
+pub(super) struct Letter {
+    pub(super) title: String,
+    pub(super) blocks: Vec<Block>,
 }
 
-enum Block {
+pub(super) enum Block {
     Heading(String),
     Paragraph(String),
     /// What must be seen first.
@@ -140,11 +164,12 @@ enum Block {
     Ready(String, Vec<String>),
 }
 
-fn resident_letter(receipt: &Receipt) -> Letter {
+fn resident_letter(receipt: &Receipt, follow: Option<&str>) -> Letter {
     let document = receipt.document();
     let mut blocks = vec![Block::Paragraph(document.lead)];
     blocks.push(Block::Facts(document.rows.into_iter().map(|row| (row.label, row.value)).collect()));
     blocks.extend(document.paragraphs.into_iter().map(Block::Paragraph));
+    blocks.extend(follow.map(|follow| Block::Paragraph(format!("Où en est votre demande : {follow}"))));
     blocks.push(Block::Paragraph(
         "Pour écrire à la mairie à ce sujet, répondez à ce message. Il ne recopie pas ce que vous avez envoyé, pour que personne d'autre ne puisse le lire.".into(),
     ));
@@ -279,7 +304,7 @@ fn ready_texts(issuer: &Issuer, receipt: &Receipt) -> Vec<Block> {
     ]
 }
 
-fn ready_start(envoi: &Envoi) -> Vec<String> {
+pub(super) fn ready_start(envoi: &Envoi) -> Vec<String> {
     let service = &envoi.service;
     let mut contact = vec![service.name.clone(), telephone_display(&service.telephone)];
     contact.extend((!service.email.is_empty()).then(|| service.email.clone()));
@@ -310,7 +335,7 @@ fn answer_lines(value: &AnswerValue) -> Vec<String> {
 
 impl Letter {
     /// Plain text with ordinary spaces, lines ended by `\n`; answers are set in, so that they cannot pass for our words.
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let mut text = format!("{}\n", self.title.to_uppercase());
         for block in &self.blocks {
             text.push('\n');
@@ -339,7 +364,7 @@ impl Letter {
     }
 
     /// A whole HTML document that old mail programs can draw: inline styles, tables for facts, no image.
-    fn html(&self) -> String {
+    pub(super) fn html(&self) -> String {
         let title = typeset(&self.title);
         let mut html = format!(
             "<!DOCTYPE html>\n<html lang=\"fr\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n</head>\n<body style=\"margin:0;padding:16px;background:#ffffff;color:#1a1a1a;font-family:Arial,Helvetica,sans-serif;font-size:16px;line-height:1.5\">\n<div style=\"max-width:640px\">\n<h1 style=\"font-size:22px;line-height:1.3;margin:0 0 16px\">{title}</h1>\n"
@@ -635,7 +660,14 @@ mod tests {
 
     fn composed(form: &Form, answers: &ValidAnswers) -> Vec<Mail> {
         let receipt = Receipt::for_submission(form, &issuer(), &reference(), &moment());
-        mails(form, &issuer(), answers, &receipt)
+        mails(form, &issuer(), answers, &receipt, &links())
+    }
+
+    fn links() -> RequestLinks {
+        RequestLinks {
+            follow: Some("https://www.saint-mulot.example/guichet/suivi/2026-KJM2-QYJD-9/secret".into()),
+            act: Some("https://www.saint-mulot.example/guichet/agir/jeton".into()),
+        }
     }
 
     fn valid(form: &Form) -> ValidAnswers {
@@ -773,7 +805,7 @@ mod tests {
             let mut issuer = issuer();
             issuer.names.nom = name;
             let receipt = Receipt::for_submission(&form, &issuer, &reference(), &moment());
-            for mail in mails(&form, &issuer, &valid(&form), &receipt) {
+            for mail in mails(&form, &issuer, &valid(&form), &receipt, &links()) {
                 prop_assert!(mail.subject.chars().count() <= MAX_SUBJECT);
                 prop_assert!(!mail.subject.chars().any(char::is_control));
                 prop_assert!(mail.subject.contains("2026-KJM2-QYJD-9"));

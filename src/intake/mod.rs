@@ -7,13 +7,17 @@
 //! 4. [`accept`] chains all of it when a resident presses « Envoyer ».
 //! 5. [`seal`] closes what the person wrote before it reaches the disk.
 //! 6. [`store`] records submission, answers, files and mails in one transaction; many share one sync.
-//! 7. [`deliver`] claims a mail under a lease, hands it to the [`mailer`], settles.
+//! 7. [`follow`] writes what the mairie and the resident do afterwards; [`digest`] tells the mairie of the day.
+//! 8. [`deliver`] claims a mail under a lease, hands it to the [`mailer`], settles.
 
 pub mod accept;
 pub mod backup;
 pub mod compose;
 pub mod deliver;
+pub mod digest;
 pub mod files;
+pub mod follow;
+pub mod links;
 pub mod mailer;
 pub mod notice;
 pub mod reference;

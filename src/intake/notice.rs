@@ -71,6 +71,7 @@ pub fn mail(issuer: &Issuer, notice: &Notice, own: &Reference, now: &Zoned) -> M
         message_id: format!("quarantaine.{own}@{}", domain.unwrap_or("guichet.invalid")),
         date: now.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
         auto_submitted: AutoSubmitted::Generated,
+        in_reply_to: None,
         attachments: Vec::new(),
         json: None,
     }

@@ -63,6 +63,7 @@ pub(crate) fn mail(reference: &Reference, role: MailRole, to: &str) -> Mail {
         text: "Un lampadaire est éteint rue du Puits-Perdu\n".into(),
         html: "<html><body><p>Un lampadaire est éteint rue du Puits-Perdu</p></body></html>".into(),
         message_id: format!("{}.{}@saint-mulot.fr", reference.as_str().to_lowercase(), role.as_str()),
+        in_reply_to: None,
         date: noon().to_string(),
         auto_submitted: AutoSubmitted::Generated,
         attachments: Vec::new(),

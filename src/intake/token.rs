@@ -19,6 +19,19 @@ pub struct Keys {
     token: [u8; 32],
     receipt: [u8; 32],
     seal: Seal,
+    follow: [u8; 32],
+    act: [u8; 32],
+}
+
+/// What the address of the mairie's page of actions is worth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ActCheck {
+    /// Ours; it opens this request.
+    Opens(Reference),
+    /// Ours, but its time is over.
+    Expired(Reference),
+    /// Not ours.
+    Forged,
 }
 
 /// Why the keys cannot be had.
@@ -102,9 +115,9 @@ impl Keys {
         Keys::read(path)
     }
 
-    /// Whether the key file still holds these keys: without them the links of yesterday would die at the next start.
-    pub fn stand_in(&self, file: &Path) -> bool {
-        let found = fs::read(file).ok().and_then(|bytes| Keys::from_text(&bytes));
+    /// Whether the key file still holds these keys: without them nothing that is kept could be read at the next start.
+    pub fn stand_in(&self, path: &Path) -> bool {
+        let found = Keys::read(path).ok();
         found.is_some_and(|found| blake3::Hash::from_bytes(found.token) == blake3::Hash::from_bytes(self.token))
     }
 
@@ -114,6 +127,8 @@ impl Keys {
             token: blake3::derive_key("mulot guichet: jeton de la page de vérification v1", master),
             receipt: blake3::derive_key("mulot guichet: adresse de l'accusé v1", master),
             seal: Seal::from_master(master),
+            follow: blake3::derive_key("mulot guichet: adresse du suivi v1", master),
+            act: blake3::derive_key("mulot guichet: lien d'action de la mairie v1", master),
         }
     }
 
@@ -164,22 +179,77 @@ impl Keys {
     ///
     /// Shape: 26 lower-case letters and digits (128 bits).
     pub fn secret(&self, reference: &Reference) -> String {
-        secret_encoding().encode(&self.receipt_tag(reference))
+        secret_encoding().encode(&address_tag(&self.receipt, reference))
     }
 
     /// Whether this secret opens the receipt of this reference; takes as long when it does not.
     pub fn opens(&self, reference: &Reference, secret: &str) -> bool {
-        let given = secret_encoding().decode(secret.to_ascii_lowercase().as_bytes()).unwrap_or_default();
-        let mut padded = [0; 32];
-        let well_formed = given.len() == SECRET;
-        if well_formed {
-            padded[..SECRET].copy_from_slice(&given);
-        }
-        let mut expected = [0; 32];
-        expected[..SECRET].copy_from_slice(&self.receipt_tag(reference));
-        (blake3::Hash::from_bytes(expected) == blake3::Hash::from_bytes(padded)) & well_formed
+        opens_with(&self.receipt, reference, secret)
     }
 
+    /// The secret part of the follow-up page's address. Not the receipt's: it is mailed to an address nobody has verified,
+    /// and the receipt shows what was typed.
+    ///
+    /// Shape: as [`Keys::secret`].
+    pub fn follow_secret(&self, reference: &Reference) -> String {
+        secret_encoding().encode(&address_tag(&self.follow, reference))
+    }
+
+    /// Whether this secret opens the follow-up page of this reference; takes as long when it does not.
+    pub fn opens_follow(&self, reference: &Reference, secret: &str) -> bool {
+        opens_with(&self.follow, reference, secret)
+    }
+
+    /// The token by which the mairie acts on a request until then.
+    ///
+    /// Shape: 76 characters of URL-safe base 64.
+    pub fn act_token(&self, reference: &Reference, until: Timestamp) -> String {
+        let mut bytes = Vec::with_capacity(ACT);
+        bytes.push(VERSION);
+        bytes.extend(until.as_second().to_be_bytes());
+        bytes.extend(reference.as_str().as_bytes());
+        let tag = blake3::keyed_hash(&self.act, &bytes);
+        bytes.extend(tag.as_bytes());
+        BASE64URL_NOPAD.encode(&bytes)
+    }
+
+    /// What a token of the mairie is worth.
+    pub fn check_act(&self, token: &str, now: Timestamp) -> ActCheck {
+        let Some(bytes) = BASE64URL_NOPAD.decode(token.as_bytes()).ok().filter(|bytes| bytes.len() == ACT) else {
+            return ActCheck::Forged;
+        };
+        let (head, tag) = bytes.split_at(ACT - 32);
+        let mut found = [0; 32];
+        found.copy_from_slice(tag);
+        // `blake3::Hash` compares in constant time.
+        if head[0] != VERSION || blake3::keyed_hash(&self.act, head) != blake3::Hash::from_bytes(found) {
+            return ActCheck::Forged;
+        }
+        let mut until = [0; 8];
+        until.copy_from_slice(&head[1..9]);
+        let reference = std::str::from_utf8(&head[9..]).ok().and_then(|text| text.parse().ok());
+        match (reference, Timestamp::from_second(i64::from_be_bytes(until))) {
+            (Some(reference), Ok(until)) if now <= until => ActCheck::Opens(reference),
+            (Some(reference), Ok(_)) => ActCheck::Expired(reference),
+            _ => ActCheck::Forged,
+        }
+    }
+}
+
+/// Whether a secret is the one this key makes for a reference; takes as long when it is not.
+fn opens_with(key: &[u8; 32], reference: &Reference, secret: &str) -> bool {
+    let given = secret_encoding().decode(secret.to_ascii_lowercase().as_bytes()).unwrap_or_default();
+    let mut padded = [0; 32];
+    let well_formed = given.len() == SECRET;
+    if well_formed {
+        padded[..SECRET].copy_from_slice(&given);
+    }
+    let mut expected = [0; 32];
+    expected[..SECRET].copy_from_slice(&address_tag(key, reference));
+    (blake3::Hash::from_bytes(expected) == blake3::Hash::from_bytes(padded)) & well_formed
+}
+
+impl Keys {
     fn sign(&self, form_id: &str, now: Timestamp, nonce: [u8; 16]) -> String {
         let mut bytes = Vec::with_capacity(TOKEN);
         bytes.push(VERSION);
@@ -196,18 +266,18 @@ impl Keys {
         hasher.finalize()
     }
 
-    fn receipt_tag(&self, reference: &Reference) -> [u8; SECRET] {
-        let hash = blake3::keyed_hash(&self.receipt, reference.as_str().as_bytes());
-        let mut tag = [0; SECRET];
-        tag.copy_from_slice(&hash.as_bytes()[..SECRET]);
-        tag
-    }
-
     fn from_text(bytes: &[u8]) -> Option<Keys> {
         let master = data_encoding::HEXLOWER_PERMISSIVE.decode(bytes.trim_ascii()).ok()?;
         let master: [u8; 32] = master.try_into().ok()?;
         Some(Keys::from_master(&master))
     }
+}
+
+fn address_tag(key: &[u8; 32], reference: &Reference) -> [u8; SECRET] {
+    let hash = blake3::keyed_hash(key, reference.as_str().as_bytes());
+    let mut tag = [0; SECRET];
+    tag.copy_from_slice(&hash.as_bytes()[..SECRET]);
+    tag
 }
 
 impl fmt::Debug for Keys {
@@ -249,6 +319,8 @@ const VERSION: u8 = 1;
 const HEAD: usize = 1 + 8 + 16;
 const TOKEN: usize = HEAD + 32;
 const SECRET: usize = 16;
+/// Version, end of life, a reference with its hyphens, tag.
+const ACT: usize = 1 + 8 + 16 + 32;
 /// Source: WCAG 2.2, 2.2.1 — far more than a person needs, and the answers are kept beyond.
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(12);
 /// How far ahead a clock that issued a token may have been.
@@ -337,6 +409,29 @@ mod tests {
         assert!(!Keys::from_master(&[8; 32]).opens(&mine, &secret));
     }
 
+    #[test]
+    fn the_follow_up_page_has_a_secret_of_its_own() {
+        let mine = Reference::new(2026, [1; 5]);
+        assert_ne!(keys().follow_secret(&mine), keys().secret(&mine));
+        assert!(keys().opens_follow(&mine, &keys().follow_secret(&mine)));
+        assert!(!keys().opens_follow(&mine, &keys().secret(&mine)));
+        assert!(!keys().opens(&mine, &keys().follow_secret(&mine)));
+        assert!(!keys().opens_follow(&Reference::new(2026, [2; 5]), &keys().follow_secret(&mine)));
+    }
+
+    #[test]
+    fn the_mairie_acts_on_one_request_for_a_time() {
+        let mine = Reference::new(2026, [1; 5]);
+        let token = keys().act_token(&mine, at(100));
+        assert_eq!(keys().check_act(&token, at(100)), ActCheck::Opens(mine.clone()));
+        assert_eq!(keys().check_act(&token, at(101)), ActCheck::Expired(mine));
+        assert_eq!(Keys::from_master(&[8; 32]).check_act(&token, at(0)), ActCheck::Forged);
+        assert_eq!(keys().check_act(&keys().sign(FORM, at(0), [5; 16]), at(0)), ActCheck::Forged);
+        let mut later = BASE64URL_NOPAD.decode(token.as_bytes()).unwrap();
+        later[8] += 1;
+        assert_eq!(keys().check_act(&BASE64URL_NOPAD.encode(&later), at(0)), ActCheck::Forged);
+    }
+
     proptest! {
         #[test]
         fn any_changed_character_is_forged(at_char in 0usize..76, by in 1usize..64) {
@@ -353,6 +448,7 @@ mod tests {
         fn nothing_that_is_sent_panics(text in ".*", reference: [u8; 5]) {
             prop_assert_eq!(keys().check(&text, FORM, at(10), MIN), TokenCheck::Forged);
             prop_assert!(!keys().opens(&Reference::new(2026, reference), &text));
+            prop_assert_eq!(keys().check_act(&text, at(10)), ActCheck::Forged);
         }
     }
 }

@@ -59,6 +59,13 @@ pub struct Commune {
     pub form_settings: BTreeMap<String, FormSettings>,
 }
 
+impl Commune {
+    /// Scheme and host at which the guichet answers: its own address, or the site's; empty when neither is known.
+    pub fn guichet_address(&self) -> &str {
+        if self.guichet.adresse.is_empty() { &self.domaine } else { &self.guichet.adresse }
+    }
+}
+
 /// Someone with a title (CRPA, art. L111-2: first name, last name, title).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Person {

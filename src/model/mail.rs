@@ -23,6 +23,9 @@ pub struct Mail {
     pub html: String,
     /// `local@domain`, without angle brackets; unique among all mails, ASCII.
     pub message_id: String,
+    /// Message-ID of the mail it follows, so that mail programs show them together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_reply_to: Option<String>,
     /// Date of acceptance: RFC 3339 with offset, or the text of a [`jiff::Zoned`].
     pub date: String,
     /// Value of the `Auto-Submitted` header (RFC 3834).

@@ -3,6 +3,7 @@
 pub mod calendar;
 pub mod commune;
 pub mod content;
+pub mod dossier;
 pub mod form;
 pub mod intake;
 pub mod mail;

@@ -154,7 +154,7 @@ pub(super) fn contact<'a>(form: &'a Form, around: &'a Surroundings) -> ContactVi
 }
 
 /// Questions under the titles of their steps, in order.
-fn groups<'a>(
+pub(super) fn groups<'a>(
     form: &'a Form,
     fields: &'a [Field],
     around: &'a Surroundings,

@@ -2,8 +2,12 @@
 //!
 //! [`Pages`] owns all it needs: header and footer are drawn once, each page then costs one template.
 
+mod dossier;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+pub use self::dossier::{Acting, Cancelling, Done, Event, Following, Notice, Writing};
 
 use super::form::{self, Asked, Surroundings};
 use super::pages::{Edition, fiche_link};

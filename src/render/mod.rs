@@ -25,6 +25,9 @@ mod theme;
 // The names of the fields of a view say what they hold; where they do not, they are documented.
 #[allow(missing_docs)]
 pub mod view;
+// As in `view`.
+#[allow(missing_docs)]
+mod view_dossier;
 
 use std::collections::{BTreeMap, BTreeSet};
 

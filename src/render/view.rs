@@ -27,6 +27,11 @@ use serde::Serialize;
 /// Text or ready HTML, borrowed from the model wherever it can be.
 pub type Text<'a> = Cow<'a, str>;
 
+pub use super::view_dossier::{
+    ActCardView, ActPageView, CancelView, ComplementView, DoneView, FollowView, LetterFormView, MissingView,
+    NoticeView, TimelineView,
+};
+
 /// A struct that one template draws.
 pub trait View: Serialize {
     /// Name of the template, relative to the theme's `templates/` folder.
@@ -78,6 +83,11 @@ views! {
     MessageView => "guichet/message.html",
     ClosedFormView => "guichet/ferme.html",
     ExitView => "guichet/sortie.html",
+    FollowView => "guichet/suivi.html",
+    CancelView => "guichet/annuler.html",
+    ActPageView => "guichet/agir.html",
+    LetterFormView => "guichet/agir_lettre.html",
+    DoneView => "guichet/agir_fait.html",
     MailView => "mail/message.html",
     DiagnosticsView => "apercu/diagnostics.html",
     LetterboxView => "apercu/boite.html",
@@ -1674,6 +1684,8 @@ pub struct LetterView<'a> {
     /// Address of the HTML part, shown in a sandboxed frame; `None`: no such part.
     pub html_url: Option<Text<'a>>,
     pub attachments: Vec<DocumentView<'a>>,
+    /// Pages of this guichet that the message leads to: its frame lets no link be followed.
+    pub links: Vec<Link<'a>>,
     /// The message as it would be sent (`.eml`).
     pub raw_url: Option<Text<'a>>,
 }

@@ -10,6 +10,8 @@
 //! GET  /guichet/pret                      requests can be taken: 200, or 503 with reasons; without data
 //! ```
 //!
+//! What follows a request is beside: [`suivi`] for the resident, [`agir`] for the mairie.
+//!
 //! Whatever goes wrong, the page that says so carries what was typed and the mairie's telephone. Nothing is kept on our side
 //! before « Envoyer » but files, for hours.
 
@@ -35,7 +37,9 @@ use super::observe::{FormId, Outcome, observe};
 use super::rate::{Act, RateLimits, Rates};
 use super::receive::{FormLimits, Received, Refusal, receive};
 use super::watch::{self, Watch};
+use super::{agir, suivi};
 use crate::intake::accept::{AcceptError, Depot, KeptReceipt, accept_held};
+use crate::intake::links::Links;
 use crate::intake::store::{Detail, StoreError};
 use crate::intake::suspicion::Signs;
 use crate::intake::token::{Keys, TokenCheck};
@@ -55,9 +59,9 @@ use crate::text::numbers::file_size;
 
 /// What the guichet of a commune shows and knows; replaced as a whole when the folder changes.
 pub struct DeskContent {
-    site: Site,
-    pages: Pages,
-    issuer: Issuer,
+    pub(super) site: Site,
+    pub(super) pages: Pages,
+    pub(super) issuer: Issuer,
     zone: jiff::tz::TimeZone,
 }
 
@@ -102,7 +106,7 @@ impl DeskContent {
     }
 
     /// A message with a link to the list of démarches.
-    fn message(&self, status: StatusCode, outcome: &'static str, title: &str, words: &[String]) -> Response {
+    pub(super) fn message(&self, status: StatusCode, outcome: &'static str, title: &str, words: &[String]) -> Response {
         let link = ("Voir toutes les démarches".to_owned(), self.pages.site_url("/demarches/"));
         let kind = if status.is_server_error() { MessageKind::Erreur } else { MessageKind::Attention };
         page(status, self.pages.message(kind, title, words, &[link]), outcome)
@@ -115,13 +119,14 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// The guichet of one commune.
 pub struct Desk {
     content: RwLock<Arc<DeskContent>>,
-    depot: Depot,
-    keys: Keys,
-    limits: FormLimits,
+    pub(super) depot: Depot,
+    pub(super) keys: Keys,
+    pub(super) limits: FormLimits,
     rates: Option<Rates>,
     proxies: Vec<IpAddr>,
     reserve_bytes: u64,
-    clock: Clock,
+    address: Option<String>,
+    pub(super) clock: Clock,
     watch: Arc<Watch>,
 }
 
@@ -139,6 +144,8 @@ pub struct DeskOptions {
     pub proxies: Vec<IpAddr>,
     /// Free bytes under which the guichet says it is full.
     pub reserve_bytes: u64,
+    /// Scheme and host it is reached at, when it is not where the commune says.
+    pub address: Option<String>,
     /// Tells the time.
     pub clock: Clock,
     /// Who watches over it.
@@ -156,6 +163,7 @@ impl Desk {
             rates: options.rates.map(Rates::new),
             proxies: options.proxies,
             reserve_bytes: options.reserve_bytes,
+            address: options.address,
             clock: options.clock,
             watch: options.watch,
         }
@@ -173,11 +181,16 @@ impl Desk {
         (content.issuer.clone(), boxes, self.now(&content))
     }
 
-    fn content(&self) -> Arc<DeskContent> {
+    pub(super) fn content(&self) -> Arc<DeskContent> {
         self.content.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn now(&self, content: &DeskContent) -> Zoned {
+    /// Addresses of its pages, for mails.
+    pub(super) fn links(&self, content: &DeskContent) -> Links {
+        Links::new(self.keys.clone(), self.address.as_deref().unwrap_or_else(|| content.site.commune.guichet_address()))
+    }
+
+    pub(super) fn now(&self, content: &DeskContent) -> Zoned {
         (self.clock)().to_zoned(content.zone.clone())
     }
 
@@ -185,7 +198,7 @@ impl Desk {
         self.keys.token(&form.id, (self.clock)()).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
     }
 
-    fn rate(&self, act: Act, client: Option<IpAddr>) -> Result<(), Duration> {
+    pub(super) fn rate(&self, act: Act, client: Option<IpAddr>) -> Result<(), Duration> {
         self.rates.as_ref().map_or(Ok(()), |rates| rates.take(act, client, Instant::now()))
     }
 
@@ -194,7 +207,7 @@ impl Desk {
     }
 
     /// Who asks: the peer, or the last address a trusted proxy saw. Unknown when it is this machine.
-    fn client(&self, request: &Request) -> Option<IpAddr> {
+    pub(super) fn client(&self, request: &Request) -> Option<IpAddr> {
         let peer = request.extensions().get::<Peer>().and_then(|peer| peer.0);
         let believed = peer.is_none_or(|peer| self.proxies.contains(&peer));
         let forwarded = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
@@ -218,6 +231,8 @@ pub(super) fn router(desk: Arc<Desk>, outside: &Outside, trusted: &[String]) -> 
         .route("/guichet/{form}/modifier", post(modify).get(restart))
         .route("/guichet/{form}/envoyer", post(send).get(restart))
         .route("/guichet/recu/{reference}/{secret}", get(receipt))
+        .merge(suivi::routes())
+        .merge(agir::routes())
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
         .with_state(desk.clone())
@@ -574,7 +589,8 @@ async fn sent(
             let now = desk.now(&content);
             let watched = desk.rates.as_ref().map(|rates| Watched::new(rates, &form, &content.issuer, &valid));
             let hold = watched.as_ref().map_or_else(Hold::default, |one| one.hold(&valid, signs, now.timestamp()));
-            let accepted = accept_held(&desk.depot, &form, &content.issuer, (valid, nonce, hold.clone()), &now).await;
+            let (issuer, links) = (&content.issuer, desk.links(&content));
+            let accepted = accept_held(&desk.depot, &form, (issuer, &links), (valid, nonce, hold.clone()), &now).await;
             if let Some(watched) = &watched {
                 let is_new = accepted.as_ref().is_ok_and(|recorded| recorded.new);
                 watched.settle(&hold, is_new);
@@ -598,7 +614,7 @@ async fn known(desk: &Desk, nonce: [u8; 16]) -> Result<Option<Recorded>, StoreEr
     reading(move || store.recorded(&nonce)).await
 }
 
-async fn reading<T: Send + 'static>(
+pub(super) async fn reading<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Closed))
@@ -655,7 +671,7 @@ fn too_many(content: &DeskContent, form: &Form, raw: &RawAnswers, token: Option<
     later(page(StatusCode::TOO_MANY_REQUESTS, html, "too_many"), wait)
 }
 
-fn too_often(content: &DeskContent, wait: Duration) -> Response {
+pub(super) fn too_often(content: &DeskContent, wait: Duration) -> Response {
     let words = [
         format!("Trop d'envois viennent de votre connexion. Attendez {} minutes.", wait.as_secs().div_ceil(60)),
         "Revenez ensuite à la page précédente : vos réponses y sont encore.".to_owned(),
@@ -663,13 +679,13 @@ fn too_often(content: &DeskContent, wait: Duration) -> Response {
     later(content.message(StatusCode::TOO_MANY_REQUESTS, "too_many", "Un peu de patience", &words), wait)
 }
 
-fn later(mut response: Response, wait: Duration) -> Response {
+pub(super) fn later(mut response: Response, wait: Duration) -> Response {
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
     response
 }
 
 /// The page for a form that was not read.
-fn refused(content: &DeskContent, form: Option<(&Form, &FormLimits)>, refusal: Refusal) -> Response {
+pub(super) fn refused(content: &DeskContent, form: Option<(&Form, &FormLimits)>, refusal: Refusal) -> Response {
     let (status, outcome, title, words) = match refusal {
         Refusal::TooLarge(received) => return too_large(content, form, &received),
         Refusal::NotAForm => (
@@ -755,7 +771,10 @@ async fn receipt(State(desk): State<Arc<Desk>>, Path((reference, secret)): Path<
     })
     .await;
     match found {
-        Ok(Some((recorded, detail, held))) => confirmation(&content, &recorded, &detail, held.as_ref()),
+        Ok(Some((recorded, detail, held))) => {
+            let follow = desk.links(&content).follow_path(&recorded.reference);
+            confirmation(&content, &recorded, &detail, (held.as_ref(), &follow))
+        }
         Ok(None) => {
             let words = ["Cet accusé n'est plus gardé.".to_owned()];
             content.message(StatusCode::NOT_FOUND, "no_receipt", "Accusé introuvable", &words)
@@ -775,7 +794,12 @@ async fn receipt(State(desk): State<Arc<Desk>>, Path((reference, secret)): Path<
     }
 }
 
-fn confirmation(content: &DeskContent, recorded: &Recorded, detail: &Detail, held: Option<&Quarantined>) -> Response {
+fn confirmation(
+    content: &DeskContent,
+    recorded: &Recorded,
+    detail: &Detail,
+    (held, follow): (Option<&Quarantined>, &str),
+) -> Response {
     let reference = recorded.reference.to_string();
     let Ok(kept) = serde_json::from_value::<KeptReceipt>(recorded.receipt.clone()) else {
         let words = [
@@ -806,7 +830,7 @@ fn confirmation(content: &DeskContent, recorded: &Recorded, detail: &Detail, hel
         received_iso: &recorded.received_at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
         copy_sent: copy.as_deref(),
         next_steps: next,
-        tracking_url: None,
+        tracking_url: Some(follow),
     };
     let html = content.pages.confirmation(form, &told, &document, &detail.answers);
     of_form(form, page(StatusCode::OK, html, "receipt"))
@@ -831,7 +855,7 @@ fn copy_words(detail: &Detail, is_held: bool) -> Option<String> {
 }
 
 /// `helene.aubry@exemple.fr` → `h…y@exemple.fr`: enough to notice a slip.
-fn half_hidden(email: &str) -> String {
+pub(super) fn half_hidden(email: &str) -> String {
     let (local, domain) = email.rsplit_once('@').unwrap_or((email, ""));
     let first: String = local.chars().take(1).collect();
     let last: String = if local.chars().count() > 3 { local.chars().rev().take(1).collect() } else { String::new() };
@@ -855,7 +879,7 @@ pub(super) fn page(status: StatusCode, html: String, outcome: &'static str) -> R
     with(outcome, (status, [(header::CONTENT_TYPE, html_type)], html).into_response())
 }
 
-fn with(outcome: &'static str, mut response: Response) -> Response {
+pub(super) fn with(outcome: &'static str, mut response: Response) -> Response {
     response.extensions_mut().insert(Outcome(outcome));
     response
 }

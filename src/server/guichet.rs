@@ -12,6 +12,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
+use jiff::tz::TimeZone;
 
 use super::config::GuichetConfig;
 use super::forms::{self, Clock, Desk, DeskContent, DeskOptions, crashed};
@@ -47,6 +48,9 @@ pub struct Guichet {
     router: Router,
     limits: Limits,
     office: Office,
+    /// Scheme and host it is reached at.
+    address: String,
+    zone: TimeZone,
     desk: Arc<Desk>,
     source: Arc<Source>,
     open_forms: Vec<String>,
@@ -78,6 +82,7 @@ impl Guichet {
             rates: Some(config.rates),
             proxies: config.proxies,
             reserve_bytes: config.reserve_bytes,
+            address: None,
             clock: source.means.clock.clone(),
             watch: office.watch(),
         };
@@ -102,6 +107,8 @@ impl Guichet {
             router,
             limits: config.limits,
             office,
+            address: commune.guichet_address().to_owned(),
+            zone: TimeZone::get(&commune.fuseau).unwrap_or(TimeZone::UTC),
             desk,
             source,
             open_forms,
@@ -144,7 +151,8 @@ impl Guichet {
     /// Serves until `signal` comes: then nothing more is accepted, what is in flight is finished, the mail in hand is sent.
     pub async fn run_until_stopped(self, signal: impl Future<Output = ()>) {
         tracing::info!(event = "started", address = %self.local_addr(), forms = self.open_forms.len(), "the guichet is open");
-        let worker = self.office.deliver();
+        let digest = self.office.digest(&self.address, self.zone);
+        let worker = self.office.deliver(digest, self.source.means.clock.clone());
         let telling = tokio::spawn(tell(self.desk.clone(), self.office.clone(), self.stop.clone()));
         if let Some(listener) = self.metrics {
             let router =

@@ -1,5 +1,6 @@
 //! HTTP, nothing but HTTP: connections, the guichet's routes, the live preview, the production server.
 
+mod agir;
 pub mod config;
 pub mod forms;
 mod guard;
@@ -14,6 +15,7 @@ pub mod preview;
 pub mod rate;
 pub mod receive;
 pub mod site;
+mod suivi;
 mod watch;
 mod workshop;
 

@@ -4,15 +4,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::StartError;
+use super::forms::Clock;
 use super::watch::Watch;
-use crate::intake::accept::Depot;
+use crate::intake::accept::{AcceptError, Depot};
 use crate::intake::deliver::Worker;
+use crate::intake::digest::{self, Digest};
 use crate::intake::files::{FileStore, tidy};
+use crate::intake::links::Links;
 use crate::intake::mailer::{Mailer, Transport};
 use crate::intake::store::{Store, StoreOptions};
 use crate::intake::token::Keys;
@@ -41,7 +45,7 @@ impl Office {
         let store = Store::open(folder, options)?;
         let files = FileStore::open(folder, store.seal(), reserve_bytes)?;
         let keys = store.keys().clone();
-        let watch = Watch::new();
+        let watch = Watch::new(store.key_file().to_owned());
         Ok(Office { folder: folder.to_owned(), depot: Depot { store, files }, keys, mailer, watch, _temporary: None })
     }
 
@@ -63,6 +67,11 @@ impl Office {
         self.keys.clone()
     }
 
+    /// What the digest is made with, for a guichet reached at `address`.
+    pub(super) fn digest(&self, address: &str, zone: TimeZone) -> Digest {
+        Digest { links: Links::new(self.keys.clone(), address), zone }
+    }
+
     pub(super) fn watch(&self) -> Arc<Watch> {
         self.watch.clone()
     }
@@ -75,8 +84,8 @@ impl Office {
         self.mailer.destination()
     }
 
-    /// Starts the delivery and the housework.
-    pub(super) fn deliver(&self) -> Delivery {
+    /// Starts the delivery, the morning's digest and the housework.
+    pub(super) fn deliver(&self, digest: Digest, clock: Clock) -> Delivery {
         let (stop, stopping) = watch::channel(false);
         let worker =
             Worker { store: self.depot.store.clone(), mailer: self.mailer.clone(), files: self.depot.files.clone() };
@@ -88,8 +97,9 @@ impl Office {
                 drop(delivering);
             }
         });
+        let mornings = tokio::spawn(mornings(self.depot.store.clone(), digest, clock, stopping.clone()));
         let housework = tokio::spawn(housework(self.depot.clone(), stopping));
-        Delivery { stop, delivering, housework }
+        Delivery { stop, delivering, mornings, housework }
     }
 }
 
@@ -97,6 +107,7 @@ impl Office {
 pub(super) struct Delivery {
     stop: watch::Sender<bool>,
     delivering: JoinHandle<()>,
+    mornings: JoinHandle<()>,
     housework: JoinHandle<()>,
 }
 
@@ -104,10 +115,28 @@ impl Delivery {
     /// Ends it after the mail in hand.
     pub(super) async fn stop(self) {
         self.stop.send_replace(true);
-        for task in [self.delivering, self.housework] {
+        for task in [self.delivering, self.mornings, self.housework] {
             if task.await.is_err_and(|error| error.is_panic()) {
                 tracing::error!(event = "worker.panic", "a task beside the server panicked");
             }
+        }
+    }
+}
+
+/// Looks every minute whether this morning's digest is to be written.
+async fn mornings(store: Store, digest: Digest, clock: Clock, mut stopping: watch::Receiver<bool>) {
+    while !*stopping.borrow_and_update() {
+        match digest::step(&store, &digest, clock()).await {
+            Ok(true) => tracing::info!(event = "digest", "the morning's digest is written"),
+            Ok(false) => {}
+            Err(error) => {
+                let reason = AcceptError::from(error).as_str();
+                tracing::error!(event = "digest.failed", reason, "the morning's digest cannot be written");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(MINUTE) => {}
+            changed = stopping.changed() => if changed.is_err() { return },
         }
     }
 }
@@ -136,4 +165,5 @@ async fn housework(depot: Depot, mut stopping: watch::Receiver<bool>) {
     }
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);

@@ -19,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::body::Frame;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tower::ServiceExt;
 
 use super::config::RESERVE_BYTES;
@@ -34,7 +35,7 @@ use crate::intake::mailer::Transport;
 use crate::model::output::Pictures;
 use crate::pipeline::Base;
 use crate::render::view::{
-    DiagnosticView, DiagnosticsView, DocumentView, ExcerptLine, LetterRow, LetterView, LetterboxView, Row,
+    DiagnosticView, DiagnosticsView, DocumentView, ExcerptLine, LetterRow, LetterView, LetterboxView, Link, Row,
     Severity as SeverityView, ToolView,
 };
 use crate::text::numbers::file_size;
@@ -105,6 +106,7 @@ impl Preview {
             board: Board::new(shown),
             guichet: OnceLock::new(),
             letterbox: workshop.letterbox.clone(),
+            address: format!("http://{}", listener.local_addr()),
             stop: stop.clone(),
         });
         preview.open(desk, &office);
@@ -140,7 +142,9 @@ impl Preview {
 
     /// Serves until `signal` comes, then finishes what is in flight.
     pub async fn run_until_stopped(self, signal: impl Future<Output = ()>) {
-        let worker = self.office.deliver();
+        let paris = TimeZone::get("Europe/Paris").unwrap_or(TimeZone::UTC);
+        let digest = self.office.digest(&format!("http://{}", self.listener.local_addr()), paris);
+        let worker = self.office.deliver(digest, Arc::new(Timestamp::now));
         let web = listen::serve(self.listener, self.router, self.limits, self.stop);
         let stopper = self.stopper;
         let signal = async {
@@ -180,6 +184,8 @@ struct Shop {
     board: Board,
     guichet: OnceLock<(Arc<Desk>, Router)>,
     letterbox: PathBuf,
+    /// Scheme and host of the preview, for the links of its mails.
+    address: String,
     stop: Stop,
 }
 
@@ -199,6 +205,7 @@ impl Shop {
                         rates: None,
                         proxies: Vec::new(),
                         reserve_bytes: RESERVE_BYTES,
+                        address: Some(self.address.clone()),
                         clock: Arc::new(Timestamp::now),
                         watch: office.watch(),
                     },
@@ -423,9 +430,29 @@ async fn letter(State(shop): State<Arc<Shop>>, UrlPath(name): UrlPath<String>) -
         text: letter.text.as_str().into(),
         html_url: letter.html.is_some().then(|| format!("{url}/html").into()),
         attachments: attachments.collect(),
+        links: links(&letter.text, &shop.address),
         raw_url: Some(format!("{url}/brut").into()),
     };
     draw(&shown, &view)
+}
+
+/// The pages of this guichet that a mail leads to.
+fn links<'a>(text: &'a str, address: &str) -> Vec<Link<'a>> {
+    let paths = text.split_whitespace().filter_map(|word| word.strip_prefix(address));
+    let mut links: Vec<Link<'a>> = Vec::new();
+    for path in paths {
+        let label = if path.starts_with("/guichet/agir/") {
+            "Ce que voit la mairie"
+        } else if path.starts_with("/guichet/suivi/") {
+            "Ce que voit l’usager"
+        } else {
+            continue;
+        };
+        if links.iter().all(|link| link.url != path) {
+            links.push(Link { label: label.into(), url: path.into(), external: false, current: false });
+        }
+    }
+    links
 }
 
 async fn letter_html(State(shop): State<Arc<Shop>>, UrlPath(name): UrlPath<String>) -> Response {

@@ -1,5 +1,6 @@
 //! Who watches over a guichet that serves: its readiness, its measures, and the mail that tells the mairie what waits.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -24,6 +25,7 @@ use crate::model::mail::MailRole;
 /// What those who serve and those who watch share.
 #[derive(Debug)]
 pub(super) struct Watch {
+    key_file: PathBuf,
     delivering: AtomicBool,
     suspect: Notify,
     measures: Measures,
@@ -40,9 +42,10 @@ struct Verdict {
 }
 
 impl Watch {
-    /// Watches, nothing seen yet.
-    pub(super) fn new() -> Arc<Self> {
+    /// Watches over a guichet, whose key is in this file.
+    pub(super) fn new(key_file: PathBuf) -> Arc<Self> {
         Arc::new(Watch {
+            key_file,
             delivering: AtomicBool::new(false),
             suspect: Notify::new(),
             measures: Measures::default(),
@@ -100,11 +103,11 @@ impl Watch {
         if !matches!(tokio::time::timeout(PATIENCE, store.writable()).await, Ok(Ok(()))) {
             reasons.push("base");
         }
-        let (reading, keys) = (store.clone(), keys.clone());
+        let (reading, keys, key_file) = (store.clone(), keys.clone(), self.key_file.clone());
         let looked = tokio::task::spawn_blocking(move || {
             let oldest = [MailRole::Mairie, MailRole::Usager].map(|role| reading.oldest_waiting(role));
             let oldest = oldest.into_iter().collect::<Result<Vec<_>, StoreError>>();
-            (reading.free_bytes(), oldest, keys.stand_in(reading.key_file()))
+            (reading.free_bytes(), oldest, keys.stand_in(&key_file))
         });
         let Ok((free, oldest, key)) = looked.await else {
             return Verdict { reasons: vec!["base"], mail: "inconnu" };

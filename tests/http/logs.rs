@@ -81,6 +81,32 @@ fn nothing_of_a_person_is_in_the_journal_at_any_level() {
     while server.mails.taken().len() < 2 && std::time::Instant::now() < deadline {
         std::thread::yield_now();
     }
+    // What follows: the resident's page, the mairie's letter, a file more.
+    let page = server.get(sent.location()).text();
+    let follow = page.split("href=\"").find(|rest| rest.starts_with("/guichet/suivi/")).unwrap();
+    let follow = follow.split('"').next().unwrap().to_owned();
+    assert_eq!(server.get(&follow).status, 200);
+    let request = server.mails.taken().into_iter().find(|mail| mail.role.as_str() == "mairie").unwrap();
+    let request = mail_parser::MessageParser::default().parse(request.bytes.as_slice()).unwrap();
+    let text = request.body_text(0).unwrap().into_owned();
+    let act = text.split_whitespace().find(|word| word.contains("/guichet/agir/")).unwrap();
+    let act = act[act.find("/guichet/").unwrap()..].to_owned();
+    let letter = [
+        ("version", "0"),
+        ("lettre", "canarilettre"),
+        ("pieces", "canaripiece"),
+        ("date_limite", "2099-01-01"),
+        ("agent_prenom", "Canariagent"),
+        ("agent_nom", "Canarisigne"),
+        ("agent_qualite", "canariqualite"),
+    ];
+    let letter = letter.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(server.post(&format!("{act}/demander-des-pieces"), &letter).status, 303);
+    let more = [file("pieces", "canarisuite.pdf", PDF)];
+    assert_eq!(server.post_parts(&format!("{follow}/completer"), &more).status, 303);
+    while server.mails.taken().len() < 6 && std::time::Instant::now() < deadline {
+        std::thread::yield_now();
+    }
     let said = String::from_utf8(journal.0.lock().unwrap().clone()).unwrap();
     assert!(
         said.contains("outcome=\"accepted\"") && said.contains("delivery attempt"),
@@ -89,7 +115,8 @@ fn nothing_of_a_person_is_in_the_journal_at_any_level() {
     let secret = sent.location().rsplit('/').next().unwrap().to_owned();
     let token = check.field("jeton").unwrap();
     assert_eq!(first_trace(&said), None);
-    for personal in ["203.0.113.77", "73 46 28", "0299734628", secret.as_str(), token.as_str()] {
+    let (followed, acted) = (follow.rsplit('/').next().unwrap(), act.rsplit('/').next().unwrap());
+    for personal in ["203.0.113.77", "73 46 28", "0299734628", secret.as_str(), token.as_str(), followed, acted] {
         assert!(!said.contains(personal), "{personal}:\n{said}");
     }
 }

@@ -4,6 +4,7 @@
 
 mod abuse;
 mod connections;
+mod dossier;
 mod headers;
 mod health;
 mod journey;

@@ -322,6 +322,7 @@ fn submission(files: &FileStore, with_file: bool) -> NewSubmission {
         text: "Bonjour\n".repeat(100),
         html: "<p>Bonjour</p>".into(),
         message_id: format!("{reference}.{}@saint-mulot.fr", role.as_str()),
+        in_reply_to: None,
         date: now.to_string(),
         auto_submitted: AutoSubmitted::Generated,
         attachments: if role == MailRole::Mairie { stored.clone() } else { Vec::new() },

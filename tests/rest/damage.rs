@@ -42,6 +42,7 @@ pub(crate) fn submission(number: u32, stored: Vec<StoredFile>) -> NewSubmission 
         message_id: format!("{}.{}@saint-mulot.fr", reference.as_str().to_lowercase(), role.as_str()),
         date: noon().to_string(),
         auto_submitted: AutoSubmitted::Generated,
+        in_reply_to: None,
         attachments: if role == MailRole::Mairie { stored.clone() } else { Vec::new() },
         json: None,
     };

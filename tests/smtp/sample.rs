@@ -51,6 +51,7 @@ pub(crate) fn mail(reference: &Reference, to: &str) -> Mail {
         text: TEXT.into(),
         html: "<html><body><p>Un lampadaire est éteint</p></body></html>".into(),
         message_id: message_id(reference),
+        in_reply_to: None,
         date: noon().to_string(),
         auto_submitted: AutoSubmitted::Generated,
         attachments: Vec::new(),

@@ -311,9 +311,8 @@ async fn the_log_of_a_delivery_names_nobody() {
     let writer = lines.clone();
     let subscriber =
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
-    // With a single subscriber, `tracing` asks the thread that first reaches a line whether to log it ever after, and the other
-    // tests have none; with two it asks both.
-    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    // As long as there is only one, the first thread that comes to an event decides for all whether it is wanted.
+    let _other = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
     let _guard = tracing::subscriber::set_default(subscriber);
     let mut world = World::new();
     world.store.record(submission(1)).await.unwrap();

@@ -40,6 +40,9 @@ pub fn render(mail: &Mail, attached: Vec<Attached<'_>>) -> Result<Vec<u8>, Unsen
         .message_id(Some(format!("<{}>", mail.message_id)))
         .from(address(&mail.from).ok_or(Unsendable("sender"))?)
         .subject(one_line(&mail.subject));
+    if let Some(first) = mail.in_reply_to.as_ref().filter(|id| is_message_id(id)) {
+        builder = builder.in_reply_to(format!("<{first}>")).references(format!("<{first}>"));
+    }
     let mut recipients = Mailboxes::new();
     for to in &mail.to {
         recipients.push(Address::new(None, to.parse().map_err(|_| Unsendable("recipient"))?));
@@ -184,6 +187,7 @@ mod tests {
             text: "Bonjour,\n.\nUne ligne accentuée.\n".into(),
             html: "<html><body><p>Bonjour</p></body></html>".into(),
             message_id: "2026-k7m2-qx4d-3.mairie@saint-mulot.fr".into(),
+            in_reply_to: None,
             date: "2026-07-12T14:03:05+02:00[Europe/Paris]".into(),
             auto_submitted: AutoSubmitted::Generated,
             attachments: vec![stored("plan.pdf")],

@@ -23,7 +23,8 @@ use crate::model::reference::Reference;
 pub enum Transport {
     /// A mail server.
     Smtp(SmtpConfig),
-    /// A folder that receives `<reference>-<role>.eml`, each written whole; for trying the guichet out.
+    /// A folder that receives `<reference>-<role>.eml`, then `<reference>-<role>-<number>.eml`, each written whole; for
+    /// trying the guichet out.
     Folder(PathBuf),
     /// A list, for tests.
     Memory(Letterbox),
@@ -328,6 +329,17 @@ fn write_letter(dir: &Path, parcel: &Parcel) -> io::Result<()> {
     let mut draft = tempfile::NamedTempFile::new_in(dir)?;
     draft.write_all(&parcel.bytes)?;
     draft.as_file().sync_all()?;
-    draft.persist(dir.join(format!("{}-{}.eml", parcel.reference, parcel.role.as_str())))?;
+    draft.persist(dir.join(format!("{}.eml", letter_name(parcel))))?;
     std::fs::File::open(dir)?.sync_all()
+}
+
+/// `<reference>-<role>`, then what sets the mails of one request apart; the same for each try of the same mail.
+fn letter_name(parcel: &Parcel) -> String {
+    let first = format!("{}.{}", parcel.reference, parcel.role.as_str());
+    let head = String::from_utf8_lossy(&parcel.bytes[..parcel.bytes.len().min(4096)]).into_owned();
+    let id = head.lines().find_map(|line| line.strip_prefix("Message-ID: <"));
+    let local = id.and_then(|id| id.split('@').next()).unwrap_or_default();
+    let is_plain = local.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
+    let own = if is_plain && (local.starts_with(&first) || local.starts_with("bulletin.")) { local } else { &first };
+    own.replace('.', "-")
 }

@@ -321,7 +321,11 @@ fn detail(
         received_at: record::zoned(&received_at)?,
         purge_after: purge_after.parse().map_err(|error| Fault::content("purge date", error))?,
         purged_at: purged.map(instant).transpose()?,
-        mails: queue_rows(connection, &format!("{QUEUE} WHERE submission.id = ?1 ORDER BY outbox.id"), [id])?,
+        mails: queue_rows(
+            connection,
+            &format!("{QUEUE} WHERE submission.id = ?1 AND mail.kind <> 'bulletin' ORDER BY outbox.id"),
+            [id],
+        )?,
         events: events(connection, id)?,
         files: files(connection, seal, (id, name), with_answers)?,
         sender: match sender.filter(|_| with_answers) {
@@ -332,7 +336,7 @@ fn detail(
     })
 }
 
-fn answers(connection: &Connection, seal: &Seal, id: i64, name: &[u8]) -> Result<Vec<Answer>, Fault> {
+pub(super) fn answers(connection: &Connection, seal: &Seal, id: i64, name: &[u8]) -> Result<Vec<Answer>, Fault> {
     let mut select =
         connection.prepare("SELECT position, answer FROM answer WHERE submission = ?1 ORDER BY position")?;
     let mut rows = select.query([id])?;

@@ -4,6 +4,7 @@
 
 mod admin;
 mod copy;
+mod dossier;
 mod error;
 mod open;
 mod outbox;
@@ -32,6 +33,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use self::admin::{Counts, Detail, DetailFile, Event, RouteState};
 pub(in crate::intake) use self::copy::examine;
+pub use self::dossier::{Acted, Kept, NewAct, NewBulletin, Open};
 pub use self::error::StoreError;
 pub(in crate::intake) use self::open::{FILE, create_private_dir, sync_dir};
 pub use self::outbox::{Claim, Claimed, Settlement, Trace};

@@ -118,6 +118,7 @@ fn erase(
         [id],
     )?;
     connection.execute("UPDATE mail SET mail = NULL WHERE submission = ?1", [id])?;
+    connection.execute("UPDATE act SET payload = NULL WHERE submission = ?1", [id])?;
     connection.execute(
         "UPDATE submission SET sender = NULL, receipt = NULL, purged_ms = ?2 WHERE id = ?1",
         params![id, now],
@@ -145,5 +146,6 @@ fn shrink(connection: &Connection) -> rusqlite::Result<bool> {
 const ELAPSED: &str = "
     SELECT submission.id, submission.reference,
            EXISTS (SELECT 1 FROM mail JOIN outbox ON outbox.mail = mail.id
-                   WHERE mail.submission = submission.id AND outbox.role = 'mairie' AND outbox.state IN ('remis', 'annulé'))
+                   WHERE mail.submission = submission.id AND mail.kind = 'accueil' AND outbox.role = 'mairie'
+                     AND outbox.state IN ('remis', 'annulé'))
     FROM submission WHERE purged_ms IS NULL AND purge_after < ?1 ORDER BY submission.id";

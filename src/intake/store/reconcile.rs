@@ -82,6 +82,7 @@ const RECONCILE: &str = "
            count(outbox.id) FILTER (WHERE outbox.state = 'remis' AND NOT EXISTS (
                SELECT 1 FROM event
                WHERE event.submission = submission.id AND event.outbox = outbox.id AND event.kind = 'delivered'))
-    FROM submission LEFT JOIN mail ON mail.submission = submission.id LEFT JOIN outbox ON outbox.mail = mail.id
+    FROM submission LEFT JOIN mail ON mail.submission = submission.id AND mail.kind = 'accueil'
+    LEFT JOIN outbox ON outbox.mail = mail.id
     WHERE submission.received_ms >= ?1 AND submission.received_ms < ?2
     GROUP BY submission.id ORDER BY submission.id";

@@ -25,9 +25,29 @@ pub(super) struct Row {
     hold: Hold,
 }
 
-struct SealedMail {
-    mail: Vec<u8>,
-    owed: Vec<Owed>,
+/// A mail and its recipients, sealed.
+pub(super) struct SealedMail {
+    /// The mail.
+    pub(super) mail: Vec<u8>,
+    /// What is owed to each recipient.
+    pub(super) owed: Vec<Owed>,
+}
+
+impl SealedMail {
+    /// Seals a mail of this submission.
+    pub(super) fn new(seal: &Seal, reference: &Reference, mail: &Mail) -> Result<SealedMail, StoreError> {
+        let place = Place("mail.mail", &[reference.as_str().as_bytes(), mail.message_id.as_bytes()]);
+        let owed = mail.to.iter().map(|recipient| Owed::new(seal, &mail.message_id, recipient));
+        Ok(SealedMail {
+            mail: sealed(seal, place, mail)?,
+            owed: owed.collect::<Result<_, _>>().map_err(StoreError::unsealed)?,
+        })
+    }
+}
+
+/// Seals what is said of a file of this submission.
+pub(super) fn sealed_file(seal: &Seal, reference: &Reference, file: &StoredFile) -> Result<Vec<u8>, StoreError> {
+    sealed(seal, Place("file.file", &[reference.as_str().as_bytes(), file.id.as_bytes()]), file)
 }
 
 impl Row {
@@ -39,21 +59,14 @@ impl Row {
             let position = position.to_string();
             answers.push(sealed(seal, Place("answer.answer", &[reference, position.as_bytes()]), answer)?);
         }
-        let file = |file: &StoredFile| sealed(seal, Place("file.file", &[reference, file.id.as_bytes()]), file);
-        let mail = |mail: &Mail| {
-            let place = Place("mail.mail", &[reference, mail.message_id.as_bytes()]);
-            let owed = mail.to.iter().map(|recipient| Owed::new(seal, &mail.message_id, recipient));
-            Ok(SealedMail {
-                mail: sealed(seal, place, mail)?,
-                owed: owed.collect::<Result<_, _>>().map_err(StoreError::unsealed)?,
-            })
-        };
+        let file = |file| sealed_file(seal, &submission.reference, file);
+        let mail = |mail| SealedMail::new(seal, &submission.reference, mail);
         Ok(Row {
             answers,
             sender: sealed(seal, whole("submission.sender"), &submission.sender)?,
             receipt: sealed(seal, whole("submission.receipt"), &submission.receipt)?,
             files: submission.files.iter().map(file).collect::<Result<_, _>>()?,
-            mails: submission.mails.iter().map(mail).collect::<Result<_, StoreError>>()?,
+            mails: submission.mails.iter().map(mail).collect::<Result<_, _>>()?,
             backup: sealed(seal, whole("submission.backup"), &submission.recipients_backup)?,
             hold: Hold::default(),
             submission,

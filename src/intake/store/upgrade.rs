@@ -23,6 +23,7 @@ enum Step {
 const STEPS: &[(i32, Step)] = &[
     (1, Step::Words(include_str!("../migrations/0001_guichet.sql"))),
     (SEALED, Step::Seal(include_str!("../migrations/0002_scelle.sql"))),
+    (3, Step::Words(include_str!("../migrations/0003_dossier.sql"))),
     (4, Step::Words(include_str!("../migrations/0004_quarantaine.sql"))),
 ];
 

@@ -83,7 +83,7 @@ fn look(
 }
 
 /// Every sealed column and how its rows are named.
-const SEALED: [(&str, &str); 7] = [
+const SEALED: [(&str, &str); 8] = [
     ("submission.sender", "SELECT reference, sender, reference FROM submission WHERE sender IS NOT NULL"),
     ("submission.receipt", "SELECT reference, receipt, reference FROM submission WHERE receipt IS NOT NULL"),
     ("submission.backup", "SELECT reference, backup, reference FROM submission"),
@@ -100,6 +100,11 @@ const SEALED: [(&str, &str); 7] = [
         "mail.mail",
         "SELECT reference, mail, reference, message_id FROM mail
          JOIN submission ON submission.id = mail.submission WHERE mail IS NOT NULL",
+    ),
+    (
+        "act.payload",
+        "SELECT reference, payload, reference, CAST(number AS TEXT) FROM act
+         JOIN submission ON submission.id = act.submission WHERE payload IS NOT NULL",
     ),
     (
         RECIPIENT,

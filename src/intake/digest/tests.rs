@@ -1,0 +1,226 @@
+use jiff::civil::date;
+
+use super::*;
+use crate::intake::compose;
+use crate::intake::deliver;
+use crate::intake::files::FileStore;
+use crate::intake::mailer::{Letterbox, Mailer, Outcome, Phase, Refusal, Transport};
+use crate::intake::store::{Acted, NewAct, StoreOptions};
+use crate::intake::token::Keys;
+use crate::model::dossier::{Act, ActKind};
+use crate::model::form::{Delay, Identity, Nature, Silence};
+use crate::model::intake::NewSubmission;
+use crate::model::receipt::Receipt;
+use crate::model::receipt::tests::{form, issuer};
+use crate::model::submission::{Sender, ValidAnswers};
+
+struct World {
+    _dir: tempfile::TempDir,
+    store: Store,
+    digest: Digest,
+}
+
+fn at(day: Date, hour: i8) -> Zoned {
+    day.at(hour, 30, 0, 0).in_tz("Europe/Paris").unwrap()
+}
+
+impl World {
+    fn new() -> World {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap();
+        let links = Links::new(Keys::from_master(&[7; 32]), "https://www.saint-mulot.example");
+        World { _dir: dir, store, digest: Digest { links, zone: TimeZone::get("Europe/Paris").unwrap() } }
+    }
+
+    /// Records a request received that day at 10:30, sent to one mailbox.
+    async fn receive(&self, number: u8, silence: Silence, day: Date, to: &str) -> Reference {
+        let mut form = form(Nature::Demande, Identity::Person, silence);
+        form.recipients = vec![to.to_owned()];
+        let reference = Reference::new(day.year(), [number; 5]);
+        let received_at = at(day, 10);
+        let receipt = Receipt::for_submission(&form, &issuer(), &reference, &received_at);
+        let sender = Sender { name: "Jeanne Martin".into(), email: Some("jeanne@exemple.fr".into()) };
+        let answers = ValidAnswers { answers: Vec::new(), sender: sender.clone() };
+        let links = self.digest.links.of(&reference, received_at.timestamp());
+        let new = NewSubmission {
+            reference: reference.clone(),
+            nonce: [number; 16],
+            form_id: form.id.clone(),
+            form_title: form.title.clone(),
+            received_at,
+            answers: Vec::new(),
+            sender,
+            files: Vec::new(),
+            mails: compose::mails(&form, &issuer(), &answers, &receipt, &links),
+            receipt: serde_json::to_value(KeptReceipt { receipt }).unwrap(),
+            purge_after: date(2030, 1, 1),
+            recipients_backup: Vec::new(),
+        };
+        self.store.record(new).await.unwrap();
+        reference
+    }
+
+    async fn act(&self, reference: &Reference, version: usize, day: Date, kind: ActKind) {
+        let act = Act { at: at(day, 11), agent: None, kind, letter: Vec::new() };
+        let done = self.store.act(reference, NewAct { version, act, mails: Vec::new() }).await.unwrap();
+        assert_eq!(done, Acted::Done(version + 1));
+    }
+
+    /// What a morning would tell, without writing it.
+    fn look(&self, day: Date) -> Option<NewBulletin> {
+        super::look(&self.store, &self.digest.links, &at(day, 7)).unwrap()
+    }
+
+    async fn morning(&self, day: Date) -> bool {
+        step(&self.store, &self.digest, at(day, 7).timestamp()).await.unwrap()
+    }
+}
+
+const TWO_MONTHS: Delay = Delay::Months(2);
+
+#[tokio::test]
+async fn a_morning_has_one_mail_however_often_the_server_starts() {
+    let world = World::new();
+    world.receive(1, Silence::Rejet(TWO_MONTHS), date(2026, 11, 20), "mairie@saint-mulot.example").await;
+    let day = date(2026, 11, 21);
+    let early = at(day, 6).timestamp();
+    assert!(!step(&world.store, &world.digest, early).await.unwrap(), "not before seven");
+    let bulletin = world.look(day).expect("something to look at");
+    assert_eq!(bulletin.mails.len(), 1);
+    assert_eq!(bulletin.mails[0].1.message_id, world.look(day).unwrap().mails[0].1.message_id);
+    assert!(world.morning(day).await);
+    assert!(!world.morning(day).await, "once a day");
+    assert!(!world.morning(date(2026, 11, 22)).await, "only when there is something");
+    assert!(!world.morning(date(2026, 11, 22)).await);
+    // Two processes that looked together: the second writes nothing.
+    assert!(!world.store.bulletin(bulletin, at(day, 7).timestamp()).await.unwrap());
+}
+
+#[tokio::test]
+async fn each_mailbox_reads_of_its_own_requests() {
+    let world = World::new();
+    let day = date(2026, 11, 20);
+    let hall = world.receive(1, Silence::Rejet(TWO_MONTHS), day, "salle@saint-mulot.example").await;
+    let school = world.receive(2, Silence::Inconnu, day, "ecole@saint-mulot.example").await;
+    let bulletin = world.look(date(2026, 11, 21)).unwrap();
+    assert_eq!(bulletin.mails.len(), 2);
+    for (_, mail) in &bulletin.mails {
+        let (mine, other) = if mail.to == ["salle@saint-mulot.example"] { (&hall, &school) } else { (&school, &hall) };
+        assert!(mail.text.contains(mine.as_str()) && !mail.text.contains(other.as_str()), "{}", mail.text);
+        assert!(mail.text.contains("https://www.saint-mulot.example/guichet/agir/"));
+        assert!(!mail.text.contains("Jeanne"), "no name");
+        assert!(mail.message_id.is_ascii() && mail.message_id.starts_with("bulletin.2026-11-21."));
+    }
+    assert_ne!(bulletin.mails[0].1.message_id, bulletin.mails[1].1.message_id);
+}
+
+/// The heading under which the one request of a world stands on a morning.
+async fn heading(world: &World, day: Date) -> Option<String> {
+    let bulletin = world.look(day).expect("a new morning");
+    let text = bulletin.mails.first().map(|(_, mail)| mail.text.clone());
+    assert!(world.store.bulletin(bulletin, at(day, 7).timestamp()).await.unwrap());
+    let heading =
+        |text: String| text.lines().find_map(|line| line.strip_prefix("--- ")?.strip_suffix(" ---").map(str::to_owned));
+    text.and_then(heading)
+}
+
+#[tokio::test]
+async fn a_decision_by_silence_is_announced_twice_then_told_once() {
+    for silence in [Silence::Rejet(TWO_MONTHS), Silence::Acceptation(TWO_MONTHS)] {
+        let world = World::new();
+        // Decided on 22 January 2027.
+        world.receive(1, silence, date(2026, 11, 21), "mairie@saint-mulot.example").await;
+        let mut told = Vec::new();
+        let mut day = date(2026, 11, 22);
+        while day < date(2027, 3, 1) {
+            told.extend(heading(&world, day).await.map(|heading| (day, heading)));
+            day = day.saturating_add(1.day());
+        }
+        let expected = [
+            (date(2026, 11, 22), Section::Received),
+            (date(2027, 1, 7), Section::Silence),
+            (date(2027, 1, 19), Section::Silence),
+            (date(2027, 1, 22), Section::Late),
+        ];
+        let expected = expected.map(|(day, section)| (day, section.title().to_owned()));
+        assert_eq!(told, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_morning_without_server_loses_nothing() {
+    let world = World::new();
+    world.receive(1, Silence::Rejet(TWO_MONTHS), date(2026, 11, 21), "mairie@saint-mulot.example").await;
+    assert!(world.morning(date(2027, 1, 5)).await || world.look(date(2027, 1, 6)).is_some());
+    // The reminders of 7 and 19 January were missed: the next morning tells them, once.
+    assert_eq!(heading(&world, date(2027, 1, 21)).await.as_deref(), Some(Section::Silence.title()));
+    assert_eq!(heading(&world, date(2027, 1, 22)).await.as_deref(), Some(Section::Late.title()));
+}
+
+#[tokio::test]
+async fn a_late_receipt_is_told_the_next_day_then_on_mondays() {
+    let world = World::new();
+    // Due on Friday 4 December 2026.
+    let reference = world.receive(1, Silence::Inconnu, date(2026, 11, 21), "mairie@saint-mulot.example").await;
+    let mut told = Vec::new();
+    for days in 1..28 {
+        let day = date(2026, 11, 22).saturating_add(days.days());
+        told.extend(heading(&world, day).await.map(|heading| (day, heading)));
+    }
+    let late = |day| (day, Section::Late.title().to_owned());
+    let soon = (date(2026, 12, 1), Section::Soon.title().to_owned());
+    assert_eq!(told, [soon, late(date(2026, 12, 5)), late(date(2026, 12, 7)), late(date(2026, 12, 14))]);
+    world.act(&reference, 0, date(2026, 12, 20), ActKind::Cloture).await;
+    assert_eq!(heading(&world, date(2026, 12, 21)).await, None, "closed");
+}
+
+#[tokio::test]
+async fn what_waits_for_the_resident_is_late_when_its_date_is_over() {
+    let world = World::new();
+    let reference =
+        world.receive(1, Silence::Acceptation(TWO_MONTHS), date(2026, 11, 21), "m@saint-mulot.example").await;
+    let kind = ActKind::Pieces { asked: vec!["un plan".into()], until: date(2027, 1, 12), accuse: false };
+    world.act(&reference, 0, date(2026, 12, 1), kind).await;
+    assert_eq!(heading(&world, date(2027, 1, 7)).await, None, "the delay is stopped: no reminder");
+    assert_eq!(heading(&world, date(2027, 1, 13)).await.as_deref(), Some(Section::Late.title()));
+}
+
+#[tokio::test]
+async fn a_mail_refused_for_good_is_told() {
+    let world = World::new();
+    world.receive(1, Silence::SansDecision, date(2026, 11, 21), "mairie@saint-mulot.example").await;
+    let letters = Letterbox::default();
+    let mailer = Mailer::new(Transport::Memory(letters.clone())).unwrap();
+    let files = FileStore::open(world._dir.path(), world.store.seal(), 0).unwrap();
+    letters.plan(Outcome::Delivered { code: 250 });
+    letters.plan(Outcome::Permanent(Refusal { phase: Phase::Recipient, code: Some(550), class: None }));
+    let now = at(date(2026, 11, 21), 11).timestamp();
+    for _ in 0..2 {
+        deliver::step(&world.store, &mailer, &files, now).await.unwrap();
+    }
+    let bulletin = world.look(date(2026, 11, 22)).unwrap();
+    let text = &bulletin.mails[0].1.text;
+    assert!(text.contains("n’ont pas pu être remis") && text.contains("appelez-le"), "{text}");
+}
+
+#[tokio::test]
+async fn the_digest_does_not_count_as_the_request_delivered() {
+    let world = World::new();
+    let day = date(2026, 11, 21);
+    let reference = world.receive(1, Silence::Rejet(TWO_MONTHS), day, "mairie@saint-mulot.example").await;
+    assert!(world.morning(date(2026, 11, 22)).await);
+    let letters = Letterbox::default();
+    let mailer = Mailer::new(Transport::Memory(letters.clone())).unwrap();
+    let files = FileStore::open(world._dir.path(), world.store.seal(), 0).unwrap();
+    let refused = || Outcome::Permanent(Refusal { phase: Phase::Recipient, code: Some(550), class: None });
+    letters.plan(refused());
+    let now = at(date(2026, 11, 22), 9).timestamp();
+    for _ in 0..4 {
+        deliver::step(&world.store, &mailer, &files, now).await.unwrap();
+    }
+    assert_eq!(letters.taken().len(), 2, "the digest and the receipt");
+    let sums = world.store.reconcile(Timestamp::MIN, Timestamp::MAX).unwrap();
+    assert_eq!((sums.delivered, sums.failed), (0, vec![reference.clone()]));
+    let purged = world.store.purge_elapsed(&at(date(2031, 1, 1), 9)).unwrap();
+    assert_eq!(purged.held, [reference], "it exists nowhere else");
+}

@@ -1,0 +1,385 @@
+//! The mairie acts from its mailbox: a signed link opens a page, a page leads to a letter, and only its button does anything.
+//!
+//! ```text
+//! GET  /guichet/agir/{token}                   the request, and what can be done
+//! GET  /guichet/agir/{token}/{action}          the letter, ready to change
+//! POST /guichet/agir/{token}/{action}          → 303 to the letter that left, 422 with what is to mend, 409 when too late
+//! GET  /guichet/agir/{token}/lettre/{number}   what was done, and the sheet to print
+//! ```
+//!
+//! Scanners of mailboxes follow links: nothing changes on a GET.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use super::forms::{Desk, DeskContent, page, refused, too_often, with};
+use super::rate::Act as RateAct;
+use super::receive::receive;
+use super::suivi::{case, events, record, unreadable};
+use crate::intake::follow::fields;
+use crate::intake::follow::{self, Case, Decision, paragraphs};
+use crate::intake::store::Acted;
+use crate::intake::token::ActCheck;
+use crate::model::dossier::{Act, ActKind, Action};
+use crate::model::form::Form;
+use crate::model::submission::{AnswerValue, FieldError, RawAnswers};
+use crate::render::guichet::{Acting, Done, Notice, Writing};
+use crate::render::view::MessageKind;
+use crate::text::dates::{received_at, short_date, time};
+
+/// The routes of the mairie.
+pub(super) fn routes() -> Router<Arc<Desk>> {
+    Router::new()
+        .route("/guichet/agir/{token}", get(show))
+        .route("/guichet/agir/{token}/{action}", get(write).post(act))
+        .route("/guichet/agir/{token}/lettre/{number}", get(letter))
+}
+
+/// Name of the input that says what the agent had seen.
+const VERSION: &str = "version";
+
+/// The request a token opens, or the page that says why it does not.
+async fn open(desk: &Desk, content: &DeskContent, token: &str) -> Result<Case, Response> {
+    match desk.keys.check_act(token, (desk.clock)()) {
+        ActCheck::Opens(reference) => case(desk, content, &reference).await,
+        ActCheck::Expired(_) => {
+            let words = [
+                "Ce lien a plus de six mois : il n'est plus valable. Rien n'a changé.".to_owned(),
+                "Le bulletin du matin donne un lien neuf pour chaque demande qui attend. Vous pouvez aussi répondre à l'usager par courriel ou par téléphone.".to_owned(),
+            ];
+            Err(content.message(StatusCode::GONE, "act_expired", "Lien périmé", &words))
+        }
+        ActCheck::Forged => {
+            let words = [
+                "Ce lien n'est pas complet, ou n'est pas de ce guichet. Rien n'a changé.".to_owned(),
+                "Ouvrez de nouveau le message de la demande, et copiez le lien en entier.".to_owned(),
+            ];
+            Err(content.message(StatusCode::NOT_FOUND, "act_forged", "Lien inconnu", &words))
+        }
+    }
+}
+
+async fn show(State(desk): State<Arc<Desk>>, Path(token): Path<String>) -> Response {
+    let content = desk.content();
+    match open(&desk, &content, &token).await {
+        Ok(case) => {
+            page(StatusCode::OK, request_page(&desk, &content, &case, (&token, Vec::new(), Vec::new())), "act_page")
+        }
+        Err(page) => page,
+    }
+}
+
+fn request_page(
+    desk: &Desk,
+    content: &DeskContent,
+    case: &Case,
+    (token, notices, unsent): (&str, Vec<Notice>, Vec<String>),
+) -> String {
+    let (kept, life) = (&case.kept, &case.life);
+    let mut rows = vec![
+        ("Référence".to_owned(), kept.reference.to_string()),
+        ("Reçue".to_owned(), received_at(&kept.received_at)),
+    ];
+    rows.extend((!kept.sender.name.is_empty()).then(|| ("De".to_owned(), kept.sender.name.clone())));
+    let address = match &kept.sender.email {
+        Some(email) if kept.is_undelivered => {
+            format!("{email}\nLe dernier courriel n'a pas pu être remis : appelez l'usager, ou écrivez-lui.")
+        }
+        Some(email) => email.clone(),
+        None => "Aucune : la lettre sera à imprimer".to_owned(),
+    };
+    rows.push(("Adresse électronique".to_owned(), address));
+    rows.extend(follow::deadline_words(life, desk.now(content).date()).map(|words| ("Échéance".to_owned(), words)));
+    content.pages.acting(&Acting {
+        form_title: &kept.form_title,
+        reference: kept.reference.as_str(),
+        state: life.state.words(),
+        notices,
+        unsent,
+        rows,
+        actions: life
+            .actions()
+            .into_iter()
+            .map(|action| {
+                let words = words(action);
+                (words.label, words.hint, format!("/guichet/agir/{token}/{}", action.slug()))
+            })
+            .collect(),
+        events: events(case),
+        answers: &kept.answers,
+    })
+}
+
+/// How an action is told.
+struct Words {
+    label: &'static str,
+    hint: &'static str,
+    /// What sending does.
+    intro: &'static str,
+    button: &'static str,
+}
+
+fn words(action: Action) -> Words {
+    let (label, hint, intro, button) = match action {
+        Action::Accuser => (
+            "Envoyer l'accusé de réception",
+            "À faire dans les dix jours ouvrés. Quatre textes sont prêts.",
+            "Choisissez un seul texte. Il part tel quel, avec la date calculée.",
+            "Envoyer l'accusé",
+        ),
+        Action::Prendre => (
+            "Prendre en charge",
+            "L'usager sait qui s'occupe de sa demande.",
+            "L'usager reçoit ce message. Sa page de suivi dit que sa demande est prise en charge.",
+            "Prendre en charge",
+        ),
+        Action::Pieces => (
+            "Demander des documents",
+            "Le délai s'arrête pendant que l'usager complète.",
+            "L'usager reçoit ce message, et peut ajouter ce qui manque sur sa page de suivi. Les nouvelles dates sont calculées.",
+            "Demander ces documents",
+        ),
+        Action::Accepter => (
+            "Accepter",
+            "La lettre d'accord est prête.",
+            "L'usager reçoit cette lettre. Vous ne pourrez plus changer cette décision ici.",
+            "Accepter et envoyer",
+        ),
+        Action::Refuser => (
+            "Refuser",
+            "La lettre donne les motifs et les recours.",
+            "L'usager reçoit cette lettre. Vous ne pourrez plus changer cette décision ici.",
+            "Refuser et envoyer",
+        ),
+        Action::Transmettre => (
+            "Transmettre",
+            "Quand un autre organisme est compétent.",
+            "Le guichet n'écrit pas à cet organisme : transmettez-lui vous-même la demande et ses pièces, qui sont dans le message reçu. L'usager est prévenu par cette lettre.",
+            "Prévenir l'usager",
+        ),
+        Action::Clore => (
+            "Répondre et clore",
+            "Pour une réponse simple, ou déjà donnée par téléphone.",
+            "L'usager reçoit cette réponse, et sa demande est close.",
+            "Répondre et clore",
+        ),
+    };
+    Words { label, hint, intro, button }
+}
+
+/// The action of an address, if it can be done now; otherwise the request's page says what happened.
+fn allowed(
+    desk: &Desk,
+    content: &DeskContent,
+    case: &Case,
+    (token, slug): (&str, &str),
+    unsent: &RawAnswers,
+) -> Result<Action, Response> {
+    let Some(action) = Action::of_slug(slug) else {
+        let words = ["Cette adresse du guichet n'existe pas.".to_owned()];
+        return Err(content.message(StatusCode::NOT_FOUND, "not_found", "Page introuvable", &words));
+    };
+    if case.life.allows(action) { Ok(action) } else { Err(too_late(desk, content, case, (token, unsent))) }
+}
+
+/// Somebody acted before: who, what, when; and the text typed meanwhile.
+fn too_late(desk: &Desk, content: &DeskContent, case: &Case, (token, typed): (&str, &RawAnswers)) -> Response {
+    let title = "Cette demande a changé entre-temps : rien n'est parti".to_owned();
+    let what = case.kept.acts.last().map(|act| {
+        let by = act.agent.as_ref().map_or(String::new(), |agent| format!(", par {}", agent.words()));
+        format!("{}, le {} à {}{by}.", follow::act_title(&act.kind), short_date(act.at.date()), time(act.at.time()))
+    });
+    let notice = Notice { kind: MessageKind::Attention, title, paragraphs: what.into_iter().collect() };
+    let unsent = ["lettre", "motifs", "pieces"].iter().flat_map(|name| paragraphs(typed.first(name))).collect();
+    page(StatusCode::CONFLICT, request_page(desk, content, case, (token, vec![notice], unsent)), "act_conflict")
+}
+
+async fn write(State(desk): State<Arc<Desk>>, Path((token, slug)): Path<(String, String)>) -> Response {
+    let content = desk.content();
+    let case = match open(&desk, &content, &token).await {
+        Ok(case) => case,
+        Err(page) => return page,
+    };
+    let action = match allowed(&desk, &content, &case, (&token, &slug), &RawAnswers::default()) {
+        Ok(action) => action,
+        Err(page) => return page,
+    };
+    let form = fields::action_form(action, &case, &content.issuer);
+    let raw = fields::action_answers(action, &case, desk.now(&content).date());
+    let html = letter_page(&desk, &content, (&case, action), &token, (&form, &raw, &[]));
+    page(StatusCode::OK, html, "act_letter")
+}
+
+fn letter_page(
+    desk: &Desk,
+    content: &DeskContent,
+    (case, action): (&Case, Action),
+    token: &str,
+    form: (&Form, &RawAnswers, &[FieldError]),
+) -> String {
+    let words = words(action);
+    let place = format!("/guichet/agir/{token}");
+    let mut intro = vec![words.intro.to_owned()];
+    if case.kept.sender.email.is_none() {
+        intro.push(
+            "L'usager n'a pas donné d'adresse électronique : la lettre vous sera montrée, prête à imprimer.".into(),
+        );
+    }
+    content.pages.writing(&Writing {
+        title: words.label,
+        about: format!("{} – {}", case.kept.form_title, case.kept.reference),
+        intro,
+        form,
+        urls: (format!("{place}/{}", action.slug()), place),
+        hidden: vec![(VERSION.to_owned(), case.kept.acts.len().to_string())],
+        added: added(action, case, content, desk.now(content).date()),
+        service: follow::signature(None, case.service()),
+        button: words.button,
+    })
+}
+
+/// What is added to the letter, before anything is typed.
+fn added(action: Action, case: &Case, content: &DeskContent, today: jiff::civil::Date) -> Vec<String> {
+    let words = |kind: ActKind, reasons: &str| {
+        let decision = Decision { kind, letter: String::new(), reasons: reasons.to_owned() };
+        follow::legal_words(&decision, case, &content.issuer, today)
+    };
+    match action {
+        Action::Refuser => words(ActKind::Refus, "[Vos motifs]"),
+        Action::Transmettre => words(ActKind::Transmission { body: "[Cet organisme]".into() }, ""),
+        Action::Pieces => {
+            let kind = ActKind::Pieces {
+                asked: vec!["[Ce qui manque]".into()],
+                until: today,
+                accuse: case.life.owes_accuse(),
+            };
+            let date = short_date(today);
+            words(kind, "")
+                .into_iter()
+                .map(|line| line.replace(&format!("au plus tard le {date}"), "au plus tard le [date]"))
+                .collect()
+        }
+        Action::Accuser => vec!["Le texte que vous choisissez, avec la date calculée.".into()],
+        Action::Prendre | Action::Accepter | Action::Clore => Vec::new(),
+    }
+}
+
+async fn act(State(desk): State<Arc<Desk>>, Path((token, slug)): Path<(String, String)>, request: Request) -> Response {
+    let content = desk.content();
+    if let Err(wait) = desk.rate(RateAct::Check, desk.client(&request)) {
+        return too_often(&content, wait);
+    }
+    let case = match open(&desk, &content, &token).await {
+        Ok(case) => case,
+        Err(page) => return page,
+    };
+    let Some(action) = Action::of_slug(&slug) else {
+        let words = ["Cette adresse du guichet n'existe pas.".to_owned()];
+        return content.message(StatusCode::NOT_FOUND, "not_found", "Page introuvable", &words);
+    };
+    let form = fields::action_form(action, &case, &content.issuer);
+    let received = match receive(request, &form, &[VERSION], &desk.depot.files, &desk.limits).await {
+        Ok(received) => received,
+        Err(refusal) => return refused(&content, None, refusal),
+    };
+    let seen = received.others.get(VERSION).and_then(|version| version.parse::<usize>().ok());
+    let now = desk.now(&content);
+    let decided = fields::decision(action, &case, &form, &received.raw, now.date());
+    if seen != Some(case.kept.acts.len()) || !case.life.allows(action) {
+        // A second press on the button finds its first.
+        if let (Some(seen), Ok((decision, _))) = (seen, &decided)
+            && is_same(case.kept.acts.get(seen), decision)
+        {
+            return to_letter(&token, seen + 1, "again");
+        }
+        return too_late(&desk, &content, &case, (&token, &received.raw));
+    }
+    let (decision, agent) = match decided {
+        Ok(decided) => decided,
+        Err(errors) => {
+            let html = letter_page(&desk, &content, (&case, action), &token, (&form, &received.raw, &errors));
+            return page(StatusCode::UNPROCESSABLE_ENTITY, html, "to_mend");
+        }
+    };
+    let act = follow::act(decision, agent, &case, &content.issuer, &now);
+    match record(&desk, &content, &case, act).await {
+        Ok(Acted::Done(number)) => to_letter(&token, number, "acted"),
+        Ok(Acted::Stale) => match open(&desk, &content, &token).await {
+            Ok(case) => too_late(&desk, &content, &case, (&token, &received.raw)),
+            Err(page) => page,
+        },
+        Err(error) => unreadable(&content, error),
+    }
+}
+
+/// Whether an act is this decision, already written.
+fn is_same(act: Option<&Act>, decision: &Decision) -> bool {
+    let own = paragraphs(&decision.letter);
+    act.is_some_and(|act| act.kind == decision.kind && (act.letter.starts_with(&own) || act.letter.ends_with(&own)))
+}
+
+fn to_letter(token: &str, number: usize, outcome: &'static str) -> Response {
+    let place = format!("/guichet/agir/{token}/lettre/{number}");
+    with(outcome, (StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response())
+}
+
+async fn letter(State(desk): State<Arc<Desk>>, Path((token, number)): Path<(String, usize)>) -> Response {
+    let content = desk.content();
+    let case = match open(&desk, &content, &token).await {
+        Ok(case) => case,
+        Err(page) => return page,
+    };
+    let written = number.checked_sub(1).and_then(|at| case.kept.acts.get(at));
+    let Some((act, agent)) = written.and_then(|act| Some((act, act.agent.as_ref()?))) else {
+        let words = ["Cette lettre n'existe pas.".to_owned()];
+        return content.message(StatusCode::NOT_FOUND, "not_found", "Page introuvable", &words);
+    };
+    let issuer = &content.issuer;
+    let is_to_print = case.kept.sender.email.is_none();
+    let (title, paragraphs) = match &case.kept.sender.email {
+        Some(email) => (
+            "La lettre part à l'instant",
+            vec![format!("Elle est envoyée à {email}, et une copie arrive dans la boîte de la mairie.")],
+        ),
+        None => (
+            "La lettre est à imprimer",
+            vec![
+                "L'usager n'a pas donné d'adresse électronique : imprimez cette page, et remettez-la-lui ou postez-la."
+                    .to_owned(),
+            ],
+        ),
+    };
+    let service = case.service();
+    let mut sender = vec![format!("Mairie {}", issuer.names.forme_de), service.name.clone()];
+    sender.extend(service.address.iter().cloned());
+    sender.extend([service.telephone.clone(), service.email.clone()].into_iter().filter(|line| !line.is_empty()));
+    let html = content.pages.done(&Done {
+        title,
+        paragraphs,
+        sender,
+        recipient: recipient(&case),
+        place_and_date: format!("{}, le {}", issuer.names.nom, short_date(act.at.date())),
+        subject: format!("{} – référence {}", case.kept.form_title, case.kept.reference),
+        letter: act.letter.clone(),
+        signature: vec![format!("{} {}", agent.first_name, agent.last_name), agent.title.clone()],
+        is_to_print,
+        back: format!("/guichet/agir/{token}"),
+    });
+    page(StatusCode::OK, html, "act_done")
+}
+
+/// Name and postal address of the person written to, as far as they were given.
+fn recipient(case: &Case) -> Vec<String> {
+    let name = Some(case.kept.sender.name.clone()).filter(|name| !name.is_empty());
+    let address = case.kept.answers.iter().find(|answer| answer.field == "adresse").map(|answer| &answer.value);
+    let lines = match address {
+        Some(AnswerValue::Address(lines)) => lines.clone(),
+        _ => Vec::new(),
+    };
+    name.into_iter().chain(lines).collect()
+}

@@ -346,6 +346,13 @@ async fn letter(State(desk): State<Arc<Desk>>, Path((token, number)): Path<(Stri
             "La lettre part à l'instant",
             vec![format!("Elle est envoyée à {email}, et une copie arrive dans la boîte de la mairie.")],
         ),
+        None if recipient(&case).is_empty() => (
+            "La réponse est sur la page de suivi",
+            vec![
+                "L'usager n'a laissé ni nom ni adresse : il la lira sur sa page de suivi. Vous pouvez aussi l'imprimer."
+                    .to_owned(),
+            ],
+        ),
         None => (
             "La lettre est à imprimer",
             vec![

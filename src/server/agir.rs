@@ -328,13 +328,14 @@ fn to_letter(token: &str, number: usize, outcome: &'static str) -> Response {
     with(outcome, (StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response())
 }
 
-async fn letter(State(desk): State<Arc<Desk>>, Path((token, number)): Path<(String, usize)>) -> Response {
+async fn letter(State(desk): State<Arc<Desk>>, Path((token, number)): Path<(String, String)>) -> Response {
     let content = desk.content();
     let case = match open(&desk, &content, &token).await {
         Ok(case) => case,
         Err(page) => return page,
     };
-    let written = number.checked_sub(1).and_then(|at| case.kept.acts.get(at));
+    let number = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    let written = number.and_then(|at| case.kept.acts.get(at));
     let Some((act, agent)) = written.and_then(|act| Some((act, act.agent.as_ref()?))) else {
         let words = ["Cette lettre n'existe pas.".to_owned()];
         return content.message(StatusCode::NOT_FOUND, "not_found", "Page introuvable", &words);

@@ -170,7 +170,10 @@ fn asking_for_a_page_never_changes_anything() {
     }
     assert_eq!(server.get(&format!("{follow}/annuler")).status, 200);
     assert_eq!(server.get(&format!("{follow}/completer")).status, 303);
-    assert_eq!(server.get(&format!("{page}/lettre/1")).status, 404);
+    for number in ["0", "1", "-1", "x", "99999999999999999999999"] {
+        assert_eq!(server.get(&format!("{page}/lettre/{number}")).status, 404, "{number}");
+    }
+    assert_eq!(server.get(&format!("{page}/supprimer")).status, 404);
     assert!(server.get(&follow).text().contains("Reçue"));
     mails(&server, 2);
 }

@@ -328,13 +328,14 @@ fn to_letter(token: &str, number: usize, outcome: &'static str) -> Response {
     with(outcome, (StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response())
 }
 
-async fn letter(State(desk): State<Arc<Desk>>, Path((token, number)): Path<(String, usize)>) -> Response {
+async fn letter(State(desk): State<Arc<Desk>>, Path((token, number)): Path<(String, String)>) -> Response {
     let content = desk.content();
     let case = match open(&desk, &content, &token).await {
         Ok(case) => case,
         Err(page) => return page,
     };
-    let written = number.checked_sub(1).and_then(|at| case.kept.acts.get(at));
+    let number = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+    let written = number.and_then(|at| case.kept.acts.get(at));
     let Some((act, agent)) = written.and_then(|act| Some((act, act.agent.as_ref()?))) else {
         let words = ["Cette lettre n'existe pas.".to_owned()];
         return content.message(StatusCode::NOT_FOUND, "not_found", "Page introuvable", &words);
@@ -345,6 +346,13 @@ async fn letter(State(desk): State<Arc<Desk>>, Path((token, number)): Path<(Stri
         Some(email) => (
             "La lettre part à l'instant",
             vec![format!("Elle est envoyée à {email}, et une copie arrive dans la boîte de la mairie.")],
+        ),
+        None if recipient(&case).is_empty() => (
+            "La réponse est sur la page de suivi",
+            vec![
+                "L'usager n'a laissé ni nom ni adresse : il la lira sur sa page de suivi. Vous pouvez aussi l'imprimer."
+                    .to_owned(),
+            ],
         ),
         None => (
             "La lettre est à imprimer",

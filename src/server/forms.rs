@@ -264,6 +264,7 @@ async fn refuse_other_sites(
     let mut shadow = axum::http::Request::new(());
     *shadow.method_mut() = request.method().clone();
     *shadow.headers_mut() = request.headers().clone();
+    // Not an async closure: rustc 1.95 then stops on the second incremental build.
     let allowed = tower::service_fn(|_| std::future::ready(Ok::<_, Infallible>(Response::<()>::default())));
     let Ok(judged) = layer.layer(allowed).oneshot(shadow).await;
     if judged.extensions().get::<ProtectionError>().is_some() { foreign(&desk) } else { next.run(request).await }

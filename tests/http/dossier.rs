@@ -170,7 +170,10 @@ fn asking_for_a_page_never_changes_anything() {
     }
     assert_eq!(server.get(&format!("{follow}/annuler")).status, 200);
     assert_eq!(server.get(&format!("{follow}/completer")).status, 303);
-    assert_eq!(server.get(&format!("{page}/lettre/1")).status, 404);
+    for number in ["0", "1", "-1", "x", "99999999999999999999999"] {
+        assert_eq!(server.get(&format!("{page}/lettre/{number}")).status, 404, "{number}");
+    }
+    assert_eq!(server.get(&format!("{page}/supprimer")).status, 404);
     assert!(server.get(&follow).text().contains("Reçue"));
     mails(&server, 2);
 }
@@ -183,7 +186,13 @@ fn what_is_missing_is_said_and_what_was_typed_comes_back() {
     let fields = with(server.get(&place).fields(), "lettre", "Bonjour, c'est non.");
     let back = server.post(&place, &fields);
     assert_eq!(back.status, 422);
-    for words in ["Motifs du refus", "href=\"#champ-agent_qualite\"", "4 réponses sont à revoir", "<title>Erreur"] {
+    for words in [
+        "Écrivez les motifs du refus",
+        "Indiquez votre qualité",
+        "href=\"#champ-agent_qualite\"",
+        "4 réponses sont à revoir",
+        "<title>Erreur",
+    ] {
         assert!(back.text().contains(words), "{words}: {}", back.text());
     }
     assert_eq!(back.field("lettre").as_deref(), Some("Bonjour, c'est non."));
@@ -306,7 +315,7 @@ fn the_mairie_sends_the_receipt_the_form_could_not() {
 }
 
 #[test]
-fn without_an_address_the_letter_is_there_to_print() {
+fn without_an_address_the_answer_is_on_the_page_and_to_print() {
     let server = ServerTest::guichet();
     let form = "signaler-un-probleme";
     let answers = [("danger", "non"), ("categorie", "autre"), ("lieu", "Le Bourg"), ("description", "Une lampe")];
@@ -319,7 +328,11 @@ fn without_an_address_the_letter_is_there_to_print() {
     let done = act(&server, &page, "clore", &[("lettre", "La lampe est réparée.")]);
     assert_eq!(done.status, 303, "{}", done.text());
     let sheet = server.get(done.location()).text();
-    assert!(sheet.contains("à imprimer") && sheet.contains("La lampe est réparée.") && sheet.contains("Claire Denis"));
+    assert!(
+        sheet.contains("ni nom ni adresse")
+            && sheet.contains("La lampe est réparée.")
+            && sheet.contains("Claire Denis")
+    );
     assert!(last(&mails(&server, 2), MailRole::Mairie).text.contains("imprimez la lettre"));
     assert_eq!(server.get(receipt.location()).status, 200);
 }

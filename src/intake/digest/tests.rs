@@ -125,6 +125,27 @@ async fn heading(world: &World, day: Date) -> Option<String> {
 }
 
 #[tokio::test]
+async fn the_digest_reads_well() {
+    let world = World::new();
+    let mairie = "mairie@saint-mulot.example";
+    world.receive(1, Silence::Rejet(TWO_MONTHS), date(2026, 11, 21), mairie).await;
+    world.receive(2, Silence::Inconnu, date(2026, 12, 24), mairie).await;
+    let reference = world.receive(3, Silence::Acceptation(TWO_MONTHS), date(2026, 12, 1), mairie).await;
+    let kind = ActKind::Pieces { asked: vec!["un plan".into()], until: date(2027, 1, 6), accuse: false };
+    world.act(&reference, 0, date(2026, 12, 2), kind).await;
+    world.receive(4, Silence::Inconnu, date(2027, 1, 6), mairie).await;
+    world.morning(date(2027, 1, 6)).await;
+    let bulletin = world.look(date(2027, 1, 7)).unwrap();
+    let mail = &bulletin.mails[0].1;
+    let text = format!("Objet : {}\n\n{}", mail.subject, mail.text);
+    if let Some(folder) = std::env::var_os("MULOT_GOLDEN") {
+        std::fs::write(std::path::Path::new(&folder).join("bulletin.txt"), &text).unwrap();
+        return;
+    }
+    assert_eq!(text, include_str!("../../../tests/receipts/bulletin.txt"), "run with MULOT_GOLDEN=tests/receipts");
+}
+
+#[tokio::test]
 async fn a_decision_by_silence_is_announced_twice_then_told_once() {
     for silence in [Silence::Rejet(TWO_MONTHS), Silence::Acceptation(TWO_MONTHS)] {
         let world = World::new();

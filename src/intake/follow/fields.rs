@@ -86,7 +86,7 @@ pub fn decision(
     let read = validate::answers(form, raw, today);
     let mut errors = match &read {
         Ok(_) => Vec::new(),
-        Err(errors) => errors.clone(),
+        Err(errors) => errors.iter().map(|error| told(error, raw)).collect(),
     };
     let mut wrong = |input: &str, message: &str| {
         if !errors.iter().any(|error: &FieldError| error.input == input) {
@@ -105,6 +105,23 @@ pub fn decision(
         Ok(valid) if errors.is_empty() => Ok(decided(action, case, &Given(valid), until)),
         _ => Err(errors),
     }
+}
+
+/// What is left empty is asked for in words of its own.
+fn told(error: &FieldError, raw: &RawAnswers) -> FieldError {
+    let message = match error.input.as_str() {
+        input if !raw.first(input).trim().is_empty() => return error.clone(),
+        "lettre" => "Écrivez votre message à l'usager",
+        "motifs" => "Écrivez les motifs du refus",
+        "pieces" => "Dites ce qui manque",
+        "organisme" => "Nommez l'organisme à qui vous transmettez la demande",
+        "modele" => "Choisissez l'accusé qui convient",
+        "agent_prenom" => "Indiquez votre prénom",
+        "agent_nom" => "Indiquez votre nom",
+        "agent_qualite" => "Indiquez votre qualité",
+        _ => return error.clone(),
+    };
+    FieldError { input: error.input.clone(), message: message.to_owned() }
 }
 
 fn decided(action: Action, case: &Case, given: &Given, until: Date) -> (Decision, Agent) {

@@ -489,6 +489,8 @@ fn the_static_questions_are_those_of_the_guichet() {
     let of_guichet = pages().questions(&form(), &RawAnswers::default(), &[]);
     let form_of = |html: &str| html[html.find("<form").unwrap()..html.find("</form>").unwrap()].to_owned();
     assert_eq!(form_of(&of_site), form_of(&of_guichet));
+    // The one script makes photos smaller: the site may run it, the guichet's own pages never do.
+    assert!(of_site.contains("<script src=") && !of_guichet.contains("<script"));
 }
 
 #[test]

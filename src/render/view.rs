@@ -173,7 +173,7 @@ pub struct AssetsView<'a> {
     pub stylesheet_url: Text<'a>,
     /// `sha384-…` for the `integrity` attribute.
     pub stylesheet_integrity: Option<Text<'a>>,
-    /// `mulot.js`. `None`: no script at all. Guichet pages never print it.
+    /// `mulot.js`. `None`: no script at all. Pages the guichet answers itself never print it.
     pub script_url: Option<Text<'a>>,
     pub script_integrity: Option<Text<'a>>,
     /// Fonts worth asking for at once (the regular face only).
@@ -262,6 +262,8 @@ pub struct PageView<'a> {
     pub share_image: Option<Text<'a>>,
     /// Asks search engines not to keep the page.
     pub noindex: bool,
+    /// A page of the guichet drawn as a file of the site, where the script may help; never true on the guichet's own.
+    pub scripted: bool,
     /// Feeds of this list only.
     pub feeds: Vec<FeedView<'a>>,
 }

@@ -233,6 +233,7 @@ impl<'s> Edition<'s> {
         let (form, around) = (self.site.forms.get(slug)?, self.around.get(slug)?);
         let mut view = form::questions(form, around, &NO_ANSWERS, &[], &self.site.commune.names.nom);
         view.page.canonical = self.absolute(url).map(Cow::from);
+        view.page.scripted = true;
         Some(view)
     }
 

@@ -330,6 +330,7 @@ impl<'s> Edition<'s> {
             breadcrumb,
             share_image: None,
             noindex: false,
+            scripted: false,
             feeds: Vec::new(),
         }
     }

@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use super::commune::{email, person};
+use super::commune::{email, person, telephone};
 use super::form::form;
 use super::hours::opening_hours;
 use super::toml_reader::{Item, Reader, Source, parse};
@@ -155,13 +155,13 @@ fn nice(text: String) -> String {
     }
 }
 
-/// Reads a content.
+/// Reads a content; the pictures and documents of one that is not usable are `named`.
 pub(super) fn content(
     path: &str,
     layer: Layer,
     kind: Type,
     text: &str,
-    diagnostics: &mut Vec<Diagnostic>,
+    (named, diagnostics): (&mut Vec<DocumentRef>, &mut Vec<Diagnostic>),
 ) -> Option<Content> {
     let Split { front, body } = split(path, text, diagnostics)?;
     let source = Source { file: path, text: front, first_line: 2 };
@@ -233,6 +233,15 @@ pub(super) fn content(
         place,
     };
     reader.finish(diagnostics);
+    if kind.is_none() {
+        let image = content.image.as_ref();
+        named.extend(image.map(|image| DocumentRef {
+            path: image.path.clone(),
+            title: None,
+            place: image.place.clone(),
+        }));
+        named.extend_from_slice(&content.documents);
+    }
     kind.map(|kind| Content { kind, ..content })
 }
 
@@ -388,7 +397,7 @@ fn contact(
 ) -> ContactDetails {
     ContactDetails {
         address: texts(reader, address_key, diagnostics),
-        telephone: reader.text("telephone", diagnostics).unwrap_or_default(),
+        telephone: telephone(reader, diagnostics),
         email: email(reader, "courriel", diagnostics),
         website: website(reader, diagnostics),
         hours: opening_hours(reader, false, diagnostics),
@@ -425,7 +434,7 @@ fn association(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -
     let mut contact_name = None;
     if let Some(mut table) = reader.table("contact", diagnostics) {
         contact_name = table.text("nom", diagnostics).map(nice);
-        details.telephone = table.text("telephone", diagnostics).unwrap_or_default();
+        details.telephone = telephone(&mut table, diagnostics);
         details.email = email(&mut table, "courriel", diagnostics);
         table.finish(diagnostics);
     }
@@ -577,7 +586,7 @@ mod tests {
     fn read(path: &str, text: &str) -> (Option<Content>, Vec<Diagnostic>) {
         let mut diagnostics = Vec::new();
         let kind = Type::of(path).expect("a known folder");
-        let content = content(path, Layer::Commune, kind, text, &mut diagnostics);
+        let content = content(path, Layer::Commune, kind, text, (&mut Vec::new(), &mut diagnostics));
         (content, super::super::once_a_line(diagnostics))
     }
 

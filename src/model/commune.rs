@@ -1,9 +1,12 @@
 //! The commune itself: what `commune.toml` says.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::{Date, Time};
 use serde::Serialize;
 
 use super::names::NameForms;
+use crate::diagnostic::Place;
 
 /// A commune, as its `commune.toml` describes it. Blanks (`""`) are `None` or empty: only the mairie can fill them.
 #[derive(Debug, Clone, Serialize)]
@@ -50,6 +53,21 @@ pub struct Commune {
     /// Which fiches of the catalogue are on.
     #[serde(skip)]
     pub catalogue: CatalogueChoice,
+    /// Where the keys and tables of `commune.toml` stand: `domaine`, `[mairie]`, `[mairie] telephone`.
+    #[serde(skip)]
+    pub places: BTreeMap<String, Place>,
+}
+
+impl Commune {
+    /// Name of the file that describes it.
+    pub const FILE: &'static str = "commune.toml";
+
+    /// Where a key stands (`domaine`, `[mairie] telephone`), else its table, else the file.
+    pub fn place(&self, key: &str) -> Place {
+        let table = key.find(']').map(|end| &key[..=end]);
+        let found = self.places.get(key).or_else(|| self.places.get(table?));
+        found.cloned().unwrap_or_else(|| Place::file(Self::FILE))
+    }
 }
 
 /// Someone with a title (CRPA, art. L111-2: first name, last name, title).
@@ -160,6 +178,9 @@ pub struct TimeRange {
 pub struct Identite {
     /// The one strong colour, `#rrggbb`; empty: the theme's.
     pub couleur: String,
+    /// Where it is written.
+    #[serde(skip)]
+    pub couleur_place: Place,
     /// Path of the arms in the folder.
     pub blason: Option<String>,
     /// Path of the large picture of the home page.

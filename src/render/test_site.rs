@@ -127,6 +127,7 @@ pub(super) fn commune() -> Commune {
         guichet: GuichetSettings::default(),
         menu_order: vec![],
         catalogue: Default::default(),
+        places: Default::default(),
     }
 }
 

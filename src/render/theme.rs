@@ -396,7 +396,7 @@ fn colors(
             diagnostics.push(
                 Diagnostic::warning(
                     Code::Contrast,
-                    Place::file("commune.toml"),
+                    identite.couleur_place.clone(),
                     format!("la couleur `{written}` ne se lit pas"),
                 )
                 .hint(format!("écrivez-la sous la forme `#rrggbb` ; en attendant, le site prend {}", usual.hex())),
@@ -410,7 +410,7 @@ fn colors(
         diagnostics.push(
             Diagnostic::warning(
                 Code::Contrast,
-                Place::file("commune.toml"),
+                identite.couleur_place.clone(),
                 format!("la couleur {wish} ne serait pas lisible partout : le site prend {base}, de même teinte"),
             )
             .hint(format!("écrivez `couleur = \"{base}\"` dans `[identite]`, ou choisissez une couleur plus soutenue")),

@@ -54,8 +54,9 @@ impl GuichetConfig {
             let told = Diagnostic::error(Code::Unreadable, Place::file(path.display().to_string()), cause);
             vec![told.hint("indiquez le fichier de configuration : mulot guichet chemin/vers/guichet.toml")]
         };
-        let bytes = crate::fs::read(path)
-            .map_err(|error| unreadable(format!("ce fichier ne peut pas être lu ({})", error.source)))?;
+        let bytes = crate::fs::read(path).map_err(|error| {
+            unreadable(format!("ce fichier ne peut pas être lu : {}", crate::fs::cause(&error.source)))
+        })?;
         let text = String::from_utf8(bytes).map_err(|_| unreadable("ce fichier n'est pas en UTF-8".to_owned()))?;
         let base = path.parent().unwrap_or(Path::new("."));
         Self::parse(&name, &text, base, password)
@@ -279,7 +280,7 @@ fn secret(
                     Diagnostic::error(
                         Code::Unreadable,
                         mail.place("mot_de_passe_fichier"),
-                        format!("le fichier du mot de passe ne peut pas être lu ({})", error.source),
+                        format!("le fichier du mot de passe ne peut pas être lu : {}", crate::fs::cause(&error.source)),
                     )
                     .hint("vérifiez le chemin et les droits : le compte du guichet doit pouvoir le lire"),
                 );

@@ -116,7 +116,7 @@ fn a_loop_of_links_is_told() {
 #[test]
 fn blanks_of_the_mairie_are_named_and_do_not_stop_the_build() {
     let test = CommuneTest::minimal().edit("commune.toml", "telephone = \"04 65 71 00 01\"", "telephone = \"\"");
-    assert_told(&test, Code::LegalMention, "commune.toml");
+    assert_told(&test, Code::LegalMention, "commune.toml:11");
     assert_eq!(test.build().code, 0);
     let test = CommuneTest::minimal().edit("annuaire/services/secretariat.md", "telephone = \"04 65 71 00 01\"\n", "");
     assert_told(&test, Code::IncompleteService, "annuaire/services/secretariat.md:2");
@@ -126,7 +126,75 @@ fn blanks_of_the_mairie_are_named_and_do_not_stop_the_build() {
         "a form without telephone stays closed"
     );
     let test = CommuneTest::minimal().edit("commune.toml", "destinataires = [\"mairie@trou.example\"]", "");
-    assert_told(&test, Code::NoRecipient, "commune.toml");
+    assert_told(&test, Code::NoRecipient, "commune.toml:27");
+}
+
+#[test]
+fn all_that_keeps_forms_closed_is_told_at_once_and_once() {
+    let test = CommuneTest::minimal()
+        .edit("annuaire/services/secretariat.md", "telephone = \"04 65 71 00 01\"\n", "")
+        .edit("commune.toml", "expediteur = \"formulaires@trou.example\"", "expediteur = \"\"")
+        .edit("commune.toml", "destinataires = [\"mairie@trou.example\"]", "destinataires = []")
+        .edit("commune.toml", "courriel = \"mairie@trou.example\"", "courriel = \"\"")
+        .edit("commune.toml", "adresse = [\"1, place\"]", "adresse = []");
+    let list = told(&test);
+    let of = |code: &str| -> Vec<String> {
+        let found = list.iter().filter(|told| told["code"] == code);
+        found.map(|told| format!("{}:{} {}", told["fichier"], told["ligne"], told["message"])).collect()
+    };
+    assert_eq!(of("M0603").len(), 1, "{list:#?}");
+    assert!(of("M0603")[0].contains("telephone") && !of("M0603")[0].contains("courriel"), "{list:#?}");
+    let guichet = of("M0605");
+    assert_eq!(guichet.len(), 2, "{list:#?}");
+    assert!(guichet[0].contains(":28 ") || guichet[0].contains(":29 "), "{guichet:?}");
+    for told in guichet.iter().chain(&of("M0603")) {
+        for form in ["Saisir la mairie", "Signaler un problème"] {
+            assert_eq!(told.matches(form).count(), 1, "{told}");
+        }
+    }
+    // The mairie's own blanks are asked for once, where they are.
+    assert_eq!(of("M0701").len(), 2, "{list:#?}");
+}
+
+#[test]
+fn what_is_badly_written_is_not_also_empty() {
+    let bad = [
+        ("domaine = \"https://trou.example\"", "domaine = \"www.trou.example\"", "commune.toml:4"),
+        ("code_postal = \"01500\"", "code_postal = \"0150\"", "commune.toml:9"),
+        ("telephone = \"04 65 71 00 01\"", "telephone = \"04 65 71\"", "commune.toml:11"),
+    ];
+    for (from, to, place) in bad {
+        let test = CommuneTest::minimal().edit("commune.toml", from, to);
+        assert_told(&test, Code::BadValue, place);
+        assert!(told(&test).iter().all(|told| told["code"] != "M0701"), "{to}: {:#?}", told(&test));
+    }
+}
+
+#[test]
+fn a_link_out_of_the_folder_is_refused() {
+    let test = CommuneTest::minimal();
+    std::fs::create_dir(test.folder().join("medias")).expect("a folder");
+    std::os::unix::fs::symlink("/etc/passwd", test.folder().join("medias/passwd.pdf")).expect("a link");
+    assert_told(&test, Code::OutsideLink, "medias/passwd.pdf");
+    assert_eq!(test.build().code, 1);
+    assert!(!test.public().join("medias/passwd.pdf").exists());
+}
+
+#[test]
+fn files_that_are_missing_are_told_with_the_other_mistakes() {
+    let text = "+++\ntitre = \"A\"\nresume = \"b\"\ndate = 2026-02-30\npieces = [\"plan.pdf\"]\n\
+                image = \"vue.jpg\"\nimage_alternative = \"\"\n+++\n";
+    let test = CommuneTest::minimal().write("actualites/x.md", text);
+    assert_told(&test, Code::BadDate, "actualites/x.md:4");
+    assert_told(&test, Code::MissingFile, "actualites/x.md:5");
+    assert_told(&test, Code::MissingFile, "actualites/x.md:6");
+}
+
+#[test]
+fn an_adjusted_colour_is_told_where_it_is_written() {
+    let test =
+        CommuneTest::minimal().edit("commune.toml", "[hebergeur]", "[identite]\ncouleur = \"#ffe066\"\n\n[hebergeur]");
+    assert_told(&test, Code::Contrast, "commune.toml:16");
 }
 
 #[test]

@@ -1,20 +1,24 @@
 //! `mulot demandes`: what was received, what waits, what is stuck; nothing personal unless it is asked for.
 
+mod told;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use jiff::{SignedDuration, Timestamp, Zoned, civil::Date, tz::TimeZone};
-use serde::Serialize;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, Zoned};
 
+use self::told::Teller;
 use super::Exit;
 use super::faults::store_fault;
 use super::report::{self, Format};
 use crate::intake::files::FileStore;
-use crate::intake::store::{Access, Counts, RouteState, Store, StoreError, StoreOptions};
-use crate::model::intake::{DeliveryState, QueueRow};
+use crate::intake::store::{Access, Store, StoreError, StoreOptions};
+use crate::load::{self, Layers};
+use crate::model::intake::DeliveryState;
 use crate::model::mail::MailRole;
 use crate::model::reference::Reference;
-use crate::model::submission::AnswerValue;
 use crate::server::config::GuichetConfig;
 use crate::text::dates::{received_at, short_date};
 use crate::text::numbers::plural;
@@ -92,43 +96,47 @@ enum Action {
 }
 
 pub(super) fn run(args: &DemandesArgs) -> Exit {
-    let data = match data_folder(&args.guichet) {
-        Ok(data) => data,
+    let (data, zone) = match data_folder(&args.guichet) {
+        Ok(found) => found,
         Err(exit) => return exit,
     };
     let options = StoreOptions { access: Access::Beside, ..StoreOptions::default() };
     let done = Store::open(&data, options).and_then(|store| {
-        let json = args.format == Format::Json;
+        let office = Office { store, teller: Teller { zone }, json: args.format == Format::Json };
         match args.action.as_ref().unwrap_or(&Action::Etat) {
-            Action::Etat => state(&store, json),
-            Action::Liste => list(&store, json),
+            Action::Etat => office.state(),
+            Action::Liste => office.list(),
             Action::Voir { reference, reponses } => {
-                with_reference(reference, |reference| show(&store, reference, *reponses, json))
+                with_reference(reference, |reference| office.show(reference, *reponses))
             }
             Action::Renvoyer { reference, tout } => {
-                with_reference(reference, |reference| resend(&store, reference, *tout))
+                with_reference(reference, |reference| office.resend(reference, *tout))
             }
-            Action::Reconcilier { du, au } => reconcile(&store, *du, *au, json),
-            Action::Purger => purge(&store, &data),
+            Action::Reconcilier { du, au } => office.reconcile(*du, *au),
+            Action::Purger => office.purge(&data),
         }
     });
     done.unwrap_or_else(|error| store_fault(&error))
 }
 
-/// The data folder: given, or named by a configuration.
-fn data_folder(path: &Path) -> Result<PathBuf, Exit> {
+/// The data folder, given or named by a configuration, and the zone of its commune: Paris when no configuration tells.
+fn data_folder(path: &Path) -> Result<(PathBuf, TimeZone), Exit> {
+    let paris = || TimeZone::get("Europe/Paris").unwrap_or(TimeZone::UTC);
     if path.is_dir() {
-        return Ok(path.to_owned());
+        return Ok((path.to_owned(), paris()));
     }
     // The password is not needed here: nothing is sent.
-    GuichetConfig::read(path, Some(String::new())).map(|config| config.data).map_err(|diagnostics| {
+    let config = GuichetConfig::read(path, Some(String::new())).map_err(|diagnostics| {
         let folder = path.parent().unwrap_or(Path::new("."));
-        report::say(report::text(&diagnostics, folder, report::colour()).trim_end());
+        report::say(report::text(&diagnostics, folder, report::colour(&std::io::stderr())).trim_end());
         report::say(
             "aide : donnez la configuration du guichet ou son dossier de données : mulot demandes --guichet CHEMIN",
         );
         Exit::Fault
-    })
+    })?;
+    let (sources, _) = load::sources(&Layers::of(&config.folder, &load::Embedded::new()));
+    let zone = sources.and_then(|sources| TimeZone::get(&sources.commune.fuseau).ok());
+    Ok((config.data, zone.unwrap_or_else(paris)))
 }
 
 fn with_reference(typed: &str, act: impl FnOnce(&Reference) -> Result<Exit, StoreError>) -> Result<Exit, StoreError> {
@@ -142,198 +150,144 @@ fn with_reference(typed: &str, act: impl FnOnce(&Reference) -> Result<Exit, Stor
     }
 }
 
-#[derive(Serialize)]
-struct StateReport {
-    comptes: Counts,
-    route: Option<RouteState>,
-    bloques: Vec<QueueRow>,
-    plus_ancien_en_attente: Option<Timestamp>,
-}
-
-fn state(store: &Store, json: bool) -> Result<Exit, StoreError> {
-    let now = Timestamp::now();
-    let told = StateReport {
-        comptes: store.counts()?,
-        route: store.route()?,
-        bloques: store.stuck(now, STUCK_AFTER)?,
-        plus_ancien_en_attente: store.oldest_waiting(MailRole::Mairie)?,
-    };
-    let trouble = told.comptes.failed > 0 || !told.bloques.is_empty() || told.route.is_some();
-    if json {
-        report::give(serde_json::to_string_pretty(&told).unwrap_or_default());
-        return Ok(if trouble { Exit::Fault } else { Exit::Done });
-    }
-    let counts = &told.comptes;
-    report::give(format!("Demandes acceptées        {}", counts.submissions));
-    report::give(format!("  dont réponses effacées  {}", counts.purged));
-    report::give(format!("Messages remis            {}", counts.delivered));
-    report::give(format!("  à envoyer               {}", counts.waiting + counts.sending));
-    report::give(format!("  en échec définitif      {}", counts.failed));
-    report::give(format!("  abandonnés              {}", counts.cancelled));
-    if let Some(oldest) = told.plus_ancien_en_attente {
-        report::give(format!("Plus ancien en attente    {}", when(oldest)));
-    }
-    if let Some(route) = &told.route {
-        report::give(format!(
-            "Serveur de courriel       {} depuis {} ; prochain essai {}",
-            reason(&route.reason),
-            when(route.since),
-            when(route.blocked_until)
-        ));
-    }
-    for row in &told.bloques {
-        report::give(line(row));
-    }
-    report::say(if trouble { "Quelque chose demande votre attention : mulot demandes liste" } else { "Tout va bien." });
-    Ok(if trouble { Exit::Fault } else { Exit::Done })
-}
-
-fn reason(word: &str) -> &'static str {
-    match word {
-        "auth_refused" => "refuse l'identifiant ou le mot de passe",
-        "tls_refused" => "n'offre pas de connexion chiffrée valable",
-        "sender_refused" => "refuse l'adresse d'expédition",
-        _ => "ne répond pas",
-    }
-}
-
-fn when(instant: Timestamp) -> String {
-    let zoned = instant.to_zoned(TimeZone::system());
-    format!("{} à {}", short_date(zoned.date()), crate::text::dates::time(zoned.time()))
-}
-
-fn line(row: &QueueRow) -> String {
-    let role = match (row.role, row.backup) {
-        (MailRole::Mairie, false) => "à la mairie",
-        (MailRole::Mairie, true) => "à l'adresse de secours",
-        (MailRole::Usager, _) => "accusé à l'usager",
-    };
-    let code = row.last_code.map(|code| format!(", réponse {code}")).unwrap_or_default();
-    let next = match row.state {
-        DeliveryState::Waiting => format!(", prochain essai {}", when(row.next_at)),
-        _ => String::new(),
-    };
-    format!(
-        "{}  {role}  {}  {}{code}{next}  ({}, acceptée {})",
-        row.reference.as_str(),
-        state_words(row.state),
-        plural(u64::from(row.attempts), "essai", "essais"),
-        row.form_id,
-        when(row.accepted_at)
-    )
-}
-
-fn state_words(state: DeliveryState) -> &'static str {
-    match state {
-        DeliveryState::Waiting => "à envoyer",
-        DeliveryState::Sending => "en cours d'envoi",
-        DeliveryState::Delivered => "remis",
-        DeliveryState::Failed => "échec définitif",
-        DeliveryState::Cancelled => "abandonné",
-    }
-}
-
-fn list(store: &Store, json: bool) -> Result<Exit, StoreError> {
-    let rows = store.queue(&[DeliveryState::Waiting, DeliveryState::Sending, DeliveryState::Failed], 1_000)?;
-    if json {
-        report::give(serde_json::to_string_pretty(&rows).unwrap_or_default());
-    } else {
-        rows.iter().for_each(|row| report::give(line(row)));
-        report::say(if rows.is_empty() {
-            "Rien n'attend.".to_owned()
-        } else {
-            plural(rows.len() as u64, "message", "messages")
-        });
-    }
-    Ok(Exit::Done)
-}
-
-fn show(store: &Store, reference: &Reference, answers: bool, json: bool) -> Result<Exit, StoreError> {
-    let Some(detail) = store.detail(reference, answers)? else { return Ok(unknown(reference)) };
-    if json {
-        report::give(serde_json::to_string_pretty(&detail).unwrap_or_default());
-        return Ok(Exit::Done);
-    }
-    report::give(format!("{}  {}", detail.reference.as_str(), detail.form_title));
-    report::give(format!("Reçue {}", received_at(&detail.received_at)));
-    match detail.purged_at {
-        Some(instant) => report::give(format!("Réponses effacées le {}", when(instant))),
-        None => report::give(format!("Réponses gardées jusqu'au {}", short_date(detail.purge_after))),
-    }
-    detail.mails.iter().for_each(|row| report::give(line(row)));
-    for event in &detail.events {
-        let code = event.code.map(|code| format!(" {code}")).unwrap_or_default();
-        report::give(format!("  {}  {}{code}", when(event.at), event.kind));
-    }
-    for answer in &detail.answers {
-        let value = match &answer.value {
-            AnswerValue::Text(text) => text.clone(),
-            AnswerValue::Choices(choices) => choices.join(", "),
-            AnswerValue::Address(lines) => lines.join(", "),
-            AnswerValue::Files(files) => files.iter().map(|file| file.name.clone()).collect::<Vec<_>>().join(", "),
-        };
-        report::give(format!("{} : {value}", answer.question));
-    }
-    Ok(Exit::Done)
-}
-
 fn unknown(reference: &Reference) -> Exit {
     report::say(format!("erreur : aucune demande ne porte la référence {}", reference.as_str()));
     Exit::Fault
 }
 
-fn resend(store: &Store, reference: &Reference, all: bool) -> Result<Exit, StoreError> {
-    if store.detail(reference, false)?.is_none() {
-        return Ok(unknown(reference));
-    }
-    let count = store.resend(reference, None, all, Timestamp::now())?;
-    report::say(match count {
-        0 => "Rien à renvoyer : tout est remis (--tout renvoie quand même)".to_owned(),
-        count => format!(
-            "{} de nouveau à envoyer ; le guichet s'en charge dès qu'il tourne",
-            plural(count as u64, "message", "messages")
-        ),
-    });
-    Ok(Exit::Done)
+fn give_json(told: &impl serde::Serialize) {
+    report::give(serde_json::to_string_pretty(told).unwrap_or_default());
 }
 
-fn reconcile(store: &Store, from: Option<Date>, until: Option<Date>, json: bool) -> Result<Exit, StoreError> {
-    let instant = |date: Date| date.to_zoned(TimeZone::system()).map_or(Timestamp::MAX, |zoned| zoned.timestamp());
-    let from = from.map_or(Timestamp::MIN, instant);
-    let until = until.and_then(|date| date.tomorrow().ok()).map_or(Timestamp::MAX, instant);
-    let sums = store.reconcile(from, until)?;
-    let balanced =
-        sums.accepted == sums.delivered + sums.waiting + sums.failed.len() as u64 && sums.without_mail.is_empty();
-    if json {
-        report::give(serde_json::to_string_pretty(&sums).unwrap_or_default());
-    } else {
+/// The store of a guichet, and how it is told.
+struct Office {
+    store: Store,
+    teller: Teller,
+    json: bool,
+}
+
+impl Office {
+    fn state(&self) -> Result<Exit, StoreError> {
+        let (counts, route) = (self.store.counts()?, self.store.route()?);
+        let stuck = self.store.stuck(Timestamp::now(), STUCK_AFTER)?;
+        let oldest = self.store.oldest_waiting(MailRole::Mairie)?;
+        let trouble = counts.failed > 0 || !stuck.is_empty() || route.is_some();
+        let exit = if trouble { Exit::Fault } else { Exit::Done };
+        if self.json {
+            give_json(&self.teller.state(&counts, route.as_ref(), &stuck, oldest));
+            return Ok(exit);
+        }
+        report::give(format!("Demandes acceptées        {}", counts.submissions));
+        report::give(format!("  dont réponses effacées  {}", counts.purged));
+        report::give(format!("Messages remis            {}", counts.delivered));
+        report::give(format!("  à envoyer               {}", counts.waiting + counts.sending));
+        report::give(format!("  en échec définitif      {}", counts.failed));
+        report::give(format!("  abandonnés              {}", counts.cancelled));
+        if let Some(oldest) = oldest {
+            report::give(format!("Plus ancien en attente    {}", self.teller.when(oldest)));
+        }
+        if let Some(route) = &route {
+            report::give(format!(
+                "Serveur de courriel       {} depuis le {} ; prochain essai le {}",
+                told::reason(&route.reason),
+                self.teller.when(route.since),
+                self.teller.when(route.blocked_until)
+            ));
+        }
+        for row in &stuck {
+            report::give(self.teller.line(row));
+        }
+        let end =
+            if trouble { "Quelque chose demande votre attention : mulot demandes liste" } else { "Tout va bien." };
+        report::give(end);
+        Ok(exit)
+    }
+
+    fn list(&self) -> Result<Exit, StoreError> {
+        let states = [DeliveryState::Waiting, DeliveryState::Sending, DeliveryState::Failed];
+        let rows = self.store.queue(&states, 1_000)?;
+        if self.json {
+            give_json(&rows.iter().map(|row| self.teller.message(row)).collect::<Vec<_>>());
+            return Ok(Exit::Done);
+        }
+        rows.iter().for_each(|row| report::give(self.teller.line(row)));
+        report::give(match rows.len() {
+            0 => "Rien n'attend.".to_owned(),
+            count => plural(count as u64, "message", "messages"),
+        });
+        Ok(Exit::Done)
+    }
+
+    fn show(&self, reference: &Reference, answers: bool) -> Result<Exit, StoreError> {
+        let Some(detail) = self.store.detail(reference, answers)? else { return Ok(unknown(reference)) };
+        if self.json {
+            give_json(&self.teller.sheet(&detail));
+            return Ok(Exit::Done);
+        }
+        report::give(format!("{}  {}", detail.reference.as_str(), detail.form_title));
+        report::give(format!("Reçue {}", received_at(&detail.received_at)));
+        report::give(match detail.purged_at {
+            Some(instant) => format!("Réponses effacées le {}", self.teller.when(instant)),
+            None => format!("Réponses gardées jusqu'au {}", short_date(detail.purge_after)),
+        });
+        detail.mails.iter().for_each(|row| report::give(self.teller.line(row)));
+        detail.events.iter().for_each(|event| report::give(self.teller.event(event)));
+        for answer in &detail.answers {
+            report::give(format!("{} : {}", answer.question, told::reply(answer)));
+        }
+        Ok(Exit::Done)
+    }
+
+    fn resend(&self, reference: &Reference, all: bool) -> Result<Exit, StoreError> {
+        if self.store.detail(reference, false)?.is_none() {
+            return Ok(unknown(reference));
+        }
+        let count = self.store.resend(reference, None, all, Timestamp::now())?;
+        report::give(match count {
+            0 => "Rien à renvoyer : tout est remis (--tout renvoie quand même)".to_owned(),
+            count => format!(
+                "{} de nouveau à envoyer ; le guichet s'en charge dès qu'il tourne",
+                plural(count as u64, "message", "messages")
+            ),
+        });
+        Ok(Exit::Done)
+    }
+
+    fn reconcile(&self, from: Option<Date>, until: Option<Date>) -> Result<Exit, StoreError> {
+        let zone = &self.teller.zone;
+        let instant = |date: Date| date.to_zoned(zone.clone()).map_or(Timestamp::MAX, |zoned| zoned.timestamp());
+        let from = from.map_or(Timestamp::MIN, instant);
+        let until = until.and_then(|date| date.tomorrow().ok()).map_or(Timestamp::MAX, instant);
+        let sums = self.store.reconcile(from, until)?;
+        let balanced = told::balanced(&sums);
+        let exit = if balanced { Exit::Done } else { Exit::Fault };
+        if self.json {
+            give_json(&told::sums(&sums));
+            return Ok(exit);
+        }
         report::give(format!("Acceptées   {}", sums.accepted));
         report::give(format!("Remises     {}", sums.delivered));
         report::give(format!("En attente  {}", sums.waiting));
         report::give(format!("En échec    {}", sums.failed.len()));
         sums.failed.iter().for_each(|reference| report::give(format!("  {}", reference.as_str())));
         sums.without_mail.iter().for_each(|reference| report::give(format!("  sans message : {}", reference.as_str())));
-        report::say(if balanced {
+        report::give(if balanced {
             "Le compte est bon."
         } else {
             "Le compte n'est pas bon : gardez le dossier de données et appelez votre technicien."
         });
+        Ok(exit)
     }
-    Ok(if balanced { Exit::Done } else { Exit::Fault })
-}
 
-fn purge(store: &Store, data: &Path) -> Result<Exit, StoreError> {
-    let report = store.purge_elapsed(&Zoned::now())?;
-    match FileStore::open(data, 0).and_then(|files| files.remove(&report.files)) {
-        Ok(()) => {}
-        Err(error) => report::say(format!(
-            "avertissement : des fichiers restent à effacer ({error}) ; la prochaine purge les reprendra"
-        )),
+    fn purge(&self, data: &Path) -> Result<Exit, StoreError> {
+        let report = self.store.purge_elapsed(&Zoned::now().with_time_zone(self.teller.zone.clone()))?;
+        if let Err(error) = FileStore::open(data, 0).and_then(|files| files.remove(&report.files)) {
+            report::say(format!(
+                "avertissement : des fichiers restent à effacer ({}) ; la prochaine purge les reprendra",
+                crate::fs::cause_of_words(&error.to_string())
+            ));
+        }
+        report::give(told::purged(report.erased.len(), report.held.len()));
+        Ok(Exit::Done)
     }
-    report::say(format!(
-        "{} ; {} car personne ne les a encore",
-        plural(report.erased.len() as u64, "demande effacée", "demandes effacées"),
-        plural(report.held.len() as u64, "gardée", "gardées")
-    ));
-    Ok(Exit::Done)
 }

@@ -30,7 +30,7 @@ pub(super) fn run(args: &GuichetArgs) -> Exit {
         Ok(config) => config,
         Err(diagnostics) => {
             let folder = args.config.parent().unwrap_or(std::path::Path::new("."));
-            report::say(report::text(&diagnostics, folder, report::colour()).trim_end());
+            report::say(report::text(&diagnostics, folder, report::colour(&std::io::stderr())).trim_end());
             return Exit::Fault;
         }
     };

@@ -130,7 +130,7 @@ fn cache_dir() -> Option<PathBuf> {
 /// Where servers run.
 fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
-        report::say(format!("erreur : la machine ne peut pas démarrer le serveur ({error})"));
+        report::say(format!("erreur : la machine ne peut pas démarrer le serveur : {}", crate::fs::cause(&error)));
         Exit::Machine
     })
 }

@@ -68,7 +68,7 @@ pub(super) fn run(args: &NewArgs) -> Exit {
             Exit::Fault
         }
         Err(StarterError::Fs(error)) => {
-            report::say(format!("erreur : impossible de {error}"));
+            report::say(format!("erreur : {}", error.sentence()));
             report::say("aide : vérifiez la place libre et le droit d'écrire à cet endroit ; rien n'a été créé");
             Exit::Machine
         }

@@ -1,16 +1,18 @@
 //! `mulot serve`: the live preview, with the real guichet inside.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use clap::Args;
 
 use super::faults::start_fault;
 use super::{Exit, FolderArgs, cache_dir, day_note, generator, missing_folder, picture_cache, report, telemetry};
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::pipeline::Base;
-use crate::server::BuildReport;
 use crate::server::listen::{Limits, ListenAddress, stop_signal};
 use crate::server::preview::{Preview, PreviewConfig};
+use crate::server::{BuildReport, DIAGNOSTICS_URL};
 use crate::text::numbers::plural;
 
 #[derive(Debug, Args)]
@@ -29,6 +31,8 @@ pub(super) fn run(args: &ServeArgs) -> Exit {
     if let Some(exit) = missing_folder(&folder) {
         return exit;
     }
+    // Known once it listens; builds are told it by then.
+    let address = Arc::new(OnceLock::new());
     let config = PreviewConfig {
         folder: folder.clone(),
         listen: ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], args.port))),
@@ -39,8 +43,8 @@ pub(super) fn run(args: &ServeArgs) -> Exit {
         now: args.folder.date.map(|_| args.folder.now()),
         limits: Limits::default(),
         on_build: Box::new({
-            let folder = folder.clone();
-            move |built| tell(built, &folder)
+            let (folder, address) = (folder.clone(), address.clone());
+            move |built| tell(built, &folder, &address)
         }),
     };
     let runtime = match super::runtime() {
@@ -52,22 +56,36 @@ pub(super) fn run(args: &ServeArgs) -> Exit {
             Ok(preview) => preview,
             Err(error) => return start_fault(&error, "choisissez un autre port : mulot serve --port 4001"),
         };
-        tell(preview.first_build(), &folder);
-        let address = preview.local_addr().clone();
-        report::say(format!("Votre site{} : http://{address}/", day_note(&args.folder)));
-        report::say(format!("Boîte aux lettres : http://{address}/__mulot/boite (rien ne quitte cette machine)"));
+        let here = address.get_or_init(|| preview.local_addr().to_string());
+        tell(preview.first_build(), &folder, &address);
+        report::say(format!("Votre site{} : http://{here}/", day_note(&args.folder)));
+        report::say(format!("Boîte aux lettres : http://{here}/__mulot/boite (rien ne quitte cette machine)"));
         report::say("Enregistrez un fichier : la page se recharge. Ctrl+C pour arrêter.");
         preview.run_until_stopped(stop_signal()).await;
         Exit::Done
     })
 }
 
-fn tell(built: &BuildReport, folder: &std::path::Path) {
-    let drawn = report::text(&built.diagnostics, folder, report::colour());
-    if !drawn.is_empty() {
-        report::say(drawn.trim_end());
+/// Says what a build did: warnings, then errors, so that what was just broken stands last; blanks, which stay for weeks, are
+/// only counted.
+fn tell(built: &BuildReport, folder: &Path, address: &OnceLock<String>) {
+    let of = |severity: Severity| -> Vec<Diagnostic> {
+        built.diagnostics.iter().filter(|told| told.severity == severity).cloned().collect()
+    };
+    for severity in [Severity::Warning, Severity::Error] {
+        let drawn = report::text(&of(severity), folder, report::colour(&std::io::stderr()));
+        if !drawn.is_empty() {
+            report::say(drawn.trim_end());
+        }
     }
-    let summary = report::summary(&built.diagnostics);
+    let blanks = of(Severity::Blank).len() as u64;
+    if blanks > 0 {
+        let at = address.get().map(|address| format!(" : http://{address}{DIAGNOSTICS_URL}")).unwrap_or_default();
+        report::say(format!("{}{at}", plural(blanks, "point à compléter", "points à compléter")));
+    }
+    let shown: Vec<Diagnostic> =
+        built.diagnostics.iter().filter(|told| told.severity != Severity::Blank).cloned().collect();
+    let summary = report::summary(&shown);
     let with = if summary.is_empty() { String::new() } else { format!(" — {summary}") };
     report::say(if built.is_good {
         format!(

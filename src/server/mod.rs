@@ -29,7 +29,7 @@ use crate::intake::token::KeyError;
 
 pub use self::listen::ListenError;
 use self::office::Office;
-pub use self::workshop::BuildReport;
+pub use self::workshop::{BuildReport, DIAGNOSTICS_URL};
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]

@@ -94,7 +94,7 @@ fn the_data_page_lists_every_form() {
         "### Saisir la mairie en ligne",
         "traiter votre demande",
         "12 mois",
-        "Prénom ; Nom de famille",
+        "- Ce qui est demandé :\n  - Prénom\n  - Nom de famille\n",
         "dpo@exemple.example",
     ] {
         assert!(text.contains(fact), "{fact}\n{text}");

@@ -35,21 +35,28 @@ pub(super) enum Type {
 impl Type {
     /// The type of the contents of a folder; `None` where none lives.
     pub(super) fn of(path: &str) -> Option<Type> {
-        let folders = [
-            ("actualites/", Type::News),
-            ("alertes/", Type::Alert),
-            ("agenda/", Type::Event),
-            ("annuaire/elus/", Type::Elu),
-            ("annuaire/services/", Type::Service),
-            ("annuaire/associations/", Type::Association),
-            ("annuaire/commerces/", Type::Commerce),
-            ("annuaire/equipements/", Type::Equipement),
-            ("demarches/", Type::Demarche),
-            ("pages/", Type::Page),
-        ];
-        folders.iter().find(|(folder, _)| path.starts_with(folder)).map(|(_, kind)| *kind)
+        FOLDERS.iter().find(|(folder, _)| path.starts_with(folder)).map(|(_, kind)| *kind)
+    }
+
+    /// The folders where contents live.
+    pub(super) fn folders() -> impl Iterator<Item = &'static str> {
+        FOLDERS.iter().map(|(folder, _)| folder.trim_end_matches('/'))
     }
 }
+
+/// Each folder and what lives in it.
+const FOLDERS: [(&str, Type); 10] = [
+    ("actualites/", Type::News),
+    ("alertes/", Type::Alert),
+    ("agenda/", Type::Event),
+    ("annuaire/elus/", Type::Elu),
+    ("annuaire/services/", Type::Service),
+    ("annuaire/associations/", Type::Association),
+    ("annuaire/commerces/", Type::Commerce),
+    ("annuaire/equipements/", Type::Equipement),
+    ("demarches/", Type::Demarche),
+    ("pages/", Type::Page),
+];
 
 /// Front matter and body of a file, with the line each starts at.
 struct Split<'a> {
@@ -63,6 +70,13 @@ fn split<'a>(path: &str, text: &'a str, diagnostics: &mut Vec<Diagnostic>) -> Op
         rest[..line].trim().is_empty().then(|| &rest[line + 1..])
     });
     let Some(after) = after else {
+        if text.lines().next().is_some_and(|line| line.trim_end() == "---") {
+            diagnostics.push(
+                Diagnostic::error(Code::NoFrontMatter, Place::line(path, 1), "l'en-tête est entre deux lignes ---")
+                    .hint("remplacez les deux lignes --- par +++, et chaque « titre: … » par titre = \"…\""),
+            );
+            return None;
+        }
         diagnostics.push(
             Diagnostic::error(Code::NoFrontMatter, Place::line(path, 1), "ce fichier ne commence pas par un en-tête")
                 .hint("la première ligne doit être +++, puis les clés (titre = \"…\"), puis +++, puis le texte"),
@@ -205,6 +219,7 @@ pub(super) fn content(
                 .hint("mettez une date expire_le égale ou postérieure à publie_le"),
         );
     }
+    let slug_place = if reader.has("adresse") { reader.place("adresse") } else { place.clone() };
     let slug = slug(&reader.text("adresse", diagnostics).unwrap_or_else(|| stem.to_owned()));
     let old_addresses = old_addresses(&mut reader, diagnostics);
     let summary = reader.text("resume", diagnostics).map(nice);
@@ -216,6 +231,7 @@ pub(super) fn content(
         path: path.to_owned(),
         layer,
         slug,
+        slug_place,
         title: title.unwrap_or_else(|| stem.to_owned()),
         summary,
         simple_summary: reader.text("resume_simple", diagnostics).map(nice),
@@ -615,6 +631,8 @@ mod tests {
     #[test]
     fn a_header_is_required_and_closed() {
         assert_eq!(read("pages/a.md", "# Titre\n").1[0].code, Code::NoFrontMatter);
+        let yaml = read("pages/a.md", "---\ntitre: A\n---\n").1;
+        assert_eq!(yaml[0].message, "l'en-tête est entre deux lignes ---");
         assert_eq!(read("pages/a.md", "+++\ntitre = \"x\"\n").1[0].message, "l'en-tête n'est pas fermé");
     }
 

@@ -24,6 +24,7 @@ use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::fs::{self, WalkTrouble};
 use crate::model::content::{Content, DocumentRef, Home, Layer};
 use crate::model::site::{Broken, FileData, SourceFile, Sources};
+use crate::text::numbers::plural;
 
 /// Files of a layer that live in the binary: path in the folder → bytes.
 pub type Embedded = BTreeMap<String, Cow<'static, [u8]>>;
@@ -115,6 +116,7 @@ pub fn sources(layers: &Layers<'_>) -> (Option<Sources>, Vec<Diagnostic>) {
             diagnostics.push(misplaced(&path));
         }
     }
+    once_a_folder(&mut diagnostics);
     contents.sort_by(|a, b| a.path.cmp(&b.path));
     let sources =
         found.map(|commune| Sources { commune, home: home.unwrap_or_default(), contents, broken, files, theme });
@@ -166,9 +168,39 @@ fn once_a_line(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     kept
 }
 
+/// A folder with a wrong name is told once, not file by file.
+fn once_a_folder(diagnostics: &mut Vec<Diagnostic>) {
+    let folder_of = |told: &Diagnostic| -> Option<String> {
+        let (first, rest) = told.place.file.split_once('/').filter(|_| told.code == Code::Misplaced)?;
+        // The folders of the annuaire are one level down.
+        let second = rest.split_once('/').map(|(second, _)| second).filter(|_| first == "annuaire");
+        Some(second.map_or(first.to_owned(), |second| format!("{first}/{second}")))
+    };
+    let mut folders: BTreeMap<String, u64> = BTreeMap::new();
+    diagnostics.retain(|told| match folder_of(told) {
+        Some(folder) => {
+            *folders.entry(folder).or_default() += 1;
+            false
+        }
+        None => true,
+    });
+    diagnostics.extend(folders.into_iter().map(|(folder, count)| {
+        let left = plural(count, "fichier est laissé de côté", "fichiers sont laissés de côté");
+        let message = format!("« {folder} » n'est pas un dossier que Mulot publie : {left}");
+        let told = Diagnostic::warning(Code::Misplaced, Place::file(&folder), message);
+        match toml_reader::nearest(&folder, content::Type::folders()) {
+            Some(near) => told.hint(format!("renommez le dossier en « {near} »")),
+            None => told.hint(POSSIBLE_FOLDERS),
+        }
+    }));
+}
+
+/// Where contents live.
+const POSSIBLE_FOLDERS: &str = "dossiers possibles : actualites, alertes, agenda, annuaire/…, demarches, pages ; un nom qui commence par _ fait ignorer le fichier";
+
 fn misplaced(path: &str) -> Diagnostic {
     Diagnostic::warning(Code::Misplaced, Place::file(path), "ce fichier n'est dans aucun dossier que Mulot publie")
-        .hint("dossiers possibles : actualites, alertes, agenda, annuaire/…, demarches, pages ; un nom qui commence par _ fait ignorer le fichier")
+        .hint(POSSIBLE_FOLDERS)
 }
 
 fn unreadable(path: &str, cause: &std::io::Error) -> Diagnostic {

@@ -462,6 +462,12 @@ impl<'t, 'a> Reader<'t, 'a> {
                 self.source.place(span),
                 format!("la clé « {name} » n'existe pas ici"),
             );
+            // A key that is badly spelt is not also missing.
+            if let Some(near) = nearest(name, self.known.iter().copied()).filter(|near| !self.has(near)) {
+                let told = format!("la clé « {near} » manque");
+                let table = self.table_place();
+                diagnostics.retain(|other| other.message != told || other.place != table);
+            }
             diagnostics.push(diagnostic.hint(match nearest(name, self.known.iter().copied()) {
                 Some(near) => format!("vouliez-vous dire « {near} » ?"),
                 None => format!("clés possibles : {}", self.known.join(", ")),

@@ -142,6 +142,7 @@ pub(super) fn content(path: &str, title: &str, markdown: &str, kind: Kind) -> Co
         path: path.into(),
         layer: Layer::Commune,
         slug: name.trim_end_matches(".md").into(),
+        slug_place: Place::default(),
         title: title.into(),
         summary: Some(format!("Résumé de {title}")),
         simple_summary: None,

@@ -104,6 +104,8 @@ pub struct SiteView<'a> {
     /// Short row in the header beside the telephone and again in the footer: « Signaler un problème », « Contact »…
     /// Two at most.
     pub quick_links: Vec<Link<'a>>,
+    /// Lists that the menu leaves out, in the footer after the sections: « Annuaire ».
+    pub more_links: Vec<Link<'a>>,
     /// Legal notice, personal data, site map…; the accessibility link is apart.
     pub footer_links: Vec<Link<'a>>,
     /// The mention the law wants, linked to the statement: « Accessibilité : non conforme ».

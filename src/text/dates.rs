@@ -197,9 +197,14 @@ pub fn moment(start: DateTime, end: Option<DateTime>) -> String {
     }
 }
 
-/// Hours from one to the other: `de 14 h à 17 h 30`.
+/// Hours from one to the other: `de 14 h à 17 h 30`, `de 20 h à minuit`.
 pub fn hours(start: Time, end: Time) -> String {
-    format!("de {} à {}", time(start), time(end))
+    format!("de {} à {}", time(start), end_time(end))
+}
+
+/// The hour at which something ends: the last minute of a day, which is how an end at midnight is written, is `minuit`.
+pub fn end_time(end: Time) -> String {
+    if (end.hour(), end.minute()) == (23, 59) { "minuit".to_owned() } else { time(end) }
 }
 
 /// When something was received, with the clock it was read on: `le 5 décembre 2026 à 14 h 30 (heure de Paris, UTC+1)`.

@@ -112,6 +112,15 @@ fn reports_go_to_standard_output_and_faults_of_the_order_beside() {
 }
 
 #[test]
+fn what_is_typed_slightly_wrong_is_understood_or_helped() {
+    let test = CommuneTest::minimal();
+    let run = test.run(&["check", "commune/commune.toml", "--date", "2026-11-21"]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let run = test.run(&["check", "commune", "--date", "21/11/2026"]);
+    assert!(run.code == 1 && run.stderr.contains("une date s'écrit 2026-11-21"), "{}", run.stderr);
+}
+
+#[test]
 fn the_output_never_lands_in_the_folder_nor_on_something_else() {
     let test = CommuneTest::minimal();
     let inside = test.run(&["build", "commune", "--sortie", "commune/public"]);

@@ -69,6 +69,12 @@ fn cases() -> Vec<Case> {
         case(Code::DeadLink, "pages/a.md", "+++\ntitre = \"A\"\n+++\n\n[x](rien.md)\n", "pages/a.md:5"),
         case(Code::DeadAnchor, "pages/a.md", "+++\ntitre = \"A\"\n+++\n\n[x](mairie/index.md#rien)\n", "pages/a.md:5"),
         case(Code::BadLink, "pages/a.md", "+++\ntitre = \"A\"\n+++\n\n[x](javascript:alert(1))\n", "pages/a.md:5"),
+        case(
+            Code::BadLink,
+            "pages/a.md",
+            "+++\ntitre = \"A\"\n+++\n\nVoir [le plan](../medias/plan du marché.pdf).\n",
+            "pages/a.md:5",
+        ),
         case(Code::MissingFile, "pages/a.md", "+++\ntitre = \"A\"\npieces = [\"plan.pdf\"]\n+++\n", "pages/a.md:3"),
         case(Code::BadDocument, "pages/a.md", "+++\ntitre = \"A\"\npieces = [\"plan.docx\"]\n+++\n", ""),
         case(Code::Alternative, "pages/a.md", "+++\ntitre = \"A\"\nimage = \"x.jpg\"\n+++\n", "pages/a.md:3"),
@@ -89,7 +95,7 @@ fn mistakes_between_files_are_told() {
     let collision = CommuneTest::minimal()
         .write("pages/mairie/a.md", "+++\ntitre = \"A\"\n+++\n")
         .write("pages/mairie/b.md", "+++\ntitre = \"B\"\nadresse = \"a\"\n+++\n");
-    assert_told(&collision, Code::AddressCollision, "pages/mairie/b.md:2");
+    assert_told(&collision, Code::AddressCollision, "pages/mairie/b.md:3");
     let draft = CommuneTest::minimal()
         .write("pages/a.md", "+++\ntitre = \"A\"\n+++\n\n[b](b.md)\n")
         .write("pages/b.md", "+++\ntitre = \"B\"\nbrouillon = true\n+++\n");
@@ -210,6 +216,22 @@ fn a_theme_with_an_undefined_variable_is_told_in_its_template() {
     assert!(found["message"].as_str().is_some_and(|message| message.contains("titre_inconnu")), "{found}");
 }
 
+#[test]
+fn a_template_that_cannot_be_read_is_told_in_french_with_its_line() {
+    for (template, words) in [
+        ("<p>\n{% if page.title %}a\n", "il manque une fin"),
+        ("<p>\n{{ page.title\n", "il manque une fin"),
+        ("<p>\n{% endfor %}\n", "n'existe pas, ou ferme"),
+        ("<p>\n{{ \"abc }}\n", "n'est pas fermé"),
+        ("<p>\n{{ 1 + }}\n", "n'est pas attendu ici"),
+    ] {
+        let list = told(&CommuneTest::minimal().write("theme/templates/page.html", template));
+        let found = list.iter().find(|told| told["code"] == "M0501").unwrap_or_else(|| panic!("{list:#?}"));
+        assert_eq!(found["ligne"], 2, "{template}: {found}");
+        assert!(found["message"].as_str().is_some_and(|message| message.contains(words)), "{found}");
+    }
+}
+
 /// A form's front matter with its questions, and the diagnostic it gives.
 #[test]
 fn forms_are_judged_in_their_fiche() {
@@ -258,4 +280,33 @@ fn forms_are_judged_in_their_fiche() {
     }
     let text = format!("+++\ntitre = \"D\"\nqui_traite = \"commune\"\nservice = \"voirie\"\n{head}{data}{field}+++\n");
     assert_told(&CommuneTest::minimal().write("demarches/d.md", text), Code::IncompleteService, "demarches/d.md:4");
+}
+
+#[test]
+fn a_misnamed_folder_is_told_once_with_the_near_name() {
+    let page = "+++\ntitre = \"A\"\n+++\n";
+    let test = CommuneTest::minimal().write("actualité/a.md", page).write("actualité/b.md", page);
+    let list = told(&test);
+    let found: Vec<_> = list.iter().filter(|told| told["code"] == "M0105").collect();
+    assert_eq!(found.len(), 1, "{list:#?}");
+    assert_eq!(found[0]["fichier"], "actualité");
+    assert!(found[0]["message"].as_str().is_some_and(|message| message.replace('\u{a0}', " ").contains("2 fichiers")));
+    assert_eq!(found[0]["remede"], "renommez le dossier en « actualites »");
+}
+
+#[test]
+fn a_key_badly_spelt_is_not_also_missing() {
+    let list = told(&CommuneTest::minimal().write("pages/a.md", "+++\ntitr = \"A\"\n+++\n"));
+    let codes: Vec<_> = list.iter().map(|told| told["code"].as_str().unwrap_or("")).collect();
+    assert_eq!(codes, ["M0202"], "{list:#?}");
+}
+
+#[test]
+fn every_code_is_in_the_documentation() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/diagnostics.md");
+    let documented = std::fs::read_to_string(path).expect("docs/diagnostics.md");
+    let listed: Vec<&str> =
+        documented.lines().filter_map(|line| line.strip_prefix("| `M")?.split('`').next()).collect();
+    let known: Vec<&str> = Code::ALL.iter().map(|code| &code.as_str()[1..]).collect();
+    assert_eq!(listed, known, "docs/diagnostics.md lists the codes in order");
 }

@@ -110,3 +110,12 @@ fn a_folder_in_use_is_left_alone() {
     assert!(run.stderr.contains("« commune » n'est pas vide"), "{}", run.stderr);
     assert_eq!(std::fs::read_dir(test.folder()).expect("a folder").count(), 1);
 }
+
+#[test]
+fn a_former_name_says_why_a_commune_is_listed() {
+    let run = CommuneTest::empty().run(&["new", "commune", "--nom", "Saint-Denis", "--code-postal", "27390"]);
+    let found = run.stderr.contains("autrefois") || run.code == 0;
+    assert!(found, "{}", run.stderr);
+    let run = CommuneTest::empty().run(&["new", "commune", "--nom", "Arbign"]);
+    assert!(run.stderr.contains("Arboys en Bugey (01300, Ain ; autrefois Arbignieu)"), "{}", run.stderr);
+}

@@ -66,28 +66,29 @@ pub(super) fn run(args: &ServeArgs) -> Exit {
     })
 }
 
-/// Says what a build did: warnings, then errors, so that what was just broken stands last; blanks, which stay for weeks, are
-/// only counted.
+/// Says what a build did.
 fn tell(built: &BuildReport, folder: &Path, address: &OnceLock<String>) {
+    let draw = |told: &[Diagnostic]| report::text(told, folder, report::colour(&std::io::stderr()));
+    for line in lines(built, address.get().map(String::as_str), draw) {
+        report::say(line.trim_end());
+    }
+}
+
+/// Warnings, then errors, so that what was just broken stands last; blanks, which stay for weeks, are only counted.
+fn lines(built: &BuildReport, address: Option<&str>, draw: impl Fn(&[Diagnostic]) -> String) -> Vec<String> {
     let of = |severity: Severity| -> Vec<Diagnostic> {
         built.diagnostics.iter().filter(|told| told.severity == severity).cloned().collect()
     };
-    for severity in [Severity::Warning, Severity::Error] {
-        let drawn = report::text(&of(severity), folder, report::colour(&std::io::stderr()));
-        if !drawn.is_empty() {
-            report::say(drawn.trim_end());
-        }
-    }
-    let blanks = of(Severity::Blank).len() as u64;
+    let (warnings, errors, blanks) = (of(Severity::Warning), of(Severity::Error), of(Severity::Blank).len() as u64);
+    let mut lines = Vec::new();
     if blanks > 0 {
-        let at = address.get().map(|address| format!(" : http://{address}{DIAGNOSTICS_URL}")).unwrap_or_default();
-        report::say(format!("{}{at}", plural(blanks, "point à compléter", "points à compléter")));
+        let at = address.map(|address| format!(" : http://{address}{DIAGNOSTICS_URL}")).unwrap_or_default();
+        lines.push(format!("{}{at}", plural(blanks, "point à compléter", "points à compléter")));
     }
-    let shown: Vec<Diagnostic> =
-        built.diagnostics.iter().filter(|told| told.severity != Severity::Blank).cloned().collect();
-    let summary = report::summary(&shown);
+    lines.extend([draw(&warnings), draw(&errors)].into_iter().filter(|drawn| !drawn.is_empty()));
+    let summary = report::summary(&[warnings, errors].concat());
     let with = if summary.is_empty() { String::new() } else { format!(" — {summary}") };
-    report::say(if built.is_good {
+    lines.push(if built.is_good {
         format!(
             "{} en {} ms{with}",
             plural(built.files as u64, "fichier prêt", "fichiers prêts"),
@@ -96,4 +97,39 @@ fn tell(built: &BuildReport, folder: &Path, address: &OnceLock<String>) {
     } else {
         format!("{summary} : la dernière version correcte reste affichée")
     });
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::{Code, Place};
+
+    #[test]
+    fn the_new_error_stands_last_and_blanks_are_counted() {
+        let at = || Place::file("a.md");
+        let built = BuildReport {
+            is_good: false,
+            files: 0,
+            took: std::time::Duration::ZERO,
+            diagnostics: vec![
+                Diagnostic::error(Code::DeadLink, at(), "faute"),
+                Diagnostic::blank(Code::LegalMention, at(), "vide"),
+                Diagnostic::blank(Code::LegalMention, at(), "vide aussi"),
+                Diagnostic::warning(Code::Stale, at(), "attention"),
+            ],
+        };
+        let draw = |told: &[Diagnostic]| told.iter().map(|one| one.message.clone()).collect::<Vec<_>>().join(" ");
+        let lines = lines(&built, Some("127.0.0.1:4000"), draw);
+        let lines: Vec<_> = lines.iter().map(|line| line.replace('\u{a0}', " ")).collect();
+        assert_eq!(
+            lines,
+            [
+                "2 points à compléter : http://127.0.0.1:4000/__mulot/diagnostics",
+                "attention",
+                "faute",
+                "1 erreur, 1 avertissement : la dernière version correcte reste affichée",
+            ]
+        );
+    }
 }

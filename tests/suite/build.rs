@@ -228,3 +228,31 @@ fn a_commune_in_a_territoire_takes_its_pages_and_the_nearest_file_wins() {
     assert_eq!(run.code, 1, "{}", run.stderr);
     assert!(run.stdout.contains("commun/pages/eau/compteurs.md:3"), "{}", run.stdout);
 }
+
+#[test]
+fn a_closed_form_promises_nothing_and_an_unknown_host_is_not_invented() {
+    let test = CommuneTest::minimal()
+        .edit("commune.toml", "expediteur = \"formulaires@trou.example\"", "expediteur = \"\"")
+        .edit("commune.toml", "nom = \"Hôte\"", "nom = \"\"");
+    assert_eq!(test.build().code, 0);
+    let fiche = test.page("demarches/saisir-la-mairie/index.html");
+    assert!(fiche.contains("Fermé pour le moment"), "{fiche}");
+    assert!(!fiche.contains("En ligne</li>") && !fiche.contains("tout de suite une preuve"), "{fiche}");
+    let legal = test.page("mentions-legales/index.html");
+    assert!(!legal.contains("Qui héberge") && !legal.contains("À compléter"), "{legal}");
+    let open = CommuneTest::minimal();
+    assert_eq!(open.build().code, 0);
+    assert!(open.page("demarches/saisir-la-mairie/index.html").contains("En ligne</li>"));
+    assert!(open.page("mentions-legales/index.html").contains("Qui héberge"));
+}
+
+#[test]
+fn the_paper_twin_says_only_what_paper_needs() {
+    let test = CommuneTest::minimal();
+    assert_eq!(test.build().code, 0);
+    let paper = test.page("demarches/signaler-un-probleme/papier/index.html");
+    assert!(paper.contains("<h1>Signaler un problème</h1>"), "{paper}");
+    assert!(!paper.contains("Mo chacun") && !paper.contains("nom@exemple"), "{paper}");
+    let condition = paper.find("Si vous avez répondu").expect("for whom the first notice is");
+    assert!(condition < paper.find("N’attendez pas").expect("the notice"), "{paper}");
+}

@@ -311,6 +311,9 @@ async fn the_log_of_a_delivery_names_nobody() {
     let subscriber =
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
+    // While there is but one subscriber, tracing lets whichever thread meets an event first decide for all whether anybody
+    // listens; a test beside this one has none. A second subscriber makes it ask them all.
+    let _second = tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(std::io::sink).finish());
     let mut world = World::new();
     world.store.record(submission(1)).await.unwrap();
     for outcome in [

@@ -263,6 +263,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_ends_in_the_last_minute_of_a_day_ends_at_midnight() {
+        let at = |hour, minute| Time::constant(hour, minute, 0, 0);
+        assert_eq!(hours(at(20, 0), at(23, 59)), "de 20\u{a0}h à minuit");
+        assert_eq!(hours(at(20, 0), at(23, 30)), "de 20\u{a0}h à 23\u{a0}h\u{a0}30");
+        assert_eq!(time(at(23, 59)), "23\u{a0}h\u{a0}59", "an instant stays what it is");
+    }
+
+    #[test]
     fn dates_are_written_as_the_french_do() {
         assert_eq!(long_date(date(2026, 12, 5)), "samedi 5 décembre 2026");
         assert_eq!(short_date(date(2027, 1, 1)), "1er janvier 2027");

@@ -136,6 +136,8 @@ codes! {
     Misplaced = "M0105",
     /// A symbolic link leads back to a folder above it.
     LinkLoop = "M0106",
+    /// A symbolic link leads out of the folder.
+    OutsideLink = "M0107",
     /// TOML that cannot be parsed.
     BadToml = "M0201",
     /// An unknown key.
@@ -262,7 +264,15 @@ pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
 }
 
 /// Sorts for reading: file, line, then code; the same list always gives the same order.
+///
+/// A blank at a place where an error stands is left out: what is badly written is not « empty ».
 pub fn sort(diagnostics: &mut Vec<Diagnostic>) {
+    let wrong: std::collections::BTreeSet<Place> = diagnostics
+        .iter()
+        .filter(|told| told.severity == Severity::Error && told.place.line > 0)
+        .map(|told| told.place.clone())
+        .collect();
+    diagnostics.retain(|told| told.severity != Severity::Blank || !wrong.contains(&told.place));
     diagnostics.sort_by(|a, b| (&a.place, a.code, &a.message).cmp(&(&b.place, b.code, &b.message)));
     diagnostics.dedup();
 }

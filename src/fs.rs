@@ -1,11 +1,15 @@
-//! The only file calls of the build: every error carries its path.
+//! The only file calls of the build: every error carries its path, and says its cause in French.
+
+mod cause;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use cause::{cause, cause_of_words};
+
 /// A call to the file system that failed, with the path it was about.
 #[derive(Debug, thiserror::Error)]
-#[error("{action} « {path} » : {source}", path = path.display())]
+#[error("{action} « {path} » : {why}", path = path.display(), why = cause(source))]
 pub struct FsError {
     /// What was tried, in French: « lire », « écrire ».
     pub action: &'static str,
@@ -13,6 +17,14 @@ pub struct FsError {
     pub path: PathBuf,
     /// Why it failed.
     pub source: io::Error,
+}
+
+impl FsError {
+    /// « impossible d'écrire « site/index.html » : il n'y a plus de place sur ce disque […] ».
+    pub fn sentence(&self) -> String {
+        let elided = self.action.starts_with(['a', 'e', 'é', 'i', 'o', 'u']);
+        format!("impossible {}{self}", if elided { "d'" } else { "de " })
+    }
 }
 
 /// Result of a file call.
@@ -124,17 +136,31 @@ pub enum WalkTrouble {
     Unreadable(String, io::Error),
     /// A name that is not UTF-8; the name with replacement characters.
     BadName(String),
+    /// A symbolic link that leads out of the folder; path relative to the root and where it leads.
+    Outside(String, PathBuf),
 }
 
-/// Every file below `root` in order of path, hidden ones (`.x`, `_x`) left out, symbolic links followed.
-pub fn walk(root: &Path) -> (Vec<Found>, Vec<WalkTrouble>) {
+/// Every file below `root` in order of path, hidden ones (`.x`, `_x`) left out.
+///
+/// Symbolic links are followed within `bounds`, a folder that holds `root`: what lies outside was not put there to be
+/// published.
+pub fn walk(root: &Path, bounds: &Path) -> (Vec<Found>, Vec<WalkTrouble>) {
     let (mut found, mut troubles) = (Vec::new(), Vec::new());
     let relative = |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().replace('\\', "/");
     let visible = |entry: &walkdir::DirEntry| {
         entry.depth() == 0 || !matches!(entry.file_name().as_encoded_bytes().first(), Some(b'.' | b'_' | b'~'))
     };
-    for entry in walkdir::WalkDir::new(root).follow_links(true).into_iter().filter_entry(visible) {
+    let bounds = bounds.canonicalize().unwrap_or_else(|_| bounds.to_owned());
+    let mut entries = walkdir::WalkDir::new(root).follow_links(true).into_iter().filter_entry(visible);
+    while let Some(entry) = entries.next() {
         match entry {
+            Ok(entry) if entry.depth() > 0 && entry.path_is_symlink() && leads_out(entry.path(), &bounds).is_some() => {
+                let target = leads_out(entry.path(), &bounds).unwrap_or_default();
+                troubles.push(WalkTrouble::Outside(relative(entry.path()), target));
+                if entry.file_type().is_dir() {
+                    entries.skip_current_dir();
+                }
+            }
             Ok(entry) if entry.file_type().is_file() => {
                 if entry.path().strip_prefix(root).is_ok_and(|path| path.to_str().is_none()) {
                     troubles.push(WalkTrouble::BadName(relative(entry.path())));
@@ -157,4 +183,40 @@ pub fn walk(root: &Path) -> (Vec<Found>, Vec<WalkTrouble>) {
     }
     found.sort_by(|a, b| a.relative.cmp(&b.relative));
     (found, troubles)
+}
+
+/// Where a link leads, when that is outside of `bounds`.
+fn leads_out(link: &Path, bounds: &Path) -> Option<PathBuf> {
+    link.canonicalize().ok().filter(|target| !target.starts_with(bounds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_done_is_a_french_sentence() {
+        let error = |action| FsError { action, path: "a".into(), source: io::Error::from_raw_os_error(28) };
+        assert!(error("écrire").sentence().starts_with("impossible d'écrire « a » : il n'y a plus de place"));
+        assert!(error("lire").sentence().starts_with("impossible de lire « a »"));
+    }
+
+    #[test]
+    fn links_stay_within_bounds() {
+        let root = tempfile::tempdir().expect("a folder");
+        let (inside, outside) = (root.path().join("dedans"), root.path().join("dehors"));
+        for folder in [&inside, &outside] {
+            std::fs::create_dir(folder).expect("a folder");
+            std::fs::write(folder.join("a.pdf"), "%PDF").expect("a file");
+        }
+        for (from, to) in [("dedans/a.pdf", "b.pdf"), ("dehors/a.pdf", "c.pdf"), ("dehors", "tout")] {
+            std::os::unix::fs::symlink(root.path().join(from), inside.join(to)).expect("a link");
+        }
+        let names = |bounds| {
+            let (found, troubles) = walk(&inside, bounds);
+            (found.into_iter().map(|file| file.relative).collect::<Vec<_>>(), troubles.len())
+        };
+        assert_eq!(names(&inside), (vec!["a.pdf".to_owned(), "b.pdf".to_owned()], 2));
+        assert_eq!(names(root.path()).1, 0);
+    }
 }

@@ -68,7 +68,7 @@ impl PictureCache {
 
 impl Pictures for PictureCache {
     fn picture(&self, path: &str, file: &SourceFile) -> Result<Arc<Picture>, PictureError> {
-        let bytes = self.bytes(file).map_err(|error| PictureError::Io(error.to_string()))?;
+        let bytes = self.bytes(file).map_err(|error| PictureError::Io(crate::fs::cause(&error)))?;
         let hash = blake3::hash(&bytes);
         let done = Arc::clone(self.done.lock().unwrap_or_else(PoisonError::into_inner).entry(hash).or_default());
         done.get_or_init(|| self.make(path, &bytes, hash).map(Arc::new)).clone()

@@ -58,6 +58,8 @@ pub struct Candidate {
     pub departement: String,
     /// Its first postal code; empty when it has none.
     pub postal_code: String,
+    /// The former name it was found by, when its own does not answer.
+    pub formerly: Option<String>,
 }
 
 /// Why a code leads to no commune.
@@ -143,23 +145,24 @@ pub fn search(nom: &str, postal_code: Option<&str>) -> Result<Vec<Candidate>, Re
     for former in former_rows()? {
         formers.entry(former.commune_insee).or_default().push(former.nom);
     }
-    let mut ranked: Vec<(Rank, Row)> = Vec::new();
+    let mut ranked: Vec<(Rank, Row, Option<String>)> = Vec::new();
     for row in rows() {
         let row = row?;
         if postal_code.is_some_and(|code| !row.codes_postaux.split('|').any(|served| served == code.trim())) {
             continue;
         }
         let former_names = formers.get(&row.insee).into_iter().flatten();
-        let best = std::iter::once(&row.nom).chain(former_names).filter_map(|name| Rank::of(name, &wanted)).min();
-        if let Some(rank) = best {
-            ranked.push((rank, row));
+        let own = Rank::of(&row.nom, &wanted).map(|rank| (rank, None));
+        let former = former_names.filter_map(|name| Some((Rank::of(name, &wanted)?, Some(name.clone()))));
+        if let Some((rank, formerly)) = own.into_iter().chain(former).min_by_key(|(rank, _)| *rank) {
+            ranked.push((rank, row, formerly));
         }
     }
-    ranked.sort_by(|(rank, row), (other_rank, other)| {
+    ranked.sort_by(|(rank, row, _), (other_rank, other, _)| {
         let population = |row: &Row| std::cmp::Reverse(row.population.unwrap_or(0));
         (rank, population(row), &row.insee).cmp(&(other_rank, population(other), &other.insee))
     });
-    Ok(ranked.into_iter().map(|(_, row)| row.candidate()).collect())
+    Ok(ranked.into_iter().map(|(_, row, formerly)| Candidate { formerly, ..row.candidate() }).collect())
 }
 
 /// Every present commune, in order of code.
@@ -236,6 +239,7 @@ impl Row {
 
     fn candidate(self) -> Candidate {
         Candidate {
+            formerly: None,
             departement: departement_name(&self.departement).to_owned(),
             postal_code: self.codes_postaux.split('|').next().unwrap_or_default().to_owned(),
             code_insee: self.insee,

@@ -94,7 +94,7 @@ fn the_data_page_lists_every_form() {
         "### Saisir la mairie en ligne",
         "traiter votre demande",
         "12 mois",
-        "Prénom ; Nom de famille",
+        "- Ce qui est demandé :\n  - Prénom\n  - Nom de famille\n",
         "dpo@exemple.example",
     ] {
         assert!(text.contains(fact), "{fact}\n{text}");
@@ -121,7 +121,7 @@ fn the_statement_never_claims_more_than_was_measured() {
 fn starter() -> (Site, Vec<mulot::diagnostic::Diagnostic>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let content = root.join("content");
-    let (found, _) = mulot::fs::walk(&content);
+    let (found, _) = mulot::fs::walk(&content, &content);
     let catalogue: Embedded = found
         .into_iter()
         .map(|file| (file.relative, Cow::Owned(std::fs::read(&file.path).expect("a file of the catalogue"))))

@@ -1,6 +1,6 @@
 //! What only the mairie knows and the law wants written.
 
-use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::diagnostic::{Code, Diagnostic};
 use crate::model::site::Site;
 
 /// Blanks of `commune.toml`, each with the reason it is asked for.
@@ -19,9 +19,13 @@ pub(super) fn mentions(site: &Site) -> Vec<Diagnostic> {
         (
             commune.mairie.adresse.is_empty() || commune.mairie.ville.is_empty(),
             "[mairie] adresse",
-            "le siège de la commune est dans les mentions légales (LCEN, art. 6)",
+            "le siège de la commune est dans les mentions légales (LCEN, art. 6) et sur l'accusé des formulaires",
         ),
-        (commune.mairie.courriel.is_empty(), "[mairie] courriel", "les habitants doivent pouvoir écrire"),
+        (
+            commune.mairie.courriel.is_empty(),
+            "[mairie] courriel",
+            "les habitants doivent pouvoir écrire, et l'accusé des formulaires le donne",
+        ),
         (commune.mairie.hours.weekly.is_empty(), "[mairie] horaires", "l'accueil dit si la mairie est ouverte"),
         (commune.maire.is_none(), "maire", "le maire est directeur de la publication (mentions légales)"),
         (commune.domaine.is_empty(), "domaine", "les flux, le plan du site et les courriels en ont besoin"),
@@ -59,7 +63,7 @@ pub(super) fn mentions(site: &Site) -> Vec<Diagnostic> {
         ),
     ];
     let told = blanks.into_iter().filter(|(blank, ..)| *blank).map(|(_, key, why)| {
-        Diagnostic::blank(Code::LegalMention, Place::file("commune.toml"), format!("{key} est vide"))
+        Diagnostic::blank(Code::LegalMention, commune.place(key), format!("{key} est vide"))
             .hint(format!("complétez-le : {why}"))
     });
     told.collect()

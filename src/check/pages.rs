@@ -21,6 +21,8 @@ struct Page {
     ids: BTreeSet<String>,
     doubled_ids: Vec<String>,
     is_redirect: bool,
+    /// Words that look like a link nobody made.
+    unread_links: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +40,8 @@ struct State {
     in_link: bool,
     /// Inside `<script>`, `<style>` or `<template>`: text that nobody reads.
     silent: u32,
+    /// Inside `<code>` or `<pre>`: text shown as it is written, on purpose.
+    code: u32,
 }
 
 #[derive(Default)]
@@ -84,6 +88,7 @@ impl State {
                     self.silent.saturating_sub(u32::from(!start))
                 }
             }
+            "code" | "pre" => self.code = if start { self.code + 1 } else { self.code.saturating_sub(1) },
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
                 let level = name.as_bytes()[1] - b'0';
                 if start {
@@ -110,6 +115,9 @@ impl State {
     fn text(&mut self, text: &str) {
         if self.silent > 0 {
             return;
+        }
+        if self.code == 0 && text.contains("](") {
+            self.page.unread_links.push(text.trim().chars().take(60).collect());
         }
         if self.in_title {
             self.page.title.push_str(text);
@@ -197,6 +205,13 @@ fn structure(page: &Page, place: &Place, diagnostics: &mut Vec<Diagnostic>) {
             Code::Alternative,
             format!("l'image {source} n'a pas d'alternative"),
             "écrivez ![ce que montre l'image](…), ou ![](…) si elle est décorative",
+        );
+    }
+    for words in &page.unread_links {
+        tell(
+            Code::BadLink,
+            format!("« {words} » montre les signes d'un lien que rien n'a lu"),
+            "les liens se lisent dans le texte, pas dans titre ni resume ; une adresse qui a des espaces va entre chevrons : (<…>)",
         );
     }
     for id in &page.doubled_ids {
@@ -292,6 +307,7 @@ mod tests {
         assert_eq!(codes("<h1>T</h1><h1>U</h1>"), ["M0801"]);
         assert_eq!(codes("<h1>T</h1><h3>U</h3>"), ["M0803"]);
         assert_eq!(codes("<h1>T</h1><img src=x>"), ["M0802"]);
+        assert_eq!(codes("<h1>T</h1><p>[le plan](un plan.pdf)</p><p><code>[a](b)</code></p>"), ["M0305"]);
         assert_eq!(codes("<h1>T</h1><a href='/a/'><svg><title>rien</title></svg></a>"), ["M0804"]);
         assert_eq!(codes("<h1>T</h1><a href='/b/'>B</a>"), ["M0302"]);
         assert_eq!(codes("<h1>T</h1><a href='/a/#la'>A</a>"), ["M0304"]);

@@ -81,10 +81,10 @@ pub(super) fn run(args: &BuildArgs) -> Exit {
             report::give(serde_json::to_string_pretty(&told).unwrap_or_default());
         }
         Format::Text => {
-            let drawn = report::text(&diagnostics, folder, report::colour());
+            let drawn = report::text(&diagnostics, folder, report::colour(&std::io::stdout()));
             if !drawn.is_empty() {
-                report::say(drawn.trim_end());
-                report::say("");
+                report::give(drawn.trim_end());
+                report::give("");
             }
         }
     }
@@ -99,6 +99,11 @@ fn conclude(
     duration: std::time::Duration,
 ) -> Exit {
     let summary = report::summary(diagnostics);
+    // Under JSON the report is data alone: the sentence goes beside it.
+    let tell = |line: String| match args.format {
+        Format::Text => report::give(line),
+        Format::Json => report::say(line),
+    };
     match written {
         Ok(Some(written)) => {
             let changes = match (written.changed, written.removed) {
@@ -111,7 +116,7 @@ fn conclude(
                 ),
             };
             let with = if summary.is_empty() { String::new() } else { format!(" — {summary}") };
-            report::say(format!(
+            tell(format!(
                 "Site prêt dans « {} »{} : {}, {} ; {changes}, en {} ms{with}",
                 dest.display(),
                 day_note(&args.folder),
@@ -122,7 +127,7 @@ fn conclude(
             Exit::Done
         }
         Ok(None) => {
-            report::say(format!("{summary} : rien n'a été écrit, le site en place reste ce qu'il était"));
+            tell(format!("{summary} : rien n'a été écrit, le site en place reste ce qu'il était"));
             Exit::Fault
         }
         Err(error @ (WriteError::InsideSource(_) | WriteError::NotOurs(_))) => {
@@ -131,7 +136,7 @@ fn conclude(
             Exit::Fault
         }
         Err(WriteError::Fs(error)) => {
-            report::say(format!("erreur : impossible de {error}"));
+            report::say(format!("erreur : {}", error.sentence()));
             report::say(
                 "aide : vérifiez la place libre sur le disque et le droit d'écrire à cet endroit ; le site en place n'a pas bougé",
             );

@@ -53,14 +53,14 @@ pub(super) fn run(args: &CheckArgs) -> Exit {
             report::give(serde_json::to_string_pretty(&told).unwrap_or_default());
         }
         Format::Text => {
-            let drawn = report::text(diagnostics, folder, report::colour());
+            let drawn = report::text(diagnostics, folder, report::colour(&std::io::stdout()));
             if !drawn.is_empty() {
-                report::say(drawn.trim_end());
-                report::say("");
+                report::give(drawn.trim_end());
+                report::give("");
             }
             let name =
                 built.site.as_ref().map_or_else(|| folder.display().to_string(), |site| site.commune.names.nom.clone());
-            report::say(match (diagnostics.is_empty(), wrong) {
+            report::give(match (diagnostics.is_empty(), wrong) {
                 (true, _) => format!("{name}{} : rien à signaler", day_note(&args.folder)),
                 (false, true) => {
                     format!("{name}{} : {summary} ; le site ne peut pas être construit ainsi", day_note(&args.folder))

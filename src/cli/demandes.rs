@@ -1,22 +1,26 @@
 //! `mulot demandes`: what was received, what waits, what is stuck; nothing personal unless it is asked for.
 
-use std::path::{Path, PathBuf};
+pub(super) mod told;
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
-use serde::Serialize;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
+use self::told::Teller;
 use super::faults::store_fault;
 use super::integrity::Integrity;
 use super::place::DataPlace;
 use super::report::{self, Format};
 use super::{Exit, etat, exporter, quarantaine};
 use crate::intake::files::{FileStore, Reading};
-use crate::intake::store::{Access, Reconciliation, Store, StoreError, StoreOptions};
-use crate::model::intake::{DeliveryState, QueueRow};
-use crate::model::mail::MailRole;
+use crate::intake::store::{Access, Store, StoreError, StoreOptions};
+use crate::load::{self, Layers};
+use crate::model::intake::DeliveryState;
 use crate::model::reference::Reference;
-use crate::model::submission::{AnswerValue, Entry};
+use crate::server::config::GuichetConfig;
 use crate::text::dates::{received_at, short_date};
 use crate::text::numbers::plural;
 
@@ -125,33 +129,45 @@ pub(super) fn run(args: &DemandesArgs) -> Exit {
     let options = StoreOptions { access: Access::Beside, key_file: place.key_file, ..StoreOptions::default() };
     let done = Store::open(&data, options).and_then(|store| {
         let json = args.format == Format::Json;
+        let teller = Teller { zone: zone_of(place.config.as_ref()) };
+        let office = Office { store, data: data.clone(), teller, json };
+        let (store, teller) = (&office.store, &office.teller);
         match args.action.as_ref().unwrap_or(&Action::Etat { rapide: false }) {
             Action::Etat { rapide } => {
                 let reading = if *rapide { Reading::Sizes } else { Reading::Contents };
-                etat::state(&store, &data, (place.config.as_ref(), reading), json)
+                etat::state(store, &data, (place.config.as_ref(), reading), teller, json)
             }
-            Action::Liste => list(&store, json),
+            Action::Liste => office.list(),
             Action::Voir { reference, reponses } => {
-                with_reference(reference, |reference| show(&store, reference, *reponses, json))
+                with_reference(reference, |reference| office.show(reference, *reponses))
             }
             Action::Renvoyer { reference, tout } => {
-                with_reference(reference, |reference| resend(&store, reference, *tout))
+                with_reference(reference, |reference| office.resend(reference, *tout))
             }
-            Action::Reconcilier { du, au } => reconcile(&store, &data, (*du, *au), json),
-            Action::Purger => purge(&store, &data),
-            Action::Quarantaine => quarantaine::list(&store, json),
+            Action::Reconcilier { du, au } => office.reconcile(*du, *au),
+            Action::Purger => office.purge(),
+            Action::Quarantaine => quarantaine::list(store, teller, json),
             Action::Liberer { reference } => {
-                with_reference(reference, |reference| quarantaine::release(&store, reference))
+                with_reference(reference, |reference| quarantaine::release(store, reference))
             }
             Action::Ecarter { reference } => {
-                with_reference(reference, |reference| quarantaine::set_aside(&store, reference))
+                with_reference(reference, |reference| quarantaine::set_aside(store, reference))
             }
             Action::Exporter { reference, pieces } => {
-                with_reference(reference, |reference| exporter::run(&store, &data, reference, pieces.as_ref()))
+                with_reference(reference, |reference| exporter::run(store, &data, reference, pieces.as_ref()))
             }
         }
     });
     done.unwrap_or_else(|error| store_fault(&error))
+}
+
+/// The zone of the commune of a configuration; Paris when none tells.
+fn zone_of(config: Option<&GuichetConfig>) -> TimeZone {
+    let told = config.and_then(|config| {
+        let (sources, _) = load::sources(&Layers::of(&config.folder, &load::Embedded::new()));
+        TimeZone::get(&sources?.commune.fuseau).ok()
+    });
+    told.or_else(|| TimeZone::get("Europe/Paris").ok()).unwrap_or(TimeZone::UTC)
 }
 
 fn with_reference(typed: &str, act: impl FnOnce(&Reference) -> Result<Exit, StoreError>) -> Result<Exit, StoreError> {
@@ -165,172 +181,115 @@ fn with_reference(typed: &str, act: impl FnOnce(&Reference) -> Result<Exit, Stor
     }
 }
 
-pub(super) fn reason(word: &str) -> &'static str {
-    match word {
-        "auth_refused" => "refuse l'identifiant ou le mot de passe",
-        "tls_refused" => "n'offre pas de connexion chiffrée valable",
-        "sender_refused" => "refuse l'adresse d'expédition",
-        _ => "ne répond pas",
-    }
-}
-
-pub(super) fn when(instant: Timestamp) -> String {
-    let zoned = instant.to_zoned(TimeZone::system());
-    format!("{} à {}", short_date(zoned.date()), crate::text::dates::time(zoned.time()))
-}
-
-pub(super) fn line(row: &QueueRow) -> String {
-    let role = match (row.role, row.backup) {
-        (MailRole::Mairie, false) => "à la mairie",
-        (MailRole::Mairie, true) => "à l'adresse de secours",
-        (MailRole::Usager, _) => "accusé à l'usager",
-    };
-    let code = row.last_code.map(|code| format!(", réponse {code}")).unwrap_or_default();
-    let next = match row.state {
-        DeliveryState::Waiting => format!(", prochain essai {}", when(row.next_at)),
-        _ => String::new(),
-    };
-    format!(
-        "{}  {role}  {}  {}{code}{next}  ({}, acceptée {})",
-        row.reference.as_str(),
-        state_words(row.state),
-        plural(u64::from(row.attempts), "essai", "essais"),
-        row.form_id,
-        when(row.accepted_at)
-    )
-}
-
-fn state_words(state: DeliveryState) -> &'static str {
-    match state {
-        DeliveryState::Waiting => "à envoyer",
-        DeliveryState::Sending => "en cours d'envoi",
-        DeliveryState::Delivered => "remis",
-        DeliveryState::Failed => "échec définitif",
-        DeliveryState::Cancelled => "abandonné",
-    }
-}
-
-fn list(store: &Store, json: bool) -> Result<Exit, StoreError> {
-    let rows = store.queue(&[DeliveryState::Waiting, DeliveryState::Sending, DeliveryState::Failed], 1_000)?;
-    if json {
-        report::give(serde_json::to_string_pretty(&rows).unwrap_or_default());
-    } else {
-        rows.iter().for_each(|row| report::give(line(row)));
-        report::say(if rows.is_empty() {
-            "Rien n'attend.".to_owned()
-        } else {
-            plural(rows.len() as u64, "message", "messages")
-        });
-    }
-    Ok(Exit::Done)
-}
-
-fn show(store: &Store, reference: &Reference, answers: bool, json: bool) -> Result<Exit, StoreError> {
-    let Some(detail) = store.detail(reference, answers)? else { return Ok(unknown(reference)) };
-    if json {
-        report::give(serde_json::to_string_pretty(&detail).unwrap_or_default());
-        return Ok(Exit::Done);
-    }
-    report::give(format!("{}  {}", detail.reference.as_str(), detail.form_title));
-    report::give(format!("Reçue {}", received_at(&detail.received_at)));
-    match detail.purged_at {
-        Some(instant) => report::give(format!("Réponses effacées le {}", when(instant))),
-        None => report::give(format!("Réponses gardées jusqu'au {}", short_date(detail.purge_after))),
-    }
-    detail.mails.iter().for_each(|row| report::give(line(row)));
-    for event in &detail.events {
-        let code = event.code.map(|code| format!(" {code}")).unwrap_or_default();
-        report::give(format!("  {}  {}{code}", when(event.at), event.kind));
-    }
-    for answer in &detail.answers {
-        let value = match &answer.value {
-            AnswerValue::Text(text) => text.clone(),
-            AnswerValue::Choices(choices) => choices.join(", "),
-            AnswerValue::Address(lines) => lines.join(", "),
-            AnswerValue::Files(files) => files.iter().map(|file| file.name.clone()).collect::<Vec<_>>().join(", "),
-            AnswerValue::Group(entries) => entries.iter().flat_map(Entry::lines).collect::<Vec<_>>().join(", "),
-        };
-        report::give(format!("{} : {value}", answer.question));
-    }
-    Ok(Exit::Done)
-}
-
 pub(super) fn unknown(reference: &Reference) -> Exit {
     report::say(format!("erreur : aucune demande ne porte la référence {}", reference.as_str()));
     Exit::Fault
 }
 
-fn resend(store: &Store, reference: &Reference, all: bool) -> Result<Exit, StoreError> {
-    if store.detail(reference, false)?.is_none() {
-        return Ok(unknown(reference));
-    }
-    let count = store.resend(reference, None, all, Timestamp::now())?;
-    report::say(match count {
-        0 => "Rien à renvoyer : tout est remis (--tout renvoie quand même)".to_owned(),
-        count => format!(
-            "{} de nouveau à envoyer ; le guichet s'en charge dès qu'il tourne",
-            plural(count as u64, "message", "messages")
-        ),
-    });
-    Ok(Exit::Done)
+fn give_json(told: &impl serde::Serialize) {
+    report::give(serde_json::to_string_pretty(told).unwrap_or_default());
 }
 
-#[derive(Serialize)]
-struct SumsReport {
-    #[serde(flatten)]
-    comptes: Reconciliation,
-    integrite: Integrity,
-}
-
-fn reconcile(
-    store: &Store,
-    data: &Path,
-    (from, until): (Option<Date>, Option<Date>),
+/// The store of a guichet, and how it is told.
+struct Office {
+    store: Store,
+    data: PathBuf,
+    teller: Teller,
     json: bool,
-) -> Result<Exit, StoreError> {
-    let instant = |date: Date| date.to_zoned(TimeZone::system()).map_or(Timestamp::MAX, |zoned| zoned.timestamp());
-    let from = from.map_or(Timestamp::MIN, instant);
-    let until = until.and_then(|date| date.tomorrow().ok()).map_or(Timestamp::MAX, instant);
-    let told = SumsReport {
-        comptes: store.reconcile(from, until)?,
-        integrite: Integrity::look(store, data, Reading::Contents)?,
-    };
-    let sums = &told.comptes;
-    let is_good = sums.is_balanced() && told.integrite.is_sound();
-    if json {
-        report::give(serde_json::to_string_pretty(&told).unwrap_or_default());
-        return Ok(if is_good { Exit::Done } else { Exit::Fault });
-    }
-    report::give(format!("Acceptées   {}", sums.accepted));
-    report::give(format!("Remises     {}", sums.delivered));
-    report::give(format!("En attente  {}", sums.waiting));
-    report::give(format!("En échec    {}", sums.failed.len()));
-    sums.failed.iter().for_each(|reference| report::give(format!("  {}", reference.as_str())));
-    let wrong = [("sans message", &sums.without_mail), ("sans preuve de remise", &sums.unproven)];
-    for (what, references) in wrong {
-        references.iter().for_each(|reference| report::give(format!("  {what} : {}", reference.as_str())));
-    }
-    told.integrite.tell();
-    report::say(if is_good {
-        "Le compte est bon."
-    } else {
-        "Le compte n'est pas bon : gardez le dossier de données et appelez votre technicien."
-    });
-    Ok(if is_good { Exit::Done } else { Exit::Fault })
 }
 
-fn purge(store: &Store, data: &Path) -> Result<Exit, StoreError> {
-    let report = store.purge_elapsed(&Zoned::now())?;
-    match FileStore::open(data, store.seal(), 0).and_then(|files| files.remove(&report.files)) {
-        Ok(()) => {}
-        Err(error) => report::say(format!(
-            "avertissement : des fichiers restent à effacer ({error}) ; la prochaine purge les reprendra"
-        )),
+impl Office {
+    fn list(&self) -> Result<Exit, StoreError> {
+        let states = [DeliveryState::Waiting, DeliveryState::Sending, DeliveryState::Failed];
+        let rows = self.store.queue(&states, 1_000)?;
+        if self.json {
+            give_json(&rows.iter().map(|row| self.teller.message(row)).collect::<Vec<_>>());
+            return Ok(Exit::Done);
+        }
+        rows.iter().for_each(|row| report::give(self.teller.line(row)));
+        report::give(match rows.len() {
+            0 => "Rien n'attend.".to_owned(),
+            count => plural(count as u64, "message", "messages"),
+        });
+        Ok(Exit::Done)
     }
-    report::say(format!(
-        "{} ; {} car personne ne les a encore",
-        plural(report.erased.len() as u64, "demande effacée", "demandes effacées"),
-        plural(report.held.len() as u64, "gardée", "gardées")
-    ));
-    Ok(Exit::Done)
+
+    fn show(&self, reference: &Reference, answers: bool) -> Result<Exit, StoreError> {
+        let Some(detail) = self.store.detail(reference, answers)? else { return Ok(unknown(reference)) };
+        if self.json {
+            give_json(&self.teller.sheet(&detail));
+            return Ok(Exit::Done);
+        }
+        report::give(format!("{}  {}", detail.reference.as_str(), detail.form_title));
+        report::give(format!("Reçue {}", received_at(&detail.received_at)));
+        report::give(match detail.purged_at {
+            Some(instant) => format!("Réponses effacées le {}", self.teller.when(instant)),
+            None => format!("Réponses gardées jusqu'au {}", short_date(detail.purge_after)),
+        });
+        detail.mails.iter().for_each(|row| report::give(self.teller.line(row)));
+        detail.events.iter().for_each(|event| report::give(self.teller.event(event)));
+        for answer in &detail.answers {
+            report::give(format!("{} : {}", answer.question, told::reply(answer)));
+        }
+        Ok(Exit::Done)
+    }
+
+    fn resend(&self, reference: &Reference, all: bool) -> Result<Exit, StoreError> {
+        if self.store.detail(reference, false)?.is_none() {
+            return Ok(unknown(reference));
+        }
+        let count = self.store.resend(reference, None, all, Timestamp::now())?;
+        report::give(match count {
+            0 => "Rien à renvoyer : tout est remis (--tout renvoie quand même)".to_owned(),
+            count => format!(
+                "{} de nouveau à envoyer ; le guichet s'en charge dès qu'il tourne",
+                plural(count as u64, "message", "messages")
+            ),
+        });
+        Ok(Exit::Done)
+    }
+
+    fn reconcile(&self, from: Option<Date>, until: Option<Date>) -> Result<Exit, StoreError> {
+        let zone = &self.teller.zone;
+        let instant = |date: Date| date.to_zoned(zone.clone()).map_or(Timestamp::MAX, |zoned| zoned.timestamp());
+        let from = from.map_or(Timestamp::MIN, instant);
+        let until = until.and_then(|date| date.tomorrow().ok()).map_or(Timestamp::MAX, instant);
+        let sums = self.store.reconcile(from, until)?;
+        let integrity = Integrity::look(&self.store, &self.data, Reading::Contents)?;
+        let balanced = told::balanced(&sums) && integrity.is_sound();
+        let exit = if balanced { Exit::Done } else { Exit::Fault };
+        if self.json {
+            give_json(&told::sums(&sums, &integrity));
+            return Ok(exit);
+        }
+        report::give(format!("Acceptées   {}", sums.accepted));
+        report::give(format!("Remises     {}", sums.delivered));
+        report::give(format!("En attente  {}", sums.waiting));
+        report::give(format!("En échec    {}", sums.failed.len()));
+        sums.failed.iter().for_each(|reference| report::give(format!("  {}", reference.as_str())));
+        for (what, references) in [("sans message", &sums.without_mail), ("sans preuve de remise", &sums.unproven)] {
+            references.iter().for_each(|reference| report::give(format!("  {what} : {}", reference.as_str())));
+        }
+        integrity.tell();
+        report::give(if balanced {
+            "Le compte est bon."
+        } else {
+            "Le compte n'est pas bon : gardez le dossier de données et appelez votre technicien."
+        });
+        Ok(exit)
+    }
+
+    fn purge(&self) -> Result<Exit, StoreError> {
+        let report = self.store.purge_elapsed(&Zoned::now().with_time_zone(self.teller.zone.clone()))?;
+        if let Err(error) =
+            FileStore::open(&self.data, self.store.seal(), 0).and_then(|files| files.remove(&report.files))
+        {
+            report::say(format!(
+                "avertissement : des fichiers restent à effacer ({}) ; la prochaine purge les reprendra",
+                crate::fs::cause_of_words(&error.to_string())
+            ));
+        }
+        report::give(told::purged(report.erased.len(), report.held.len()));
+        Ok(Exit::Done)
+    }
 }

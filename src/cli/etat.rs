@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::demandes::{line, reason, when};
+use super::demandes::told::{self, Teller};
 use super::integrity::Integrity;
 use super::{Exit, quarantaine, report, resolved};
 use crate::diagnostic::Code;
@@ -25,7 +25,6 @@ const BACKUP_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Touched by whatever makes a backup, in the data folder.
 const BACKUP_MARK: &str = "derniere-sauvegarde";
 
-#[derive(Serialize)]
 struct StateReport {
     en_ordre: bool,
     comptes: Counts,
@@ -38,6 +37,31 @@ struct StateReport {
     integrite: Integrity,
     /// Unknown when only the data folder was given.
     formulaires: Option<Forms>,
+}
+
+/// The same for a program; the keys are those of docs/guichet.md.
+#[derive(Serialize)]
+struct StateJson<'r> {
+    en_ordre: bool,
+    #[serde(flatten)]
+    etat: told::State,
+    quarantaine: &'r [Quarantined],
+    disque: &'r Disk,
+    derniere_sauvegarde: Option<String>,
+    integrite: &'r Integrity,
+    formulaires: &'r Option<Forms>,
+}
+
+fn json_of<'r>(report: &'r StateReport, teller: &Teller) -> StateJson<'r> {
+    StateJson {
+        en_ordre: report.en_ordre,
+        etat: teller.state(&report.comptes, report.route.as_ref(), &report.bloques, report.plus_ancien_en_attente),
+        quarantaine: &report.quarantaine,
+        disque: &report.disque,
+        derniere_sauvegarde: report.derniere_sauvegarde.map(|at| teller.iso(at)),
+        integrite: &report.integrite,
+        formulaires: &report.formulaires,
+    }
 }
 
 #[derive(Serialize)]
@@ -65,15 +89,16 @@ pub(super) fn state(
     store: &Store,
     data: &Path,
     (config, reading): (Option<&GuichetConfig>, Reading),
+    teller: &Teller,
     json: bool,
 ) -> Result<Exit, StoreError> {
     let told = look(store, data, config, reading)?;
     let exit = if told.en_ordre { Exit::Done } else { Exit::Fault };
     if json {
-        report::give(serde_json::to_string_pretty(&told).unwrap_or_default());
+        report::give(serde_json::to_string_pretty(&json_of(&told, teller)).unwrap_or_default());
         return Ok(exit);
     }
-    page(&told).iter().for_each(report::give);
+    page(&told, teller).iter().for_each(report::give);
     told.integrite.tell();
     report::say(if told.en_ordre {
         "Tout va bien."
@@ -137,7 +162,7 @@ fn forms(folder: &Path, now: Timestamp) -> Option<Forms> {
 }
 
 /// The page, line by line; what calls for a person begins with « ! ».
-fn page(told: &StateReport) -> Vec<String> {
+fn page(told: &StateReport, teller: &Teller) -> Vec<String> {
     let counts = &told.comptes;
     let mark = |is_wrong: bool| if is_wrong { "!" } else { " " };
     let mut lines = vec![
@@ -148,13 +173,15 @@ fn page(told: &StateReport) -> Vec<String> {
         format!("{}   en échec définitif      {}", mark(counts.failed > 0), counts.failed),
         format!("    abandonnés              {}", counts.cancelled),
     ];
-    lines.extend(told.plus_ancien_en_attente.map(|oldest| format!("  Plus ancien en attente    {}", when(oldest))));
+    lines.extend(
+        told.plus_ancien_en_attente.map(|oldest| format!("  Plus ancien en attente    {}", teller.when(oldest))),
+    );
     lines.push(match &told.route {
         Some(route) => format!(
-            "! Serveur de courriel       {} depuis {} ; prochain essai {}",
-            reason(&route.reason),
-            when(route.since),
-            when(route.blocked_until)
+            "! Serveur de courriel       {} depuis le {} ; prochain essai le {}",
+            told::reason(&route.reason),
+            teller.when(route.since),
+            teller.when(route.blocked_until)
         ),
         None => "  Serveur de courriel       aucun refus au dernier essai".to_owned(),
     });
@@ -167,9 +194,9 @@ fn page(told: &StateReport) -> Vec<String> {
     ));
     lines.push(match told.derniere_sauvegarde {
         Some(at) if Timestamp::now().duration_since(at) > BACKUP_AFTER => {
-            format!("  Dernière sauvegarde       {} : elle est ancienne", when(at))
+            format!("  Dernière sauvegarde       {} : elle est ancienne", teller.when(at))
         }
-        Some(at) => format!("  Dernière sauvegarde       {}", when(at)),
+        Some(at) => format!("  Dernière sauvegarde       {}", teller.when(at)),
         None => "  Dernière sauvegarde       inconnue".to_owned(),
     });
     lines.push(match &told.formulaires {
@@ -185,8 +212,8 @@ fn page(told: &StateReport) -> Vec<String> {
         lines.push(format!("    {} : {why}", closed.formulaire));
     }
     lines.push(format!("  En quarantaine            {}", told.quarantaine.len()));
-    lines.extend(told.quarantaine.iter().map(|one| format!("    {}", quarantaine::line(one))));
-    lines.extend(told.bloques.iter().map(|row| format!("! {}", line(row))));
+    lines.extend(told.quarantaine.iter().map(|one| format!("    {}", quarantaine::line(one, teller))));
+    lines.extend(told.bloques.iter().map(|row| format!("! {}", teller.line(row))));
     lines
 }
 
@@ -196,6 +223,10 @@ mod tests {
     use crate::intake::sample::submission;
     use crate::intake::store::{Access, StoreOptions};
     use crate::model::intake::{Hold, Suspicion};
+
+    fn teller() -> Teller {
+        Teller { zone: jiff::tz::TimeZone::UTC }
+    }
 
     fn store() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
@@ -209,7 +240,7 @@ mod tests {
         let (dir, store) = store();
         let told = look(&store, dir.path(), None, Reading::Sizes).unwrap();
         assert!(told.en_ordre && told.formulaires.is_none() && told.derniere_sauvegarde.is_none());
-        let page = page(&told).join("\n");
+        let page = page(&told, &teller()).join("\n");
         assert!(page.contains("sauvegarde       inconnue") && !page.contains('!'), "{page}");
         std::fs::write(dir.path().join(BACKUP_MARK), "").unwrap();
         assert!(look(&store, dir.path(), None, Reading::Sizes).unwrap().derniere_sauvegarde.is_some());
@@ -226,10 +257,10 @@ mod tests {
         runtime.block_on(store.record_held(submission(2), hold)).unwrap();
         let told = look(&store, dir.path(), None, Reading::Sizes).unwrap();
         assert!(!told.en_ordre, "the first is of last July");
-        let page = page(&told).join("\n");
+        let page = page(&told, &teller()).join("\n");
         assert!(page.contains("En quarantaine            1") && page.contains("beaucoup de liens"), "{page}");
         assert!(page.contains("\n! ") && !page.contains("Lampion"), "{page}");
-        assert_eq!(state(&store, dir.path(), (None, Reading::Sizes), true).unwrap(), Exit::Fault);
+        assert_eq!(state(&store, dir.path(), (None, Reading::Sizes), &teller(), true).unwrap(), Exit::Fault);
     }
 
     #[test]

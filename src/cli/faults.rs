@@ -1,6 +1,7 @@
 //! Faults of the machine, one French sentence with the path and what to do.
 
 use super::{Exit, report};
+use crate::fs::{cause, cause_of_words};
 use crate::intake::files::FileError;
 use crate::intake::mailer::MailerError;
 use crate::intake::store::StoreError;
@@ -34,7 +35,7 @@ pub(super) fn store_fault(error: &StoreError) -> Exit {
             "vérifiez le chemin ; la base est créée au premier démarrage de mulot guichet",
         ),
         StoreError::Damaged { path, reason } => (
-            format!("« {} » est illisible ou abîmé ({reason})", path.display()),
+            format!("« {} » est illisible ou abîmé : {}", path.display(), cause_of_words(reason)),
             "ne supprimez rien : restaurez la dernière sauvegarde dans un autre dossier, et gardez celui-ci",
         ),
         StoreError::Key(error) => return key_fault(error),
@@ -43,16 +44,17 @@ pub(super) fn store_fault(error: &StoreError) -> Exit {
             "remettez la clé qui va avec ce dossier de données ; sans elle, rien de ce qu'il contient ne peut être relu",
         ),
         StoreError::Poisoned { path, reason } => (
-            format!("le disque a refusé une écriture sous « {} » ({reason})", path.display()),
+            format!("le disque a refusé une écriture sous « {} » : {}", path.display(), cause_of_words(reason)),
             "vérifiez le disque, puis redémarrez le guichet",
         ),
         StoreError::Io { path, source } => (
-            format!("impossible de lire ou d'écrire « {} » ({source})", path.display()),
+            format!("impossible de lire ou d'écrire « {} » : {}", path.display(), cause(source)),
             "vérifiez que le dossier existe et que vous avez le droit d'y écrire",
         ),
-        other => {
-            (other.to_string(), "redémarrez le guichet ; si cela revient, gardez le dossier de données et signalez-le")
-        }
+        other => (
+            cause_of_words(&other.to_string()),
+            "redémarrez le guichet ; si cela revient, gardez le dossier de données et signalez-le",
+        ),
     };
     report::say(format!("erreur : {what}"));
     report::say(format!("aide : {hint}"));
@@ -99,12 +101,14 @@ pub(super) fn start_fault(error: &StartError, in_use: &str) -> Exit {
             told(format!("l'adresse {address} est déjà prise par un autre programme"), in_use, Exit::Machine)
         }
         StartError::Listen(ListenError::Io { address, source }) => told(
-            format!("impossible d'écouter sur {address} ({source})"),
+            format!("impossible d'écouter sur {address} : {}", cause(source)),
             "vérifiez l'adresse ; un port sous 1024 demande des droits particuliers",
             Exit::Machine,
         ),
         StartError::Content(diagnostics) => {
-            report::say(report::text(diagnostics, std::path::Path::new("."), report::colour()).trim_end());
+            report::say(
+                report::text(diagnostics, std::path::Path::new("."), report::colour(&std::io::stderr())).trim_end(),
+            );
             told(
                 format!("{} dans le dossier de la commune", report::summary(diagnostics)),
                 "corrigez-les : mulot check DOSSIER les montre toutes",
@@ -113,7 +117,7 @@ pub(super) fn start_fault(error: &StartError, in_use: &str) -> Exit {
         }
         StartError::Store(error) | StartError::Files(FileError::Store(error)) => store_fault(error),
         StartError::Files(error) => told(
-            format!("les fichiers reçus ne peuvent pas être gardés ({error})"),
+            format!("les fichiers reçus ne peuvent pas être gardés : {}", cause_of_words(&error.to_string())),
             "vérifiez la place libre et le droit d'écrire dans le dossier de données",
             Exit::Machine,
         ),
@@ -123,17 +127,17 @@ pub(super) fn start_fault(error: &StartError, in_use: &str) -> Exit {
             Exit::Fault,
         ),
         StartError::Mailer(error) => told(
-            format!("les courriels ne peuvent pas partir ({error})"),
+            format!("les courriels ne peuvent pas partir : {}", cause_of_words(&error.to_string())),
             "vérifiez la partie [courriel] de la configuration",
             Exit::Machine,
         ),
         StartError::Watch { folder, reason } => told(
-            format!("le dossier « {} » ne peut pas être surveillé ({reason})", folder.display()),
+            format!("le dossier « {} » ne peut pas être surveillé : {}", folder.display(), cause_of_words(reason)),
             "trop de fichiers sont peut-être surveillés sur cette machine : fermez d'autres programmes",
             Exit::Machine,
         ),
         StartError::Io { path, source } => told(
-            format!("impossible d'utiliser « {} » ({source})", path.display()),
+            format!("impossible d'utiliser « {} » : {}", path.display(), cause(source)),
             "vérifiez la place libre et vos droits à cet endroit",
             Exit::Machine,
         ),

@@ -27,11 +27,11 @@ const PASSWORD: &str = "MULOT_SMTP_MOT_DE_PASSE";
 
 pub(super) fn run(args: &GuichetArgs) -> Exit {
     telemetry::start(tracing::level_filters::LevelFilter::INFO, true);
-    let mut config = match GuichetConfig::read(&args.config, std::env::var(PASSWORD).ok()) {
+    let mut config = match GuichetConfig::read_to_serve(&args.config, std::env::var(PASSWORD).ok()) {
         Ok(config) => config,
         Err(diagnostics) => {
             let folder = args.config.parent().unwrap_or(std::path::Path::new("."));
-            report::say(report::text(&diagnostics, folder, report::colour()).trim_end());
+            report::say(report::text(&diagnostics, folder, report::colour(&std::io::stderr())).trim_end());
             return Exit::Fault;
         }
     };

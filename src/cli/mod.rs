@@ -21,9 +21,11 @@ mod usage;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::diagnostic::Diagnostic;
+use crate::model::commune::Commune;
 use crate::model::site::Site;
 use crate::pictures::PictureCache;
 use crate::pipeline::{Base, local};
@@ -102,11 +104,20 @@ enum Command {
 #[derive(Debug, Args)]
 struct FolderArgs {
     /// Dossier de la commune (le dossier courant s'il n'est pas donné)
-    #[arg(value_name = "DOSSIER", default_value = ".", hide_default_value = true)]
+    #[arg(value_name = "DOSSIER", default_value = ".", hide_default_value = true, value_parser = PathBufValueParser::new().map(commune_folder))]
     folder: PathBuf,
     /// Fait comme si l'on était ce jour-là, à midi (AAAA-MM-JJ)
     #[arg(long = "date", value_name = "DATE")]
     date: Option<jiff::civil::Date>,
+}
+
+/// The folder of a commune, whose `commune.toml` may be given in its place.
+fn commune_folder(path: PathBuf) -> PathBuf {
+    match path.parent().filter(|_| path.ends_with(Commune::FILE) && path.is_file()) {
+        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
+        Some(parent) => parent.to_owned(),
+        None => path,
+    }
 }
 
 impl FolderArgs {
@@ -161,7 +172,7 @@ fn cache_dir() -> Option<PathBuf> {
 /// Where servers run.
 fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
-        report::say(format!("erreur : la machine ne peut pas démarrer le serveur ({error})"));
+        report::say(format!("erreur : la machine ne peut pas démarrer le serveur : {}", crate::fs::cause(&error)));
         Exit::Machine
     })
 }

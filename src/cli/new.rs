@@ -68,7 +68,7 @@ pub(super) fn run(args: &NewArgs) -> Exit {
             Exit::Fault
         }
         Err(StarterError::Fs(error)) => {
-            report::say(format!("erreur : impossible de {error}"));
+            report::say(format!("erreur : {}", error.sentence()));
             report::say("aide : vérifiez la place libre et le droit d'écrire à cet endroit ; rien n'a été créé");
             Exit::Machine
         }
@@ -125,7 +125,11 @@ fn by_name(name: &str, postal: Option<&str>) -> Result<Option<String>, RegistryE
 fn suggest(candidates: &[Candidate]) {
     report::say("aide : choisissez par son code INSEE :");
     for one in candidates.iter().take(12) {
-        report::say(format!("  --insee {}    {} ({}, {})", one.code_insee, one.nom, one.postal_code, one.departement));
+        let formerly = one.formerly.as_ref().map(|name| format!(" ; autrefois {name}")).unwrap_or_default();
+        report::say(format!(
+            "  --insee {}    {} ({}, {}{formerly})",
+            one.code_insee, one.nom, one.postal_code, one.departement
+        ));
     }
     if candidates.len() > 12 {
         report::say(format!("  … et {} autres : ajoutez --code-postal", candidates.len() - 12));

@@ -45,7 +45,7 @@ impl DataPlace {
             }),
             Err(diagnostics) => {
                 let folder = path.parent().unwrap_or(Path::new("."));
-                report::say(report::text(&diagnostics, folder, report::colour()).trim_end());
+                report::say(report::text(&diagnostics, folder, report::colour(&std::io::stderr())).trim_end());
                 report::say(format!(
                     "aide : donnez la configuration du guichet ou son dossier de données : {order} --guichet CHEMIN"
                 ));

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::demandes::{unknown, when};
+use super::demandes::told::Teller;
+use super::demandes::unknown;
 use super::{Exit, report};
 use crate::intake::notice::reason_words;
 use crate::intake::store::{Store, StoreError};
@@ -11,13 +12,13 @@ use crate::model::reference::Reference;
 use crate::text::numbers::plural;
 
 /// Lists what waits.
-pub(super) fn list(store: &Store, json: bool) -> Result<Exit, StoreError> {
+pub(super) fn list(store: &Store, teller: &Teller, json: bool) -> Result<Exit, StoreError> {
     let waiting = store.quarantined(Timestamp::now())?;
     if json {
         report::give(serde_json::to_string_pretty(&waiting).unwrap_or_default());
         return Ok(Exit::Done);
     }
-    waiting.iter().for_each(|one| report::give(line(one)));
+    waiting.iter().for_each(|one| report::give(line(one, teller)));
     if waiting.is_empty() {
         report::say("Rien n'est en quarantaine.");
     } else {
@@ -30,15 +31,15 @@ pub(super) fn list(store: &Store, json: bool) -> Result<Exit, StoreError> {
 }
 
 /// « 2026-K7M2-QX4D-3  contact  beaucoup de liens  (acceptée …, part seule …) ».
-pub(super) fn line(one: &Quarantined) -> String {
+pub(super) fn line(one: &Quarantined, teller: &Teller) -> String {
     let reasons = one.reasons.iter().map(|reason| reason_words(reason)).collect::<Vec<_>>().join(", ");
     let told = if one.told_at.is_some() { "mairie prévenue" } else { "mairie pas encore prévenue" };
     format!(
         "{}  {}  {reasons}  (acceptée {}, part seule {}, {told})",
         one.reference.as_str(),
         one.form_id,
-        when(one.since),
-        when(one.until)
+        teller.when(one.since),
+        teller.when(one.until)
     )
 }
 

@@ -94,18 +94,18 @@ pub(super) fn summary(diagnostics: &[Diagnostic]) -> String {
     told.join(", ")
 }
 
-/// Whether standard error shows colours.
-pub(super) fn colour() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+/// Whether a stream shows colours.
+pub(super) fn colour(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
-/// Says one line to people, on standard error.
+/// Says one line to people, on standard error: progress, and why the command itself failed.
 pub(super) fn say(line: impl AsRef<str>) {
     // A closed terminal is no reason to stop.
     let _ = writeln!(std::io::stderr(), "{}", line.as_ref());
 }
 
-/// Gives data, on standard output.
+/// Gives a line of what was asked for, on standard output: reports, for people or for tools.
 pub(super) fn give(data: impl AsRef<str>) {
     let _ = writeln!(std::io::stdout(), "{}", data.as_ref());
 }

@@ -1,16 +1,18 @@
 //! `mulot serve`: the live preview, with the real guichet inside.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use clap::Args;
 
 use super::faults::start_fault;
 use super::{Exit, FolderArgs, cache_dir, day_note, generator, missing_folder, picture_cache, report, telemetry};
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::pipeline::Base;
-use crate::server::BuildReport;
 use crate::server::listen::{Limits, ListenAddress, stop_signal};
 use crate::server::preview::{Preview, PreviewConfig};
+use crate::server::{BuildReport, DIAGNOSTICS_URL};
 use crate::text::numbers::plural;
 
 #[derive(Debug, Args)]
@@ -29,6 +31,8 @@ pub(super) fn run(args: &ServeArgs) -> Exit {
     if let Some(exit) = missing_folder(&folder) {
         return exit;
     }
+    // Known once it listens; builds are told it by then.
+    let address = Arc::new(OnceLock::new());
     let config = PreviewConfig {
         folder: folder.clone(),
         listen: ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], args.port))),
@@ -39,8 +43,8 @@ pub(super) fn run(args: &ServeArgs) -> Exit {
         now: args.folder.date.map(|_| args.folder.now()),
         limits: Limits::default(),
         on_build: Box::new({
-            let folder = folder.clone();
-            move |built| tell(built, &folder)
+            let (folder, address) = (folder.clone(), address.clone());
+            move |built| tell(built, &folder, &address)
         }),
     };
     let runtime = match super::runtime() {
@@ -52,24 +56,39 @@ pub(super) fn run(args: &ServeArgs) -> Exit {
             Ok(preview) => preview,
             Err(error) => return start_fault(&error, "choisissez un autre port : mulot serve --port 4001"),
         };
-        tell(preview.first_build(), &folder);
-        let address = preview.local_addr().clone();
-        report::say(format!("Votre site{} : http://{address}/", day_note(&args.folder)));
-        report::say(format!("Boîte aux lettres : http://{address}/__mulot/boite (rien ne quitte cette machine)"));
+        let here = address.get_or_init(|| preview.local_addr().to_string());
+        tell(preview.first_build(), &folder, &address);
+        report::say(format!("Votre site{} : http://{here}/", day_note(&args.folder)));
+        report::say(format!("Boîte aux lettres : http://{here}/__mulot/boite (rien ne quitte cette machine)"));
         report::say("Enregistrez un fichier : la page se recharge. Ctrl+C pour arrêter.");
         preview.run_until_stopped(stop_signal()).await;
         Exit::Done
     })
 }
 
-fn tell(built: &BuildReport, folder: &std::path::Path) {
-    let drawn = report::text(&built.diagnostics, folder, report::colour());
-    if !drawn.is_empty() {
-        report::say(drawn.trim_end());
+/// Says what a build did.
+fn tell(built: &BuildReport, folder: &Path, address: &OnceLock<String>) {
+    let draw = |told: &[Diagnostic]| report::text(told, folder, report::colour(&std::io::stderr()));
+    for line in lines(built, address.get().map(String::as_str), draw) {
+        report::say(line.trim_end());
     }
-    let summary = report::summary(&built.diagnostics);
+}
+
+/// Warnings, then errors, so that what was just broken stands last; blanks, which stay for weeks, are only counted.
+fn lines(built: &BuildReport, address: Option<&str>, draw: impl Fn(&[Diagnostic]) -> String) -> Vec<String> {
+    let of = |severity: Severity| -> Vec<Diagnostic> {
+        built.diagnostics.iter().filter(|told| told.severity == severity).cloned().collect()
+    };
+    let (warnings, errors, blanks) = (of(Severity::Warning), of(Severity::Error), of(Severity::Blank).len() as u64);
+    let mut lines = Vec::new();
+    if blanks > 0 {
+        let at = address.map(|address| format!(" : http://{address}{DIAGNOSTICS_URL}")).unwrap_or_default();
+        lines.push(format!("{}{at}", plural(blanks, "point à compléter", "points à compléter")));
+    }
+    lines.extend([draw(&warnings), draw(&errors)].into_iter().filter(|drawn| !drawn.is_empty()));
+    let summary = report::summary(&[warnings, errors].concat());
     let with = if summary.is_empty() { String::new() } else { format!(" — {summary}") };
-    report::say(if built.is_good {
+    lines.push(if built.is_good {
         format!(
             "{} en {} ms{with}",
             plural(built.files as u64, "fichier prêt", "fichiers prêts"),
@@ -78,4 +97,39 @@ fn tell(built: &BuildReport, folder: &std::path::Path) {
     } else {
         format!("{summary} : la dernière version correcte reste affichée")
     });
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::{Code, Place};
+
+    #[test]
+    fn the_new_error_stands_last_and_blanks_are_counted() {
+        let at = || Place::file("a.md");
+        let built = BuildReport {
+            is_good: false,
+            files: 0,
+            took: std::time::Duration::ZERO,
+            diagnostics: vec![
+                Diagnostic::error(Code::DeadLink, at(), "faute"),
+                Diagnostic::blank(Code::LegalMention, at(), "vide"),
+                Diagnostic::blank(Code::LegalMention, at(), "vide aussi"),
+                Diagnostic::warning(Code::Stale, at(), "attention"),
+            ],
+        };
+        let draw = |told: &[Diagnostic]| told.iter().map(|one| one.message.clone()).collect::<Vec<_>>().join(" ");
+        let lines = lines(&built, Some("127.0.0.1:4000"), draw);
+        let lines: Vec<_> = lines.iter().map(|line| line.replace('\u{a0}', " ")).collect();
+        assert_eq!(
+            lines,
+            [
+                "2 points à compléter : http://127.0.0.1:4000/__mulot/diagnostics",
+                "attention",
+                "faute",
+                "1 erreur, 1 avertissement : la dernière version correcte reste affichée",
+            ]
+        );
+    }
 }

@@ -53,9 +53,11 @@ pub(super) fn explain(error: &clap::Error) -> Exit {
     report::say(format!("erreur : {message}"));
     let suggestion = get(ContextKind::SuggestedSubcommand).or_else(|| get(ContextKind::SuggestedArg));
     let values = get(ContextKind::ValidValue).filter(|values| !values.is_empty());
+    let is_date = ["--date", "--du", "--au"].iter().any(|name| argument.starts_with(name));
     report::say(match (suggestion, values) {
         (Some(near), _) => format!("aide : vouliez-vous dire « {near} » ?"),
         (None, Some(values)) => format!("aide : valeurs possibles : {values}"),
+        (None, None) if is_date => "aide : une date s'écrit 2026-11-21 (année-mois-jour), et doit exister".into(),
         (None, None) => "aide : mulot --aide donne la liste des commandes et des options".into(),
     });
     Exit::Fault

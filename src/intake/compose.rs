@@ -58,8 +58,8 @@ fn to_mairie(form: &Form, issuer: &Issuer, answers: &ValidAnswers, receipt: &Rec
         to: form.recipients.clone(),
         reply_to: answers.sender.email.clone().map(|email| Mailbox { name: String::new(), email }),
         subject: mairie_subject(form, issuer, receipt),
-        text: letter.text(),
-        html: letter.html(),
+        text: letter.text(&signature(issuer)),
+        html: letter.html(&signature(issuer)),
         message_id: message_id(envoi, MailRole::Mairie),
         in_reply_to: None,
         date: rfc3339(&envoi.received_at),
@@ -88,8 +88,8 @@ fn to_resident(issuer: &Issuer, email: &str, receipt: &Receipt, follow: Option<&
         to: vec![email.to_owned()],
         reply_to: (!mairie.is_empty()).then(|| Mailbox { name, email: mairie.clone() }),
         subject: subject(&issuer.names.nom, &[&letter.title, &format!("réf. {}", envoi.reference)]),
-        text: letter.text(),
-        html: letter.html(),
+        text: letter.text(&signature(issuer)),
+        html: letter.html(&signature(issuer)),
         message_id: message_id(envoi, MailRole::Usager),
         in_reply_to: None,
         date: rfc3339(&envoi.received_at),
@@ -333,10 +333,20 @@ fn answer_lines(value: &AnswerValue) -> Vec<String> {
     }
 }
 
+/// Whose letter it is: the mairie's name, never missing, then how to reach it.
+pub(super) fn signature(issuer: &Issuer) -> Vec<String> {
+    let telephone = (!issuer.telephone.is_empty()).then(|| format!("Téléphone : {}", issuer.telephone));
+    let site = (!issuer.site.is_empty()).then(|| issuer.site.clone());
+    let name = format!("Mairie {}", issuer.names.forme_de);
+    std::iter::once(name).chain(issuer.address.iter().cloned()).chain(telephone).chain(site).collect()
+}
+
 impl Letter {
     /// Plain text with ordinary spaces, lines ended by `\n`; answers are set in, so that they cannot pass for our words.
-    pub(super) fn text(&self) -> String {
-        let mut text = format!("{}\n", self.title.to_uppercase());
+    ///
+    /// `signature` says whose letter it is, its first line at the head: never empty.
+    pub(super) fn text(&self, signature: &[String]) -> String {
+        let mut text = format!("{}\n\n{}\n", signature[0], self.title.to_uppercase());
         for block in &self.blocks {
             text.push('\n');
             // Writing to a String cannot fail.
@@ -355,6 +365,8 @@ impl Letter {
                 }
             };
         }
+        text.push('\n');
+        signature.iter().for_each(|line| text.extend([line.as_str(), "\n"]));
         let text = text.replace(['\u{a0}', '\u{202f}'], " ");
         text.lines().map(|line| line.trim_end()).fold(String::with_capacity(text.len()), |mut kept, line| {
             kept.push_str(line);
@@ -363,15 +375,24 @@ impl Letter {
         })
     }
 
-    /// A whole HTML document that old mail programs can draw: inline styles, tables for facts, no image.
-    pub(super) fn html(&self) -> String {
+    /// A whole HTML document that old mail programs can draw: inline styles, tables for facts, no image; whose letter it is
+    /// stands at its head and its foot.
+    pub(super) fn html(&self, signature: &[String]) -> String {
         let title = typeset(&self.title);
+        let mairie = typeset(&signature[0]);
         let mut html = format!(
-            "<!DOCTYPE html>\n<html lang=\"fr\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n</head>\n<body style=\"margin:0;padding:16px;background:#ffffff;color:#1a1a1a;font-family:Arial,Helvetica,sans-serif;font-size:16px;line-height:1.5\">\n<div style=\"max-width:640px\">\n<h1 style=\"font-size:22px;line-height:1.3;margin:0 0 16px\">{title}</h1>\n"
+            "<!DOCTYPE html>\n<html lang=\"fr\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n</head>\n<body style=\"margin:0;padding:16px;background:#ffffff;color:#1a1a1a;font-family:Arial,Helvetica,sans-serif;font-size:16px;line-height:1.5\">\n<div style=\"max-width:640px\">\n<p style=\"margin:0 0 20px;padding:0 0 10px;border-bottom:4px solid #1a1a1a;font-size:18px;font-weight:bold\">{mairie}</p>\n<h1 style=\"font-size:22px;line-height:1.3;margin:0 0 16px\">{title}</h1>\n"
         );
         for block in &self.blocks {
             block.html(&mut html);
         }
+        let lines: Vec<String> = signature[1..].iter().map(|line| linked(line)).collect();
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            html,
+            "<p style=\"margin:28px 0 0;padding:12px 0 0;border-top:4px solid #1a1a1a;font-size:14px\"><strong>{mairie}</strong><br>\n{}</p>",
+            lines.join("<br>\n")
+        );
         html.push_str("</div>\n</body>\n</html>\n");
         html
     }

@@ -169,8 +169,8 @@ fn mail(recipient: &str, request: &Mail, items: &[Item], now: &Zoned) -> Mail {
         to: vec![recipient.to_owned()],
         reply_to: None,
         subject: format!("[Bulletin du guichet] {} — {}", short_date(now.date()), count(items)),
-        text: letter.text(),
-        html: letter.html(),
+        text: letter.text(std::slice::from_ref(&request.from.name)),
+        html: letter.html(std::slice::from_ref(&request.from.name)),
         // The same all day: a restart does not write it twice.
         message_id: format!("bulletin.{}.{}@{domain}", now.date(), &mailbox[..12]),
         in_reply_to: None,

@@ -12,7 +12,7 @@ pub use self::words::{
     TO_WRITE, accuse_words, act_title, deadline_words, draft, horizon_words, legal_words, paragraphs,
 };
 use super::accept::KeptReceipt;
-use super::compose::{Block, Letter, act_words, message_id, rfc3339, subject};
+use super::compose::{self, Block, Letter, act_words, message_id, rfc3339, subject};
 use super::links::RequestLinks;
 use super::store::Kept;
 use crate::model::dossier::{Act, ActKind, Agent, Life};
@@ -114,7 +114,7 @@ pub fn mails(case: &Case, act: &Act, number: usize, issuer: &Issuer, links: &Req
             to: vec![email.clone()],
             reply_to: (!mairie.is_empty()).then(|| Mailbox { name, email: mairie.clone() }),
             subject: subject(&issuer.names.nom, &[&letter.title, &reference]),
-            ..mail(case, act, number, MailRole::Usager, &letter)
+            ..mail(case, act, number, MailRole::Usager, &letter, issuer)
         });
     }
     if let Some(request) = &case.kept.request {
@@ -125,14 +125,14 @@ pub fn mails(case: &Case, act: &Act, number: usize, issuer: &Issuer, links: &Req
             reply_to: request.reply_to.clone(),
             subject: mairie_subject(&request.subject, act, &after),
             attachments: files(act).to_vec(),
-            ..mail(case, act, number, MailRole::Mairie, &letter)
+            ..mail(case, act, number, MailRole::Mairie, &letter, issuer)
         });
     }
     mails
 }
 
 /// What mails of both sides share: their words, their place in the thread.
-fn mail(case: &Case, act: &Act, number: usize, role: MailRole, letter: &Letter) -> Mail {
+fn mail(case: &Case, act: &Act, number: usize, role: MailRole, letter: &Letter, issuer: &Issuer) -> Mail {
     let first = message_id(case.receipt.envoi(), role);
     let own = first.split_once('@').map(|(local, domain)| format!("{local}.{number}@{domain}"));
     Mail {
@@ -141,8 +141,8 @@ fn mail(case: &Case, act: &Act, number: usize, role: MailRole, letter: &Letter) 
         to: Vec::new(),
         reply_to: None,
         subject: String::new(),
-        text: letter.text(),
-        html: letter.html(),
+        text: letter.text(&compose::signature(issuer)),
+        html: letter.html(&compose::signature(issuer)),
         message_id: own.unwrap_or_else(|| first.clone()),
         in_reply_to: Some(first),
         date: rfc3339(&act.at),

@@ -54,6 +54,7 @@ pub(super) fn commune(text: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<C
     });
     let catalogue = catalogue(&mut reader, diagnostics);
     let form_settings = form_settings(&mut reader, diagnostics);
+    let places = reader.places();
     reader.finish(diagnostics);
     let names = names?;
     Some(Commune {
@@ -82,6 +83,7 @@ pub(super) fn commune(text: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<C
         menu_order,
         catalogue,
         form_settings,
+        places,
     })
 }
 
@@ -141,6 +143,38 @@ fn web_origin(reader: &mut Reader<'_, '_>, key: &'static str, diagnostics: &mut 
     origin
 }
 
+/// A telephone number, checked; empty when blank.
+pub(super) fn telephone(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> String {
+    let written = reader.text("telephone", diagnostics).unwrap_or_default();
+    if !written.is_empty() && numbers::telephone_link(&written).is_none() {
+        diagnostics.push(
+            Diagnostic::error(
+                Code::BadValue,
+                reader.place("telephone"),
+                format!("« {written} » n'est pas un numéro de téléphone"),
+            )
+            .hint("écrivez les dix chiffres, par exemple \"04 74 98 00 00\", ou le numéro international : \"+41 22…\""),
+        );
+    }
+    written
+}
+
+/// A postal code: five figures.
+fn postal_code(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> String {
+    let code = reader.text("code_postal", diagnostics).unwrap_or_default();
+    if !code.is_empty() && (code.len() != 5 || !code.bytes().all(|byte| byte.is_ascii_digit())) {
+        diagnostics.push(
+            Diagnostic::error(
+                Code::BadValue,
+                reader.place("code_postal"),
+                format!("« {code} » n'est pas un code postal"),
+            )
+            .hint("cinq chiffres entre guillemets, par exemple \"01330\""),
+        );
+    }
+    code
+}
+
 /// An e-mail address, checked; empty when blank.
 pub(super) fn email(reader: &mut Reader<'_, '_>, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> String {
     let address = reader.text(key, diagnostics).unwrap_or_default();
@@ -185,20 +219,20 @@ pub(super) fn person(table: Option<Reader<'_, '_>>, diagnostics: &mut Vec<Diagno
 fn mairie(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Mairie {
     let Some(mut table) = reader.table("mairie", diagnostics) else { return Mairie::default() };
     let adresse = table.texts("adresse", diagnostics);
-    let code_postal = table.text("code_postal", diagnostics).unwrap_or_default();
+    let code_postal = postal_code(&mut table, diagnostics);
     let ville = table.text("ville", diagnostics).unwrap_or_default();
-    let telephone = table.text("telephone", diagnostics).unwrap_or_default();
+    let telephone_written = telephone(&mut table, diagnostics);
     let courriel = email(&mut table, "courriel", diagnostics);
     let urgence = table.table("urgence", diagnostics).and_then(|mut urgence| {
         let libelle = urgence.text("libelle", diagnostics);
-        let telephone = urgence.text("telephone", diagnostics);
+        let telephone = telephone(&mut urgence, diagnostics);
         urgence.finish(diagnostics);
-        Some(Urgence { libelle: libelle?, telephone: telephone? })
+        Some(Urgence { libelle: libelle?, telephone }).filter(|urgence| !urgence.telephone.is_empty())
     });
     let alsace_moselle = table.flag("alsace_moselle", diagnostics).unwrap_or(false);
     let hours = opening_hours(&mut table, alsace_moselle, diagnostics);
     table.finish(diagnostics);
-    Mairie { adresse, code_postal, ville, telephone, courriel, urgence, hours }
+    Mairie { adresse, code_postal, ville, telephone: telephone_written, courriel, urgence, hours }
 }
 
 fn identite(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Identite {
@@ -215,6 +249,7 @@ fn identite(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> I
     }
     let identite = Identite {
         couleur,
+        couleur_place: table.place("couleur"),
         blason: table.text("blason", diagnostics),
         image: table.text("image", diagnostics),
         image_alternative: table.text("image_alternative", diagnostics).unwrap_or_default(),
@@ -228,7 +263,7 @@ fn hebergeur(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> 
     let host = Hebergeur {
         nom: table.text("nom", diagnostics).unwrap_or_default(),
         adresse: table.text("adresse", diagnostics).unwrap_or_default(),
-        telephone: table.text("telephone", diagnostics).unwrap_or_default(),
+        telephone: telephone(&mut table, diagnostics),
     };
     table.finish(diagnostics);
     Some(host)
@@ -240,7 +275,7 @@ fn dpo(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Option
         nom: table.text("nom", diagnostics).unwrap_or_default(),
         courriel: email(&mut table, "courriel", diagnostics),
         adresse: table.text("adresse", diagnostics).unwrap_or_default(),
-        telephone: table.text("telephone", diagnostics).unwrap_or_default(),
+        telephone: telephone(&mut table, diagnostics),
     };
     table.finish(diagnostics);
     Some(dpo)

@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use super::commune::{email, person};
+use super::commune::{email, person, telephone};
 use super::form::form;
 use super::hours::opening_hours;
 use super::toml_reader::{Item, Reader, Source, parse};
@@ -35,21 +35,28 @@ pub(super) enum Type {
 impl Type {
     /// The type of the contents of a folder; `None` where none lives.
     pub(super) fn of(path: &str) -> Option<Type> {
-        let folders = [
-            ("actualites/", Type::News),
-            ("alertes/", Type::Alert),
-            ("agenda/", Type::Event),
-            ("annuaire/elus/", Type::Elu),
-            ("annuaire/services/", Type::Service),
-            ("annuaire/associations/", Type::Association),
-            ("annuaire/commerces/", Type::Commerce),
-            ("annuaire/equipements/", Type::Equipement),
-            ("demarches/", Type::Demarche),
-            ("pages/", Type::Page),
-        ];
-        folders.iter().find(|(folder, _)| path.starts_with(folder)).map(|(_, kind)| *kind)
+        FOLDERS.iter().find(|(folder, _)| path.starts_with(folder)).map(|(_, kind)| *kind)
+    }
+
+    /// The folders where contents live.
+    pub(super) fn folders() -> impl Iterator<Item = &'static str> {
+        FOLDERS.iter().map(|(folder, _)| folder.trim_end_matches('/'))
     }
 }
+
+/// Each folder and what lives in it.
+const FOLDERS: [(&str, Type); 10] = [
+    ("actualites/", Type::News),
+    ("alertes/", Type::Alert),
+    ("agenda/", Type::Event),
+    ("annuaire/elus/", Type::Elu),
+    ("annuaire/services/", Type::Service),
+    ("annuaire/associations/", Type::Association),
+    ("annuaire/commerces/", Type::Commerce),
+    ("annuaire/equipements/", Type::Equipement),
+    ("demarches/", Type::Demarche),
+    ("pages/", Type::Page),
+];
 
 /// Front matter and body of a file, with the line each starts at.
 struct Split<'a> {
@@ -63,6 +70,13 @@ fn split<'a>(path: &str, text: &'a str, diagnostics: &mut Vec<Diagnostic>) -> Op
         rest[..line].trim().is_empty().then(|| &rest[line + 1..])
     });
     let Some(after) = after else {
+        if text.lines().next().is_some_and(|line| line.trim_end() == "---") {
+            diagnostics.push(
+                Diagnostic::error(Code::NoFrontMatter, Place::line(path, 1), "l'en-tête est entre deux lignes ---")
+                    .hint("remplacez les deux lignes --- par +++, et chaque « titre: … » par titre = \"…\""),
+            );
+            return None;
+        }
         diagnostics.push(
             Diagnostic::error(Code::NoFrontMatter, Place::line(path, 1), "ce fichier ne commence pas par un en-tête")
                 .hint("la première ligne doit être +++, puis les clés (titre = \"…\"), puis +++, puis le texte"),
@@ -155,13 +169,13 @@ fn nice(text: String) -> String {
     }
 }
 
-/// Reads a content.
+/// Reads a content; the pictures and documents of one that is not usable are `named`.
 pub(super) fn content(
     path: &str,
     layer: Layer,
     kind: Type,
     text: &str,
-    diagnostics: &mut Vec<Diagnostic>,
+    (named, diagnostics): (&mut Vec<DocumentRef>, &mut Vec<Diagnostic>),
 ) -> Option<Content> {
     let Split { front, body } = split(path, text, diagnostics)?;
     let source = Source { file: path, text: front, first_line: 2 };
@@ -205,6 +219,7 @@ pub(super) fn content(
                 .hint("mettez une date expire_le égale ou postérieure à publie_le"),
         );
     }
+    let slug_place = if reader.has("adresse") { reader.place("adresse") } else { place.clone() };
     let slug = slug(&reader.text("adresse", diagnostics).unwrap_or_else(|| stem.to_owned()));
     let old_addresses = old_addresses(&mut reader, diagnostics);
     let summary = reader.text("resume", diagnostics).map(nice);
@@ -216,6 +231,7 @@ pub(super) fn content(
         path: path.to_owned(),
         layer,
         slug,
+        slug_place,
         title: title.unwrap_or_else(|| stem.to_owned()),
         summary,
         simple_summary: reader.text("resume_simple", diagnostics).map(nice),
@@ -233,6 +249,15 @@ pub(super) fn content(
         place,
     };
     reader.finish(diagnostics);
+    if kind.is_none() {
+        let image = content.image.as_ref();
+        named.extend(image.map(|image| DocumentRef {
+            path: image.path.clone(),
+            title: None,
+            place: image.place.clone(),
+        }));
+        named.extend_from_slice(&content.documents);
+    }
     kind.map(|kind| Content { kind, ..content })
 }
 
@@ -388,7 +413,7 @@ fn contact(
 ) -> ContactDetails {
     ContactDetails {
         address: texts(reader, address_key, diagnostics),
-        telephone: reader.text("telephone", diagnostics).unwrap_or_default(),
+        telephone: telephone(reader, diagnostics),
         email: email(reader, "courriel", diagnostics),
         website: website(reader, diagnostics),
         hours: opening_hours(reader, false, diagnostics),
@@ -425,7 +450,7 @@ fn association(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -
     let mut contact_name = None;
     if let Some(mut table) = reader.table("contact", diagnostics) {
         contact_name = table.text("nom", diagnostics).map(nice);
-        details.telephone = table.text("telephone", diagnostics).unwrap_or_default();
+        details.telephone = telephone(&mut table, diagnostics);
         details.email = email(&mut table, "courriel", diagnostics);
         table.finish(diagnostics);
     }
@@ -578,7 +603,7 @@ mod tests {
     fn read(path: &str, text: &str) -> (Option<Content>, Vec<Diagnostic>) {
         let mut diagnostics = Vec::new();
         let kind = Type::of(path).expect("a known folder");
-        let content = content(path, Layer::Commune, kind, text, &mut diagnostics);
+        let content = content(path, Layer::Commune, kind, text, (&mut Vec::new(), &mut diagnostics));
         (content, super::super::once_a_line(diagnostics))
     }
 
@@ -607,6 +632,8 @@ mod tests {
     #[test]
     fn a_header_is_required_and_closed() {
         assert_eq!(read("pages/a.md", "# Titre\n").1[0].code, Code::NoFrontMatter);
+        let yaml = read("pages/a.md", "---\ntitre: A\n---\n").1;
+        assert_eq!(yaml[0].message, "l'en-tête est entre deux lignes ---");
         assert_eq!(read("pages/a.md", "+++\ntitre = \"x\"\n").1[0].message, "l'en-tête n'est pas fermé");
     }
 

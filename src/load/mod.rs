@@ -22,8 +22,9 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::fs::{self, WalkTrouble};
-use crate::model::content::{Content, Home, Layer};
-use crate::model::site::{FileData, SourceFile, Sources};
+use crate::model::content::{Content, DocumentRef, Home, Layer};
+use crate::model::site::{Broken, FileData, SourceFile, Sources};
+use crate::text::numbers::plural;
 
 /// Files of a layer that live in the binary: path in the folder → bytes.
 pub type Embedded = BTreeMap<String, Cow<'static, [u8]>>;
@@ -91,7 +92,7 @@ pub fn sources(layers: &Layers<'_>) -> (Option<Sources>, Vec<Diagnostic>) {
             Read::Commune(commune) => found = Some(*commune),
             Read::Home(page) => home = Some(page),
             Read::Content(content) => contents.push(*content),
-            Read::Nothing => broken.push(path.clone()),
+            Read::Broken(named) => broken.push(Broken { path: path.clone(), named }),
         }
     }
     if !has_commune {
@@ -115,6 +116,7 @@ pub fn sources(layers: &Layers<'_>) -> (Option<Sources>, Vec<Diagnostic>) {
             diagnostics.push(misplaced(&path));
         }
     }
+    once_a_folder(&mut diagnostics);
     contents.sort_by(|a, b| a.path.cmp(&b.path));
     let sources =
         found.map(|commune| Sources { commune, home: home.unwrap_or_default(), contents, broken, files, theme });
@@ -125,7 +127,8 @@ enum Read {
     Commune(Box<crate::model::commune::Commune>),
     Home(Home),
     Content(Box<Content>),
-    Nothing,
+    /// Nothing to show; the files it names all the same.
+    Broken(Vec<DocumentRef>),
 }
 
 fn read(path: &str, entry: &Entry) -> (Read, Vec<Diagnostic>) {
@@ -137,19 +140,20 @@ fn read(path: &str, entry: &Entry) -> (Read, Vec<Diagnostic>) {
             None
         }
     };
-    let Some(text) = text else { return (Read::Nothing, diagnostics) };
+    let Some(text) = text else { return (Read::Broken(Vec::new()), diagnostics) };
+    let mut named = Vec::new();
     let read = if path == commune::FILE {
         commune::commune(&text, &mut diagnostics).map(|commune| Read::Commune(Box::new(commune)))
     } else if path == content::HOME {
         content::home(path, &text, &mut diagnostics).map(Read::Home)
     } else if let Some(kind) = content::Type::of(path) {
-        content::content(path, entry.layer, kind, &text, &mut diagnostics)
+        content::content(path, entry.layer, kind, &text, (&mut named, &mut diagnostics))
             .map(|content| Read::Content(Box::new(content)))
     } else {
         diagnostics.push(misplaced(path));
         None
     };
-    (read.unwrap_or(Read::Nothing), once_a_line(diagnostics))
+    (read.unwrap_or(Read::Broken(named)), once_a_line(diagnostics))
 }
 
 /// A line that is not TOML has no meaning: what else was said of it is left out.
@@ -164,14 +168,48 @@ fn once_a_line(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     kept
 }
 
+/// A folder with a wrong name is told once, not file by file.
+fn once_a_folder(diagnostics: &mut Vec<Diagnostic>) {
+    let folder_of = |told: &Diagnostic| -> Option<String> {
+        let (first, rest) = told.place.file.split_once('/').filter(|_| told.code == Code::Misplaced)?;
+        // The folders of the annuaire are one level down.
+        let second = rest.split_once('/').map(|(second, _)| second).filter(|_| first == "annuaire");
+        Some(second.map_or(first.to_owned(), |second| format!("{first}/{second}")))
+    };
+    let mut folders: BTreeMap<String, u64> = BTreeMap::new();
+    diagnostics.retain(|told| match folder_of(told) {
+        Some(folder) => {
+            *folders.entry(folder).or_default() += 1;
+            false
+        }
+        None => true,
+    });
+    diagnostics.extend(folders.into_iter().map(|(folder, count)| {
+        let left = plural(count, "fichier est laissé de côté", "fichiers sont laissés de côté");
+        let message = format!("« {folder} » n'est pas un dossier que Mulot publie : {left}");
+        let told = Diagnostic::warning(Code::Misplaced, Place::file(&folder), message);
+        match toml_reader::nearest(&folder, content::Type::folders()) {
+            Some(near) => told.hint(format!("renommez le dossier en « {near} »")),
+            None => told.hint(POSSIBLE_FOLDERS),
+        }
+    }));
+}
+
+/// Where contents live.
+const POSSIBLE_FOLDERS: &str = "dossiers possibles : actualites, alertes, agenda, annuaire/…, demarches, pages ; un nom qui commence par _ fait ignorer le fichier";
+
 fn misplaced(path: &str) -> Diagnostic {
     Diagnostic::warning(Code::Misplaced, Place::file(path), "ce fichier n'est dans aucun dossier que Mulot publie")
-        .hint("dossiers possibles : actualites, alertes, agenda, annuaire/…, demarches, pages ; un nom qui commence par _ fait ignorer le fichier")
+        .hint(POSSIBLE_FOLDERS)
 }
 
 fn unreadable(path: &str, cause: &std::io::Error) -> Diagnostic {
-    Diagnostic::error(Code::Unreadable, Place::file(path), format!("ce fichier ne peut pas être lu ({cause})"))
-        .hint("vérifiez qu'il existe et que vous avez le droit de le lire")
+    Diagnostic::error(
+        Code::Unreadable,
+        Place::file(path),
+        format!("ce fichier ne peut pas être lu : {}", fs::cause(cause)),
+    )
+    .hint("vérifiez qu'il existe et que vous avez le droit de le lire")
 }
 
 fn bytes(data: &FileData) -> std::io::Result<Cow<'_, [u8]>> {
@@ -216,9 +254,11 @@ fn entries(layers: &Layers<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<S
         );
     }
     let folders = [(Layer::Territoire, layers.territoire.as_deref()), (Layer::Commune, Some(layers.commune.as_path()))];
+    // A commune may link to what its territoire shares, and to nothing else.
+    let bounds = layers.territoire.as_deref().and_then(Path::parent).unwrap_or(&layers.commune);
     for (layer, folder) in folders {
         let Some(folder) = folder else { continue };
-        let (found, troubles) = fs::walk(folder);
+        let (found, troubles) = fs::walk(folder, bounds);
         for file in found {
             let path: String = file.relative.nfc().collect();
             entries.insert(path, Entry { layer, data: FileData::Disk(file.path), size: file.size });
@@ -235,6 +275,12 @@ fn trouble(trouble: WalkTrouble) -> Diagnostic {
                 .hint("supprimez ce lien : il tourne en rond")
         }
         WalkTrouble::Unreadable(path, cause) => unreadable(if path.is_empty() { "." } else { &path }, &cause),
+        WalkTrouble::Outside(path, target) => Diagnostic::error(
+            Code::OutsideLink,
+            Place::file(path),
+            format!("ce raccourci mène hors du dossier de la commune, à « {} »", target.display()),
+        )
+        .hint("copiez le fichier lui-même à cet endroit, ou supprimez ce raccourci"),
         WalkTrouble::BadName(path) => {
             Diagnostic::error(Code::NotUtf8, Place::file(path), "le nom de ce fichier n'est pas lisible")
                 .hint("renommez-le, de préférence sans accents")

@@ -2,6 +2,7 @@
 //!
 //! serde stops at the first mistake and speaks English; a secretary is served better by all of them at once.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use jiff::civil::{Date, DateTime, Time};
@@ -155,6 +156,23 @@ impl<'t, 'a> Reader<'t, 'a> {
     /// Place of the table's first line.
     pub(crate) fn table_place(&self) -> Place {
         self.source.place(self.span.start..self.span.start)
+    }
+
+    /// Where each key and each table stands, by the name a person gives it: `domaine`, `[mairie] telephone`, `[mairie]`.
+    pub(crate) fn places(&self) -> BTreeMap<String, Place> {
+        let mut places = BTreeMap::new();
+        for (key, value) in self.table.iter() {
+            let name = key.get_ref();
+            places.insert(name.to_string(), self.source.place(value.span()));
+            let DeValue::Table(table) = value.get_ref() else { continue };
+            // The heading, not the lines below it.
+            let heading = value.span().start..value.span().start + self.source.excerpt(value.span()).len();
+            places.insert(format!("[{name}]"), self.source.place(heading));
+            for (key, value) in table.iter() {
+                places.insert(format!("[{name}] {}", key.get_ref()), self.source.place(value.span()));
+            }
+        }
+        places
     }
 
     pub(crate) fn source(&self) -> Source<'a> {
@@ -462,6 +480,12 @@ impl<'t, 'a> Reader<'t, 'a> {
                 self.source.place(span),
                 format!("la clé « {name} » n'existe pas ici"),
             );
+            // A key that is badly spelt is not also missing.
+            if let Some(near) = nearest(name, self.known.iter().copied()).filter(|near| !self.has(near)) {
+                let told = format!("la clé « {near} » manque");
+                let table = self.table_place();
+                diagnostics.retain(|other| other.message != told || other.place != table);
+            }
             diagnostics.push(diagnostic.hint(match nearest(name, self.known.iter().copied()) {
                 Some(near) => format!("vouliez-vous dire « {near} » ?"),
                 None => format!("clés possibles : {}", self.known.join(", ")),

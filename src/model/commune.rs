@@ -57,12 +57,25 @@ pub struct Commune {
     /// What is settled of forms, by the slug of their fiche.
     #[serde(skip)]
     pub form_settings: BTreeMap<String, FormSettings>,
+    /// Where the keys and tables of `commune.toml` stand: `domaine`, `[mairie]`, `[mairie] telephone`.
+    #[serde(skip)]
+    pub places: BTreeMap<String, Place>,
 }
 
 impl Commune {
     /// Scheme and host at which the guichet answers: its own address, or the site's; empty when neither is known.
     pub fn guichet_address(&self) -> &str {
         if self.guichet.adresse.is_empty() { &self.domaine } else { &self.guichet.adresse }
+    }
+
+    /// Name of the file that describes it.
+    pub const FILE: &'static str = "commune.toml";
+
+    /// Where a key stands (`domaine`, `[mairie] telephone`), else its table, else the file.
+    pub fn place(&self, key: &str) -> Place {
+        let table = key.find(']').map(|end| &key[..=end]);
+        let found = self.places.get(key).or_else(|| self.places.get(table?));
+        found.cloned().unwrap_or_else(|| Place::file(Self::FILE))
     }
 }
 
@@ -174,6 +187,9 @@ pub struct TimeRange {
 pub struct Identite {
     /// The one strong colour, `#rrggbb`; empty: the theme's.
     pub couleur: String,
+    /// Where it is written.
+    #[serde(skip)]
+    pub couleur_place: Place,
     /// Path of the arms in the folder.
     pub blason: Option<String>,
     /// Path of the large picture of the home page.

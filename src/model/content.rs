@@ -26,6 +26,8 @@ pub struct Content {
     pub layer: Layer,
     /// Last piece of its address, a slug.
     pub slug: String,
+    /// Where that was chosen: the key `adresse`, else the content.
+    pub slug_place: Place,
     /// Title; never empty.
     pub title: String,
     /// One or two sentences.

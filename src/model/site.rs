@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use jiff::civil::{Date, DateTime};
 
 use super::commune::Commune;
-use super::content::{Content, Home, Layer};
+use super::content::{Content, DocumentRef, Home, Layer};
 use super::form::Form;
 
 /// Bytes of a file of the author, or of the binary.
@@ -38,12 +38,21 @@ pub struct Sources {
     pub home: Home,
     /// Every content of every layer, the nearest winning, sorted by path.
     pub contents: Vec<Content>,
-    /// Paths of the contents that could not be read.
-    pub broken: Vec<String>,
+    /// Contents that could not be read.
+    pub broken: Vec<Broken>,
     /// Every other file by path in the folder.
     pub files: BTreeMap<String, SourceFile>,
     /// Files of `theme/` that replace the theme's, by path inside it.
     pub theme: BTreeMap<String, Vec<u8>>,
+}
+
+/// A content that could not be read.
+#[derive(Debug, Clone)]
+pub struct Broken {
+    /// Its path in the folder.
+    pub path: String,
+    /// Pictures and documents that it names: those that are missing are told with the rest.
+    pub named: Vec<DocumentRef>,
 }
 
 /// Index of a content in [`Site::contents`].

@@ -171,7 +171,7 @@ impl<'s> Media<'s> {
             Broken::new(
                 Severity::Error,
                 Code::Unreadable,
-                format!("« {path} » ne peut pas être lu : {error}"),
+                format!("« {path} » ne peut pas être lu : {}", crate::fs::cause(&error)),
                 "vérifiez que le fichier est accessible",
             )
         };

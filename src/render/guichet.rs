@@ -49,6 +49,9 @@ pub struct Pages {
     around: BTreeMap<String, Surroundings>,
 }
 
+/// Said when nobody can be written to.
+const NO_COPY: &str = "Aucune copie ne part : vous n’avez pas laissé d’adresse électronique.";
+
 /// What the confirmation page says, besides the receipt.
 #[derive(Debug, Clone, Default)]
 pub struct Confirmation<'a> {
@@ -218,7 +221,7 @@ impl Pages {
             reference: told.reference.into(),
             received: told.received.into(),
             received_iso: told.received_iso.into(),
-            copy_sent: told.copy_sent.map(french),
+            copy_sent: Some(told.copy_sent.map_or(NO_COPY.into(), french)),
             next_steps: parts::texts(&told.next_steps),
             accuse: accuse(receipt),
             answers: form::answer_groups(answers),

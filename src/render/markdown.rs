@@ -17,7 +17,7 @@ use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::content::Body;
 use crate::model::site::Target;
 use crate::text::slug::slug;
-use crate::text::typography::french;
+use crate::text::typography::{french, quotes};
 
 /// Start of the ids that templates, notes and tables use: a heading never takes it.
 const RESERVED: &str = "bloc-";
@@ -375,7 +375,9 @@ impl<'w, 's> Writer<'w, 's> {
             return;
         }
         self.heard(text);
-        let mended = french(text);
+        self.judge_unread_link(events[at].1.clone());
+        let quoted = quotes(text);
+        let mended = french(&quoted);
         // An apostrophe whose second word is emphasised or linked stands at the end of this event.
         let opens = matches!(events.get(at + 1), Some((Event::Start(_), _)));
         let (mended, apostrophe) = match mended.strip_suffix('\'') {
@@ -570,6 +572,31 @@ impl<'w, 's> Writer<'w, 's> {
                     .hint("décrivez-la en une phrase ; laissez vide (`![](…)`) si elle est décorative"),
             );
         }
+    }
+
+    /// Tells `[words](an address)` that is no link to Markdown, and would be read as it is written.
+    fn judge_unread_link(&mut self, range: Range<usize>) {
+        let source = self.body.markdown.get(range.clone()).unwrap_or("");
+        let Some(joint) = source.find("](").filter(|at| !source[..*at].ends_with('\\')) else { return };
+        let start = source[..joint].rfind('[').unwrap_or(joint);
+        let start = if source[..start].ends_with('!') { start - 1 } else { start };
+        let line = source[joint + 2..].lines().next().unwrap_or("");
+        let address = line.split(')').next().unwrap_or(line).trim();
+        let end = (joint + 2 + line.len().min(line.find(')').map_or(line.len(), |at| at + 1))).min(source.len());
+        let (message, hint) = if address.contains(char::is_whitespace) {
+            (
+                "ce lien n'est pas lu : son adresse contient des espaces".to_owned(),
+                format!("mettez l'adresse entre chevrons : {}(<{address}>)", &source[start..=joint]),
+            )
+        } else {
+            (
+                "ce lien n'est pas lu : il serait montré tel quel".to_owned(),
+                "écrivez [les mots du lien](adresse), sur une seule ligne ; pour montrer un crochet, écrivez \\["
+                    .to_owned(),
+            )
+        };
+        let place = self.place(range.start + start..range.start + end);
+        self.rendered.diagnostics.push(Diagnostic::error(Code::BadLink, place, message).hint(hint));
     }
 
     fn judge_raw(&mut self, html: &str, range: &Range<usize>) {

@@ -86,7 +86,11 @@ pub(super) fn period(start: Moment, end: Moment) -> String {
         Moment::Time(time) => format!("{} à {}", dates::long_date(time.date()), dates::time(time.time())),
     };
     if start.date() != end.date() {
-        return format!("Du {} au {}", words(start), words(end));
+        let end = match end {
+            Moment::Time(time) => format!("{} à {}", dates::long_date(time.date()), dates::end_time(time.time())),
+            day => words(day),
+        };
+        return format!("Du {} au {end}", words(start));
     }
     match (start, end) {
         (Moment::Time(from), Moment::Time(until)) => {
@@ -100,13 +104,15 @@ pub(super) fn period(start: Moment, end: Moment) -> String {
 pub(super) fn until(end: Moment) -> String {
     match end {
         Moment::Day(date) => format!("jusqu’au {}", dates::long_day_month(date)),
-        Moment::Time(time) => format!("jusqu’au {} à {}", dates::long_day_month(time.date()), dates::time(time.time())),
+        Moment::Time(time) => {
+            format!("jusqu’au {} à {}", dates::long_day_month(time.date()), dates::end_time(time.time()))
+        }
     }
 }
 
 /// « 9 h – 12 h ».
 pub(super) fn range(from: Time, until: Time) -> String {
-    format!("{}\u{a0}– {}", dates::time(from), dates::time(until))
+    format!("{}\u{a0}– {}", dates::time(from), dates::end_time(until))
 }
 
 /// « Du jeudi 24 au samedi 26 décembre 2026 », « Jeudi 31 décembre 2026 ».

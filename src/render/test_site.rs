@@ -128,6 +128,7 @@ pub(super) fn commune() -> Commune {
         menu_order: vec![],
         catalogue: Default::default(),
         form_settings: Default::default(),
+        places: Default::default(),
     }
 }
 
@@ -142,6 +143,7 @@ pub(super) fn content(path: &str, title: &str, markdown: &str, kind: Kind) -> Co
         path: path.into(),
         layer: Layer::Commune,
         slug: name.trim_end_matches(".md").into(),
+        slug_place: Place::default(),
         title: title.into(),
         summary: Some(format!("Résumé de {title}")),
         simple_summary: None,

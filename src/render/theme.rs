@@ -358,12 +358,24 @@ fn templates(source: &Source<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<T
         let reports = reports(&error);
         if reports.is_empty() {
             let (message, hint, ..) = phrase(&error);
-            diagnostics.push(Diagnostic::error(Code::Template, source.place("templates"), message).hint(hint));
+            let file = match error.kind() {
+                ErrorKind::CircularExtend { tpl, .. } | ErrorKind::CircularInclude { tpl, .. } => format!("/{tpl}"),
+                ErrorKind::MissingParent { current, .. } => format!("/{current}"),
+                _ => String::new(),
+            };
+            let place = source.place(&format!("templates{file}"));
+            diagnostics.push(Diagnostic::error(Code::Template, place, message).hint(hint));
         }
         for report in reports {
             let (message, hint) = french(&report.message);
-            let mut place = source.place(&format!("templates/{}", report.file));
+            let path = format!("templates/{}", report.file);
+            let mut place = source.place(&path);
             (place.line, place.column) = (report.line, report.column);
+            // What is missing at the end of a file is shown on its last line, not below it.
+            let lines = source.bytes(&path).map_or(0, |bytes| String::from_utf8_lossy(bytes).lines().count() as u32);
+            if lines > 0 && place.line > lines {
+                (place.line, place.column) = (lines, 0);
+            }
             diagnostics.push(Diagnostic::error(Code::Template, place, message).hint(hint));
         }
         return None;
@@ -396,7 +408,7 @@ fn colors(
             diagnostics.push(
                 Diagnostic::warning(
                     Code::Contrast,
-                    Place::file("commune.toml"),
+                    identite.couleur_place.clone(),
                     format!("la couleur `{written}` ne se lit pas"),
                 )
                 .hint(format!("écrivez-la sous la forme `#rrggbb` ; en attendant, le site prend {}", usual.hex())),
@@ -410,7 +422,7 @@ fn colors(
         diagnostics.push(
             Diagnostic::warning(
                 Code::Contrast,
-                Place::file("commune.toml"),
+                identite.couleur_place.clone(),
                 format!("la couleur {wish} ne serait pas lisible partout : le site prend {base}, de même teinte"),
             )
             .hint(format!("écrivez `couleur = \"{base}\"` dans `[identite]`, ou choisissez une couleur plus soutenue")),
@@ -574,8 +586,19 @@ fn french(message: &str) -> (String, String) {
         }
     }
     let first = message.lines().next().unwrap_or("");
+    let said = [
+        ("Unexpected end", "il manque une fin : `}}`, `{% endif %}`, `{% endfor %}`, `{% endblock %}`…".to_owned()),
+        ("Unknown tag", "cette balise `{% … %}` n'existe pas, ou ferme ce qui n'est pas ouvert".to_owned()),
+        ("Template already contains a block", format!("le bloc `{}` est écrit deux fois", quoted(first))),
+        ("String opened with", "un texte entre guillemets n'est pas fermé".to_owned()),
+        ("Found `", format!("`{}` n'est pas attendu ici", quoted(first))),
+    ];
+    let said = said.into_iter().find(|(english, _)| first.starts_with(english)).map(|(_, words)| words);
     (
-        format!("ce gabarit ne se lit pas : {first}"),
+        match said {
+            Some(words) => format!("ce gabarit ne se lit pas : {words} [{first}]"),
+            None => format!("ce gabarit ne se lit pas : {first}"),
+        },
         "corrigez l'écriture du gabarit (documentation de Tera 2), ou retirez-le : celui du thème fourni sera pris"
             .to_owned(),
     )

@@ -115,6 +115,8 @@ pub struct SiteView<'a> {
     /// Short row in the header beside the telephone and again in the footer: « Signaler un problème », « Contact »…
     /// Two at most.
     pub quick_links: Vec<Link<'a>>,
+    /// Lists that the menu leaves out, in the footer after the sections: « Annuaire ».
+    pub more_links: Vec<Link<'a>>,
     /// Legal notice, personal data, site map…; the accessibility link is apart.
     pub footer_links: Vec<Link<'a>>,
     /// The mention the law wants, linked to the statement: « Accessibilité : non conforme ».
@@ -184,7 +186,7 @@ pub struct AssetsView<'a> {
     pub stylesheet_url: Text<'a>,
     /// `sha384-…` for the `integrity` attribute.
     pub stylesheet_integrity: Option<Text<'a>>,
-    /// `mulot.js`. `None`: no script at all. Guichet pages never print it.
+    /// `mulot.js`. `None`: no script at all. Pages the guichet answers itself never print it.
     pub script_url: Option<Text<'a>>,
     pub script_integrity: Option<Text<'a>>,
     /// Fonts worth asking for at once (the regular face only).
@@ -273,6 +275,8 @@ pub struct PageView<'a> {
     pub share_image: Option<Text<'a>>,
     /// Asks search engines not to keep the page.
     pub noindex: bool,
+    /// A page of the guichet drawn as a file of the site, where the script may help; never true on the guichet's own.
+    pub scripted: bool,
     /// Feeds of this list only.
     pub feeds: Vec<FeedView<'a>>,
 }

@@ -51,7 +51,7 @@ pub(super) fn check(
             diagnostics.push(
                 Diagnostic::error(
                     Code::AddressCollision,
-                    content.place.clone(),
+                    content.slug_place.clone(),
                     format!("l'adresse {url} est déjà celle de {}", other.path),
                 )
                 .hint("renommez l'un des deux fichiers, ou ajoutez adresse = \"autre-nom\""),

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::commune::{Commune, FormSettings};
 use crate::model::content::{Content, Demarche, FormSource, Kind, Layer, Service};
 use crate::model::form::{Field, FieldKind, Form, Opening, ServiceContact, Shape};
+
+/// What keeps forms closed, with their titles: each blank is told once, all of them at once.
+type Closing = BTreeMap<(Code, Place, String, String), Vec<String>>;
 
 /// Open forms by the slug of their fiche.
 pub(super) fn forms(
@@ -21,55 +24,34 @@ pub(super) fn forms(
             _ => None,
         })
         .collect();
-    let mut forms = BTreeMap::new();
+    let (mut forms, mut closing) = (BTreeMap::new(), Closing::new());
     for (content, url) in contents.iter().zip(urls) {
         let Kind::Demarche(demarche) = &content.kind else { continue };
         let Some(source) = &demarche.form else { continue };
         let settings = commune.form_settings.get(&content.slug);
-        let Some(service) = service(content, demarche, settings, &services, commune, diagnostics) else { continue };
+        let service = service(content, demarche, settings, &services, commune, (&mut closing, diagnostics));
         let lists = [settings.map(|settings| &settings.recipients), Some(&source.recipients)];
         let recipients = lists.into_iter().flatten().find(|list| !list.is_empty());
         let recipients = recipients.unwrap_or(&commune.guichet.destinataires);
         if source.to_confirm && !settings.is_some_and(|settings| settings.regime_confirmed) {
-            diagnostics.push(to_confirm(content, source));
+            diagnostics.push(to_confirm(content, source, commune));
         }
-        if recipients.is_empty() || commune.guichet.expediteur.is_empty() {
-            let what = if recipients.is_empty() { "destinataires" } else { "expediteur" };
-            diagnostics.push(
-                Diagnostic::blank(
-                    Code::NoRecipient,
-                    crate::diagnostic::Place::file("commune.toml"),
-                    format!("[guichet] {what} est vide : « {} » reste fermé", content.title),
-                )
-                .hint(format!("dans commune.toml, sous [guichet], écrivez {what} (une adresse de la mairie)")),
-            );
-            continue;
+        let blanks = [("destinataires", recipients.is_empty()), ("expediteur", commune.guichet.expediteur.is_empty())];
+        for (what, _) in blanks.iter().filter(|(_, blank)| *blank) {
+            let key = format!("[guichet] {what}");
+            let hint = format!("dans commune.toml, sous [guichet], écrivez {what} (une adresse de la mairie)");
+            let blank = (Code::NoRecipient, commune.place(&key), format!("{key} est vide"), hint);
+            closing.entry(blank).or_default().push(content.title.clone());
         }
-        let mut fields = source.fields.clone();
-        name_resources(&mut fields, content, contents, diagnostics);
-        fields.extend(source.identity.fields());
-        let form = Form {
-            id: content.slug.clone(),
-            title: content.title.clone(),
-            page_url: url.clone(),
-            nature: source.nature,
-            identity: source.identity,
-            silence: source.silence,
-            appeal: source.appeal,
-            legal_basis: source.legal_basis.clone(),
-            subject_word: source.subject_word.clone(),
-            button: source.button.clone(),
-            confirmation: source.confirmation.clone(),
-            service,
-            recipients: recipients.clone(),
-            backup_recipients: commune.guichet.destinataires_secours.clone(),
-            data: source.data.clone(),
-            opening: opening(source, settings),
-            paged: source.paged,
-            fields,
-        };
+        let Some(service) = service.filter(|_| blanks.iter().all(|(_, blank)| !blank)) else { continue };
+        let mut form = joined(content, url, (source, service), recipients, commune);
+        form.opening = opening(source, settings);
+        name_resources(&mut form.fields, content, contents, diagnostics);
         forms.insert(form.id.clone(), form);
     }
+    diagnostics.extend(closing.into_iter().map(|((code, place, message, hint), titles)| {
+        Diagnostic::blank(code, place, format!("{message} : {}", stay_closed(&titles))).hint(hint)
+    }));
     check_settings(contents, commune, diagnostics);
     forms
 }
@@ -88,10 +70,10 @@ fn opening(source: &FormSource, settings: Option<&FormSettings>) -> Opening {
 }
 
 /// A regime that is only known through commentaries: the mairie has it confirmed before it counts on it.
-fn to_confirm(content: &Content, source: &FormSource) -> Diagnostic {
+fn to_confirm(content: &Content, source: &FormSource, commune: &Commune) -> Diagnostic {
     Diagnostic::blank(
         Code::RegimeToConfirm,
-        crate::diagnostic::Place::file("commune.toml"),
+        commune.place(&format!("[demarches.{}]", content.slug)),
         format!(
             "le régime de « {} » ({}) est à faire confirmer, par exemple par la préfecture ou le centre de gestion",
             content.title,
@@ -147,71 +129,91 @@ fn check_settings(contents: &[Content], commune: &Commune, diagnostics: &mut Vec
     }
 }
 
-/// What a service's fiche lacks for a receipt (CRPA, art. R112-11-1, 2°): keys of the fiche.
-pub fn service_blanks(service: &Service, commune: &Commune) -> Vec<&'static str> {
-    let mut blanks = Vec::new();
-    if service.contact.telephone.is_empty() {
-        blanks.push("telephone");
+fn joined(
+    content: &Content,
+    url: &str,
+    (source, service): (&FormSource, ServiceContact),
+    recipients: &[String],
+    commune: &Commune,
+) -> Form {
+    let mut fields = source.fields.clone();
+    fields.extend(source.identity.fields());
+    Form {
+        id: content.slug.clone(),
+        title: content.title.clone(),
+        page_url: url.to_owned(),
+        nature: source.nature,
+        identity: source.identity,
+        silence: source.silence,
+        appeal: source.appeal,
+        legal_basis: source.legal_basis.clone(),
+        subject_word: source.subject_word.clone(),
+        button: source.button.clone(),
+        confirmation: source.confirmation.clone(),
+        service,
+        recipients: recipients.to_vec(),
+        backup_recipients: commune.guichet.destinataires_secours.clone(),
+        data: source.data.clone(),
+        opening: source.opening.clone(),
+        paged: source.paged,
+        fields,
     }
-    if service.contact.address.is_empty() && commune.mairie.adresse.is_empty() {
-        blanks.push("adresse_postale");
-    }
-    if service.contact.email.is_empty() && commune.mairie.courriel.is_empty() {
-        blanks.push("courriel");
-    }
-    blanks
 }
 
+/// « le formulaire « Contact » reste fermé », « les formulaires « A », « B » et « C » restent fermés ».
+fn stay_closed(titles: &[String]) -> String {
+    let quoted: Vec<String> = titles.iter().map(|title| format!("« {title} »")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => format!("le formulaire {last} reste fermé"),
+        Some((last, others)) => format!("les formulaires {} et {last} restent fermés", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+/// Who answers for a form; `None`, told, when the receipt could not name, reach or place the service (CRPA, art. R112-11-1).
 fn service(
     content: &Content,
     demarche: &Demarche,
     settings: Option<&FormSettings>,
     services: &BTreeMap<&str, (&Content, &Service)>,
     commune: &Commune,
-    diagnostics: &mut Vec<Diagnostic>,
+    (closing, diagnostics): (&mut Closing, &mut Vec<Diagnostic>),
 ) -> Option<ServiceContact> {
     let own = settings.and_then(|settings| settings.service.as_ref().map(|name| (name, &settings.place)));
     let (name, place) = own.or_else(|| demarche.service.as_ref().map(|(name, place)| (name, place)))?;
     let Some((fiche, service)) = services.get(name.as_str()) else {
+        let message = format!("le service « {name} » n'a pas de fiche");
+        let hint = format!("créez annuaire/services/{name}.md avec titre et telephone");
         // The commune's own form must name a service that exists; a fiche of the catalogue waits for it.
-        let waits = content.layer == Layer::Catalogue && own.is_none();
-        let make = if waits { Diagnostic::blank } else { Diagnostic::error };
-        let place =
-            if waits { crate::diagnostic::Place::file(format!("annuaire/services/{name}.md")) } else { place.clone() };
-        diagnostics.push(
-            make(
-                Code::IncompleteService,
-                place,
-                format!("le service « {name} » n'a pas de fiche : « {} » reste fermé", content.title),
-            )
-            .hint(format!("créez annuaire/services/{name}.md avec titre et telephone")),
-        );
+        if content.layer == Layer::Catalogue && own.is_none() {
+            let place = Place::file(format!("annuaire/services/{name}.md"));
+            closing.entry((Code::IncompleteService, place, message, hint)).or_default().push(content.title.clone());
+        } else {
+            let message = format!("{message} : {}", stay_closed(std::slice::from_ref(&content.title)));
+            diagnostics.push(Diagnostic::error(Code::IncompleteService, place.clone(), message).hint(hint));
+        }
         return None;
     };
-    let blanks = service_blanks(service, commune);
-    if !blanks.is_empty() {
-        diagnostics.push(
-            Diagnostic::blank(
-                Code::IncompleteService,
-                fiche.place.clone(),
-                format!(
-                    "« {} » n'indique pas : {} ; le formulaire « {} » reste fermé",
-                    fiche.title,
-                    blanks.join(", "),
-                    content.title
-                ),
-            )
-            .hint(format!("complétez {} : l'accusé doit les donner (CRPA, art. R112-11-1)", fiche.path)),
-        );
+    let own = &service.contact;
+    if own.telephone.is_empty() {
+        let message = format!("« {} » n'indique pas de telephone", fiche.title);
+        let hint = format!("complétez {} : l'accusé doit le donner (CRPA, art. R112-11-1)", fiche.path);
+        let blank = (Code::IncompleteService, fiche.place.clone(), message, hint);
+        closing.entry(blank).or_default().push(content.title.clone());
+    }
+    let mairie = &commune.mairie;
+    let address =
+        if own.address.is_empty() && !mairie.adresse.is_empty() { mairie.address_lines() } else { own.address.clone() };
+    let email = if own.email.is_empty() { mairie.courriel.clone() } else { own.email.clone() };
+    // The mairie's address and e-mail serve for its services: where they are blank, the mentions légales ask for them already.
+    if own.telephone.is_empty() || address.is_empty() || email.is_empty() {
         return None;
     }
-    let own = &service.contact;
-    let address = if own.address.is_empty() { commune.mairie.address_lines() } else { own.address.clone() };
     Some(ServiceContact {
         name: fiche.title.clone(),
         address,
         telephone: own.telephone.clone(),
-        email: if own.email.is_empty() { commune.mairie.courriel.clone() } else { own.email.clone() },
+        email,
         responsible: service.responsible.as_ref().map(|person| {
             if person.qualite.is_empty() {
                 person.full_name()

@@ -15,13 +15,14 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::model::content::{Content, DocumentRef, ImageRef, Kind, Layer, Moment};
 use crate::model::site::{ContentId, Directory, Hidden, Section, Site, SourceFile, Sources, Target};
 
-pub use forms::service_blanks;
-
 /// The site of a commune at a local date and hour.
 pub fn site(sources: Sources, now: DateTime) -> (Site, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
     let Sources { commune, home, contents, broken, files, .. } = sources;
-    let mut targets: BTreeMap<_, _> = broken.into_iter().map(|path| (path, Target::Hidden(Hidden::Broken))).collect();
+    let unseen = broken.iter().flat_map(|broken| &broken.named).filter(|named| !files.contains_key(&named.path));
+    diagnostics.extend(unseen.map(|named| missing_file(&named.path, named.place.clone(), &files)));
+    let mut targets: BTreeMap<_, _> =
+        broken.into_iter().map(|broken| (broken.path, Target::Hidden(Hidden::Broken))).collect();
     let mut public: Vec<Content> = Vec::with_capacity(contents.len());
     for mut content in contents {
         attach_siblings(&mut content, &files);

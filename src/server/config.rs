@@ -52,17 +52,30 @@ impl GuichetConfig {
     /// # Errors
     /// Every mistake, with its line.
     pub fn read(path: &Path, password: Option<String>) -> Result<Self, Vec<Diagnostic>> {
+        Self::read_and(path, password, |_, _, _| {})
+    }
+
+    /// The same, for a server about to start: the folders it shows must be there.
+    ///
+    /// # Errors
+    /// Every mistake, with its line.
+    pub fn read_to_serve(path: &Path, password: Option<String>) -> Result<Self, Vec<Diagnostic>> {
+        Self::read_and(path, password, shown_folders)
+    }
+
+    fn read_and(path: &Path, password: Option<String>, judge: Judge) -> Result<Self, Vec<Diagnostic>> {
         let name =
             path.file_name().map_or_else(|| "guichet.toml".to_owned(), |name| name.to_string_lossy().into_owned());
         let unreadable = |cause: String| {
             let told = Diagnostic::error(Code::Unreadable, Place::file(path.display().to_string()), cause);
             vec![told.hint("indiquez le fichier de configuration : mulot guichet chemin/vers/guichet.toml")]
         };
-        let bytes = crate::fs::read(path)
-            .map_err(|error| unreadable(format!("ce fichier ne peut pas être lu ({})", error.source)))?;
+        let bytes = crate::fs::read(path).map_err(|error| {
+            unreadable(format!("ce fichier ne peut pas être lu : {}", crate::fs::cause(&error.source)))
+        })?;
         let text = String::from_utf8(bytes).map_err(|_| unreadable("ce fichier n'est pas en UTF-8".to_owned()))?;
         let base = path.parent().unwrap_or(Path::new("."));
-        Self::parse(&name, &text, base, password)
+        Self::parse_and(&name, &text, base, password, judge)
     }
 
     /// Reads a text; `base` is the folder relative paths are taken from.
@@ -70,12 +83,25 @@ impl GuichetConfig {
     /// # Errors
     /// Every mistake, with its line.
     pub fn parse(file: &str, text: &str, base: &Path, password: Option<String>) -> Result<Self, Vec<Diagnostic>> {
+        Self::parse_and(file, text, base, password, |_, _, _| {})
+    }
+
+    fn parse_and(
+        file: &str,
+        text: &str,
+        base: &Path,
+        password: Option<String>,
+        judge: Judge,
+    ) -> Result<Self, Vec<Diagnostic>> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut diagnostics = Vec::new();
         let source = Source { file, text, first_line: 1 };
         let table = parse(source, &mut diagnostics);
         let mut reader = Reader::new(source, &table);
         let config = config(&mut reader, base, password, &mut diagnostics);
+        if let Some(config) = &config {
+            judge(config, &reader, &mut diagnostics);
+        }
         reader.finish(&mut diagnostics);
         match config {
             Some(config) if !has_errors(&diagnostics) => Ok(config),
@@ -84,6 +110,24 @@ impl GuichetConfig {
                 Err(diagnostics)
             }
         }
+    }
+}
+
+/// What is judged besides the text of the file.
+type Judge = fn(&GuichetConfig, &Reader<'_, '_>, &mut Vec<Diagnostic>);
+
+/// Tells the folders a server shows and does not find: it would answer « not found » to everybody.
+fn shown_folders(config: &GuichetConfig, reader: &Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) {
+    let mut absent = |key: &str, path: &Path, hint: String| {
+        if !path.is_dir() {
+            let message = format!("le dossier « {} » n'existe pas", path.display());
+            diagnostics.push(Diagnostic::error(Code::BadValue, reader.place(key), message).hint(hint));
+        }
+    };
+    absent("dossier", &config.folder, "donnez le dossier de la commune, celui de commune.toml".to_owned());
+    if let Some(site) = &config.site {
+        let (from, to) = (config.folder.display(), site.display());
+        absent("site", site, format!("construisez d'abord le site : mulot build {from} --sortie {to}"));
     }
 }
 
@@ -314,7 +358,7 @@ fn secret(
                     Diagnostic::error(
                         Code::Unreadable,
                         mail.place("mot_de_passe_fichier"),
-                        format!("le fichier du mot de passe ne peut pas être lu ({})", error.source),
+                        format!("le fichier du mot de passe ne peut pas être lu : {}", crate::fs::cause(&error.source)),
                     )
                     .hint("vérifiez le chemin et les droits : le compte du guichet doit pouvoir le lire"),
                 );
@@ -404,6 +448,19 @@ mod tests {
     }
 
     #[test]
+    fn a_server_starts_only_with_the_folders_it_shows() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("guichet.toml");
+        let rest = "donnees = \"d\"\n[courriel]\ntransport = \"dossier\"\ndossier = \"boite\"\n";
+        std::fs::write(&file, format!("dossier = \"absent\"\nsite = \"absent-public\"\n{rest}")).unwrap();
+        let told = GuichetConfig::read_to_serve(&file, None).unwrap_err();
+        let lines: Vec<_> = told.iter().map(|one| one.place.line).collect();
+        assert_eq!(lines, [1, 2], "{told:?}");
+        assert!(told[0].message.contains(&root.path().join("absent").display().to_string()), "{told:?}");
+        assert!(GuichetConfig::read(&file, None).is_ok(), "the requests can still be looked at");
+    }
+
+    #[test]
     fn everything_can_be_said() {
         let text = "dossier = \"c\"\ndonnees = \"d\"\ncle_fichier = \"secret/cle\"\necoute = \"/run/m.sock\"\nsite = \"public\"\nproxy = [\"127.0.0.1\", \"::1\"]\nhsts_jours = 30\n\
             [courriel]\ntransport = \"dossier\"\ndossier = \"boite\"\n[limites]\nfichiers_mo = 10\nenvois_par_adresse = 20\n";
@@ -444,7 +501,6 @@ mod tests {
         let told = read("donnes = \"d\"\necoute = \"quelque part\"\nproxy = [\"moi\"]\n[courriel]\ntransport = \"smtp\"\nchiffrement = \"ssl\"\n").unwrap_err();
         for expected in [
             "la clé « dossier » manque",
-            "la clé « donnees » manque",
             "guichet.toml:1:1: la clé « donnes » n'existe pas ici",
             "guichet.toml:2:10: « quelque part » n'est pas une adresse où écouter",
             "« moi » n'est pas une adresse IP",

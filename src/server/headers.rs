@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::Uri;
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use axum::http::{Method, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 
@@ -18,7 +18,7 @@ use axum::response::Response;
 pub(super) enum Policy {
     /// Pages of the site: own scripts and styles.
     Site,
-    /// Pages of the guichet: no script at all, never kept by a cache.
+    /// Pages of the guichet: no script at all, never kept by a shared cache.
     Guichet,
     /// Pages of the preview's tools.
     Tool,
@@ -40,18 +40,45 @@ pub(super) struct Outside {
 /// Adds the headers to all that `router` answers; what an inner layer has set stays.
 pub(super) fn harden(router: Router, policy: Policy, outside: &Outside) -> Router {
     let plain = Outside { https: false, ..outside.clone() };
-    let sets = Arc::new([headers(policy, &plain), headers(policy, outside)]);
+    let sets = Arc::new(Sets { policy, local: headers(policy, &plain), outside: headers(policy, outside) });
     router.layer(from_fn_with_state(sets, add))
 }
 
-async fn add(State(sets): State<Arc<[HeaderMap; 2]>>, request: Request, next: Next) -> Response {
-    let set = &sets[usize::from(!is_loopback_host(&request))];
+/// The headers of a policy, made once.
+struct Sets {
+    policy: Policy,
+    /// Where the visitor named this machine itself.
+    local: HeaderMap,
+    outside: HeaderMap,
+}
+
+async fn add(State(sets): State<Arc<Sets>>, request: Request, next: Next) -> Response {
+    let set = if is_loopback_host(&request) { &sets.local } else { &sets.outside };
+    let posted = request.method() == Method::POST && sets.policy == Policy::Guichet;
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    if posted && response_stays_in_history(headers) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(HISTORY));
+    }
     for (name, value) in set {
         headers.entry(name).or_insert_with(|| value.clone());
     }
     response
+}
+
+/// For the pages that answer a form: questions to mend, check page.
+///
+/// With `no-store` Chromium cannot show them when someone goes « back » from the confirmation: it says
+/// `ERR_CACHE_MISS`, and offers to send the form again. The price: until that browser forgets its history, who sits at the
+/// same computer after may go back to the answers, as he may to any form that was just filled; a public computer is left
+/// by closing the window. Nothing between the browser and us may keep them, and the receipt, whose address is a secret
+/// that may be copied, stays out of every cache.
+const HISTORY: &str = "private, no-cache";
+
+/// Whether this answer to a form is a page, and not already told how long it may be kept.
+fn response_stays_in_history(headers: &HeaderMap) -> bool {
+    let html = |value: &HeaderValue| value.as_bytes().starts_with(b"text/html");
+    !headers.contains_key(header::CACHE_CONTROL) && headers.get(header::CONTENT_TYPE).is_some_and(html)
 }
 
 /// Whether the visitor named this machine itself: `localhost`, `127.0.0.1` or `[::1]`, with or without port.

@@ -33,7 +33,7 @@ use crate::intake::store::StoreError;
 
 pub use self::listen::ListenError;
 use self::office::Office;
-pub use self::workshop::BuildReport;
+pub use self::workshop::{BuildReport, DIAGNOSTICS_URL};
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]

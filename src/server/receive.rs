@@ -232,7 +232,7 @@ impl Reading<'_> {
         let shown: String = file_name.chars().filter(|c| !c.is_control()).take(60).collect();
         let shown = if shown.is_empty() { "Ce fichier".to_owned() } else { format!("« {shown} »") };
         let formats = match self.form.field(name).map(|field| &field.kind) {
-            Some(FieldKind::File { formats, .. }) => format_words(formats),
+            Some(FieldKind::File { formats, .. }) => format_words(formats).replace(" et ", " ou "),
             _ => String::new(),
         };
         let message = match error {
@@ -241,7 +241,7 @@ impl Reading<'_> {
                 file_size(self.limits.files_bytes)
             ),
             FileError::TooLarge { max_bytes } => {
-                format!("{shown} dépasse {} : choisissez un fichier plus petit", file_size(*max_bytes))
+                format!("{shown} dépasse {} : {}", file_size(*max_bytes), self.too_large_remedy(name, file_name))
             }
             FileError::Empty => format!("{shown} est vide : choisissez un autre fichier"),
             FileError::Format { .. } => {
@@ -256,6 +256,22 @@ impl Reading<'_> {
             tracing::error!(event = "files.refused", reason = trouble(error), "a file could not be stored");
             self.received.storage = Some(storage_error(error));
         }
+    }
+
+    /// What to do with a file that is too large: telephones offer sizes, and nobody should be stopped by a photograph.
+    fn too_large_remedy(&self, name: &str, file_name: &str) -> String {
+        let extension = file_name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
+        let photo = matches!(extension.as_str(), "jpg" | "jpeg" | "png" | "heic" | "webp");
+        let smaller =
+            if photo { "choisissez une plus petite taille de photo" } else { "choisissez un fichier plus petit" };
+        if self.form.field(name).is_some_and(|field| field.required) {
+            return format!("{smaller}, ou apportez-le à la mairie");
+        }
+        let (without, later) = if photo { ("sans elle", "-la") } else { ("sans lui", "-le") };
+        let address = &self.form.service.email;
+        format!(
+            "{smaller}, ou continuez {without} et envoyez{later} ensuite par courriel à {address} avec la référence"
+        )
     }
 
     /// Sorts a text by its name; names that no page of ours sends are dropped.

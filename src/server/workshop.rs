@@ -33,7 +33,7 @@ use crate::text::numbers::plural;
 /// Address of the letterbox.
 pub(super) const LETTERBOX_URL: &str = "/__mulot/boite";
 /// Address of the diagnostics.
-pub(super) const DIAGNOSTICS_URL: &str = "/__mulot/diagnostics";
+pub const DIAGNOSTICS_URL: &str = "/__mulot/diagnostics";
 /// Events closer than this make one build.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 

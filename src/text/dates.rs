@@ -197,9 +197,14 @@ pub fn moment(start: DateTime, end: Option<DateTime>) -> String {
     }
 }
 
-/// Hours from one to the other: `de 14 h à 17 h 30`.
+/// Hours from one to the other: `de 14 h à 17 h 30`, `de 20 h à minuit`.
 pub fn hours(start: Time, end: Time) -> String {
-    format!("de {} à {}", time(start), time(end))
+    format!("de {} à {}", time(start), end_time(end))
+}
+
+/// The hour at which something ends: the last minute of a day, which is how an end at midnight is written, is `minuit`.
+pub fn end_time(end: Time) -> String {
+    if (end.hour(), end.minute()) == (23, 59) { "minuit".to_owned() } else { time(end) }
 }
 
 /// When something was received, with the clock it was read on: `le 5 décembre 2026 à 14 h 30 (heure de Paris, UTC+1)`.
@@ -256,6 +261,14 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
+
+    #[test]
+    fn what_ends_in_the_last_minute_of_a_day_ends_at_midnight() {
+        let at = |hour, minute| Time::constant(hour, minute, 0, 0);
+        assert_eq!(hours(at(20, 0), at(23, 59)), "de 20\u{a0}h à minuit");
+        assert_eq!(hours(at(20, 0), at(23, 30)), "de 20\u{a0}h à 23\u{a0}h\u{a0}30");
+        assert_eq!(time(at(23, 59)), "23\u{a0}h\u{a0}59", "an instant stays what it is");
+    }
 
     #[test]
     fn dates_are_written_as_the_french_do() {

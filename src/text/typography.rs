@@ -34,6 +34,40 @@ pub fn french(text: &str) -> Cow<'_, str> {
     edit.finish()
 }
 
+/// The same text with its straight quotes made « guillemets », where they clearly go in pairs; borrowed when none does.
+///
+/// Shape: an opening quote stands at the beginning of a word, the next one at the end of a word; otherwise (inches, code, a
+/// lone quote) nothing is touched. [`french`] then puts the spaces.
+///
+/// # Example
+/// `la salle "Beau Site" ouvre` gives `la salle «Beau Site» ouvre`.
+pub fn quotes(text: &str) -> Cow<'_, str> {
+    let marks: Vec<usize> = text.match_indices('"').map(|(at, _)| at).collect();
+    if marks.is_empty() || !marks.len().is_multiple_of(2) {
+        return Cow::Borrowed(text);
+    }
+    let opens = |at: usize| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + 1..].chars().next();
+        before.is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '’' | '\'' | '–' | '—'))
+            && after.is_some_and(|c| !c.is_whitespace() && c != '"')
+    };
+    let closes = |at: usize| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + 1..].chars().next();
+        before.is_some_and(|c| !c.is_whitespace() && c != '=')
+            && after.is_none_or(|c| c.is_whitespace() || matches!(c, '.' | ',' | ';' | ':' | '!' | '?' | ')' | '…'))
+    };
+    if !marks.chunks(2).all(|pair| opens(pair[0]) && closes(pair[1])) {
+        return Cow::Borrowed(text);
+    }
+    let mut edit = Edit { text, edited: String::new(), copied: 0 };
+    for (rank, at) in marks.into_iter().enumerate() {
+        edit.replace(at..at + 1, if rank % 2 == 0 { "«" } else { "»" });
+    }
+    edit.finish()
+}
+
 /// Where the next character that this module knows may be; a scan without decoding, since most words hold none.
 fn next_sign(bytes: &[u8], from: usize) -> Option<usize> {
     let is_sign = |at: usize| match bytes[at] {
@@ -313,6 +347,20 @@ mod tests {
             let kept = french(text);
             assert_eq!(kept, text);
             assert!(matches!(kept, Cow::Borrowed(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn straight_quotes_become_guillemets_in_clear_pairs() {
+        for (text, expected) in [
+            ("la salle \"Beau Site\" ouvre", "la salle «~Beau Site~» ouvre"),
+            ("\"Oui\", dit-il ; \"non\".", "«~Oui~», dit-il~; «~non~»."),
+            ("d'\"Orage\" (\"Vent\")", "d’«~Orage~» («~Vent~»)"),
+        ] {
+            assert_eq!(seen(&quotes(text)), expected);
+        }
+        for text in ["un écran de 12\"", "a=\"b\"", "\" seul", "12\" et 14\"", "rien"] {
+            assert!(matches!(quotes(text), Cow::Borrowed(_)), "{text}");
         }
     }
 

@@ -44,6 +44,7 @@ fn a_file_too_large_is_refused_and_the_rest_kept() {
     let answer = server.post_parts(&verify(), &parts);
     assert_eq!(answer.status, 422);
     assert!(answer.text().contains("gros.pdf") && answer.text().contains("dépasse"), "{}", answer.text());
+    assert!(answer.text().contains("ensuite par courriel à"), "a way out is given: {}", answer.text());
     assert!(answer.field("fichier.pieces").is_some());
 }
 

@@ -270,8 +270,13 @@ async function writeToTheMairie(page) {
 
 }
 
-cases.add("back then send again gives the same reference and no second mail", async () => {
-  const { context, close } = await visitor(browser, base);
+for (const javaScriptEnabled of [false, true]) {
+  const how = javaScriptEnabled ? "with" : "without";
+  cases.add(`back then send again, ${how} JavaScript: the same reference and no second mail`, () => sendTwice(javaScriptEnabled));
+}
+
+async function sendTwice(javaScriptEnabled) {
+  const { context, findings, close } = await visitor(browser, base, { context: { javaScriptEnabled } });
   const page = await context.newPage();
   await journeys.openQuestions(page, journeys.SAISIR);
   await journeys.fillSaisir(page, files.pdf);
@@ -279,12 +284,12 @@ cases.add("back then send again gives the same reference and no second mail", as
   const sent = await journeys.formData(page);
   await journeys.submit(page);
   const reference = await journeys.reference(page);
-  // « Back » shows the check page again where the browser kept it; some ask before they fetch it anew.
-  await page.goBack().catch(() => null);
-  if ((await page.locator("main .envoi button[type=submit]").count()) > 0) {
-    await journeys.submit(page);
-    must((await journeys.reference(page)) === reference, "back then « Envoyer » gives another reference");
-  }
+  // « Back » shows the check page again, answers and all, and its button may be pressed.
+  await page.goBack();
+  must((await journeys.said(page)).includes(journeys.DEMANDE.objet), "« back » does not show the answers again");
+  await journeys.submit(page);
+  must((await journeys.reference(page)) === reference, "back then « Envoyer » gives another reference");
+  none(findings, "things a page should not do");
   // The very same check page sent from another tab, or by a phone that never saw the answer.
   const tab = await context.newPage();
   await open(tab, journeys.SAISIR);
@@ -293,6 +298,30 @@ cases.add("back then send again gives the same reference and no second mail", as
   const mails = (await preview.letters(tab, base)).filter((letter) => letter.raw.includes(reference));
   must(mails.length === 2, `${mails.length} mails for one request, expected the mairie's and the receipt`);
   await close();
+}
+
+cases.add("a large photograph is made smaller before it is sent; without JavaScript the refusal says what to do", async () => {
+  for (const javaScriptEnabled of [true, false]) {
+    const { context, findings, close } = await visitor(browser, base, { width: 360, expected: anErrorWasAsked, context: { javaScriptEnabled } });
+    const page = await context.newPage();
+    await journeys.openQuestions(page, journeys.SIGNALER);
+    await journeys.choose(page, "danger", "non");
+    await journeys.choose(page, "categorie", "eclairage");
+    await journeys.fill(page, { lieu: "Chemin des Haies", description: "La lampe est éteinte." });
+    await journeys.control(page, "photo").setInputFiles(files.large);
+    // Pressed at once: the page itself waits for the photograph.
+    const response = await journeys.submit(page);
+    const said = await journeys.said(page);
+    if (javaScriptEnabled) {
+      must(response.status() === 200, `a large photograph is refused: ${said}`);
+      must(said.includes("grande.jpg"), `the check page does not name the photograph: ${said}`);
+    } else {
+      must(response.status() === 422, `a large photograph answered ${response.status()}`);
+      for (const remedy of ["plus petite taille", "par courriel", "sans elle"]) must(said.includes(remedy), `the refusal lacks « ${remedy} »: ${said}`);
+    }
+    await close();
+    none(findings, "things a page should not do");
+  }
 });
 
 cases.add("the keyboard alone leads from the fiche to the confirmation", async () => {

@@ -30,8 +30,8 @@ fn the_starter_builds_without_a_word_and_leaves_its_folder_alone() {
     let before = tree(&test.folder());
     let run = test.build();
     assert_eq!(run.code, 0, "{}", run.stderr);
-    assert!(run.stderr.starts_with("Site prêt"), "{}", run.stderr);
-    assert!(!run.stderr.contains('—'), "no diagnostic: {}", run.stderr);
+    assert!(run.stdout.starts_with("Site prêt"), "{}", run.stdout);
+    assert!(!run.stdout.contains('—'), "no diagnostic: {}", run.stdout);
     assert_eq!(tree(&test.folder()), before);
     let contents = before.keys().filter(|path| path.ends_with(".md")).count();
     assert!(contents >= 60, "{contents} contents");
@@ -46,7 +46,7 @@ fn the_starter_builds_without_a_word_and_leaves_its_folder_alone() {
 fn the_starter_passes_every_rule() {
     let run = CommuneTest::starter().check();
     assert_eq!(
-        (run.code, run.stderr.trim()),
+        (run.code, run.stdout.trim()),
         (0, "Saint-Mulot-des-Champs (comme au 21 novembre 2026) : rien à signaler")
     );
 }
@@ -67,11 +67,11 @@ fn a_second_build_writes_only_what_changed() {
     let test = CommuneTest::starter();
     test.build();
     let run = test.build();
-    assert!(run.stderr.contains("rien n'a changé"), "{}", run.stderr);
+    assert!(run.stdout.contains("rien n'a changé"), "{}", run.stdout);
     let test = test.edit("pages/mairie/index.md", "+++\n\n", "+++\n\nUne phrase nouvelle.\n\n");
     let run = test.build();
-    let stderr = run.stderr.replace('\u{a0}', " ");
-    assert!(stderr.contains(" ; 1 fichier écrit,") || stderr.contains(" ; 2 fichiers écrits,"), "{stderr}");
+    let told = run.stdout.replace('\u{a0}', " ");
+    assert!(told.contains(" ; 1 fichier écrit,") || told.contains(" ; 2 fichiers écrits,"), "{told}");
     assert!(test.page("mairie/index.html").contains("Une phrase nouvelle"));
 }
 
@@ -83,9 +83,9 @@ fn nothing_is_written_when_an_error_stands() {
     let test =
         test.write("actualites/2026-02-31-faux.md", "+++\ntitre = \"Faux\"\nresume = \"x\"\ndate = 2026-02-31\n+++\n");
     let run = test.build();
-    assert_eq!(run.code, 1);
+    assert_eq!((run.code, run.stderr.as_str()), (1, ""));
     assert_data_eq!(
-        run.stderr,
+        run.stdout,
         str![[r#"
 erreur[M0205]: la date « 2026-02-31 » n'existe pas
  --> actualites/2026-02-31-faux.md:4:8
@@ -100,6 +100,24 @@ erreur[M0205]: la date « 2026-02-31 » n'existe pas
 "#]]
     );
     assert_eq!(tree(&test.public()), before);
+}
+
+#[test]
+fn reports_go_to_standard_output_and_faults_of_the_order_beside() {
+    let test = CommuneTest::minimal().edit("commune.toml", "telephone = \"04 65 71 00 01\"", "telephone = \"\"");
+    let check = test.check();
+    assert!(check.stdout.contains("[mairie] telephone est vide") && check.stderr.is_empty(), "{}", check.stderr);
+    let wrong = test.run(&["check", "nulle-part"]);
+    assert!(wrong.stdout.is_empty() && wrong.stderr.contains("n'existe pas"), "{}", wrong.stdout);
+}
+
+#[test]
+fn what_is_typed_slightly_wrong_is_understood_or_helped() {
+    let test = CommuneTest::minimal();
+    let run = test.run(&["check", "commune/commune.toml", "--date", "2026-11-21"]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let run = test.run(&["check", "commune", "--date", "21/11/2026"]);
+    assert!(run.code == 1 && run.stderr.contains("une date s'écrit 2026-11-21"), "{}", run.stderr);
 }
 
 #[test]
@@ -139,6 +157,7 @@ fn a_full_disk_is_told_with_its_path_and_the_old_site_stays() {
     let run = test.told(&output);
     assert_eq!(run.code, 2, "{}", run.stderr);
     assert!(run.stderr.contains("petit") && run.stderr.contains("place libre"), "{}", run.stderr);
+    assert!(run.stderr.contains("il n'y a plus de place sur ce disque [No space left"), "{}", run.stderr);
     assert_eq!(run.stdout.trim(), "ancien");
 }
 
@@ -207,5 +226,33 @@ fn a_commune_in_a_territoire_takes_its_pages_and_the_nearest_file_wins() {
     write("commun/pages/eau/compteurs.md", "+++\ntitre = \"Compteurs\"\npublie = \"demain\"\n+++\n");
     let run = build();
     assert_eq!(run.code, 1, "{}", run.stderr);
-    assert!(run.stderr.contains("commun/pages/eau/compteurs.md:3"), "{}", run.stderr);
+    assert!(run.stdout.contains("commun/pages/eau/compteurs.md:3"), "{}", run.stdout);
+}
+
+#[test]
+fn a_closed_form_promises_nothing_and_an_unknown_host_is_not_invented() {
+    let test = CommuneTest::minimal()
+        .edit("commune.toml", "expediteur = \"formulaires@trou.example\"", "expediteur = \"\"")
+        .edit("commune.toml", "nom = \"Hôte\"", "nom = \"\"");
+    assert_eq!(test.build().code, 0);
+    let fiche = test.page("demarches/saisir-la-mairie/index.html");
+    assert!(fiche.contains("Fermé pour le moment"), "{fiche}");
+    assert!(!fiche.contains("En ligne</li>") && !fiche.contains("tout de suite une preuve"), "{fiche}");
+    let legal = test.page("mentions-legales/index.html");
+    assert!(!legal.contains("Qui héberge") && !legal.contains("À compléter"), "{legal}");
+    let open = CommuneTest::minimal();
+    assert_eq!(open.build().code, 0);
+    assert!(open.page("demarches/saisir-la-mairie/index.html").contains("En ligne</li>"));
+    assert!(open.page("mentions-legales/index.html").contains("Qui héberge"));
+}
+
+#[test]
+fn the_paper_twin_says_only_what_paper_needs() {
+    let test = CommuneTest::minimal();
+    assert_eq!(test.build().code, 0);
+    let paper = test.page("demarches/signaler-un-probleme/papier/index.html");
+    assert!(paper.contains("<h1>Signaler un problème</h1>"), "{paper}");
+    assert!(!paper.contains("Mo chacun") && !paper.contains("nom@exemple"), "{paper}");
+    let condition = paper.find("Si vous avez répondu").expect("for whom the first notice is");
+    assert!(condition < paper.find("N’attendez pas").expect("the notice"), "{paper}");
 }

@@ -69,6 +69,12 @@ fn cases() -> Vec<Case> {
         case(Code::DeadLink, "pages/a.md", "+++\ntitre = \"A\"\n+++\n\n[x](rien.md)\n", "pages/a.md:5"),
         case(Code::DeadAnchor, "pages/a.md", "+++\ntitre = \"A\"\n+++\n\n[x](mairie/index.md#rien)\n", "pages/a.md:5"),
         case(Code::BadLink, "pages/a.md", "+++\ntitre = \"A\"\n+++\n\n[x](javascript:alert(1))\n", "pages/a.md:5"),
+        case(
+            Code::BadLink,
+            "pages/a.md",
+            "+++\ntitre = \"A\"\n+++\n\nVoir [le plan](../medias/plan du marché.pdf).\n",
+            "pages/a.md:5",
+        ),
         case(Code::MissingFile, "pages/a.md", "+++\ntitre = \"A\"\npieces = [\"plan.pdf\"]\n+++\n", "pages/a.md:3"),
         case(Code::BadDocument, "pages/a.md", "+++\ntitre = \"A\"\npieces = [\"plan.docx\"]\n+++\n", ""),
         case(Code::Alternative, "pages/a.md", "+++\ntitre = \"A\"\nimage = \"x.jpg\"\n+++\n", "pages/a.md:3"),
@@ -89,7 +95,7 @@ fn mistakes_between_files_are_told() {
     let collision = CommuneTest::minimal()
         .write("pages/mairie/a.md", "+++\ntitre = \"A\"\n+++\n")
         .write("pages/mairie/b.md", "+++\ntitre = \"B\"\nadresse = \"a\"\n+++\n");
-    assert_told(&collision, Code::AddressCollision, "pages/mairie/b.md:2");
+    assert_told(&collision, Code::AddressCollision, "pages/mairie/b.md:3");
     let draft = CommuneTest::minimal()
         .write("pages/a.md", "+++\ntitre = \"A\"\n+++\n\n[b](b.md)\n")
         .write("pages/b.md", "+++\ntitre = \"B\"\nbrouillon = true\n+++\n");
@@ -116,7 +122,7 @@ fn a_loop_of_links_is_told() {
 #[test]
 fn blanks_of_the_mairie_are_named_and_do_not_stop_the_build() {
     let test = CommuneTest::minimal().edit("commune.toml", "telephone = \"04 65 71 00 01\"", "telephone = \"\"");
-    assert_told(&test, Code::LegalMention, "commune.toml");
+    assert_told(&test, Code::LegalMention, "commune.toml:11");
     assert_eq!(test.build().code, 0);
     let test = CommuneTest::minimal().edit("annuaire/services/secretariat.md", "telephone = \"04 65 71 00 01\"\n", "");
     assert_told(&test, Code::IncompleteService, "annuaire/services/secretariat.md:2");
@@ -126,7 +132,75 @@ fn blanks_of_the_mairie_are_named_and_do_not_stop_the_build() {
         "a form without telephone stays closed"
     );
     let test = CommuneTest::minimal().edit("commune.toml", "destinataires = [\"mairie@trou.example\"]", "");
-    assert_told(&test, Code::NoRecipient, "commune.toml");
+    assert_told(&test, Code::NoRecipient, "commune.toml:27");
+}
+
+#[test]
+fn all_that_keeps_forms_closed_is_told_at_once_and_once() {
+    let test = CommuneTest::minimal()
+        .edit("annuaire/services/secretariat.md", "telephone = \"04 65 71 00 01\"\n", "")
+        .edit("commune.toml", "expediteur = \"formulaires@trou.example\"", "expediteur = \"\"")
+        .edit("commune.toml", "destinataires = [\"mairie@trou.example\"]", "destinataires = []")
+        .edit("commune.toml", "courriel = \"mairie@trou.example\"", "courriel = \"\"")
+        .edit("commune.toml", "adresse = [\"1, place\"]", "adresse = []");
+    let list = told(&test);
+    let of = |code: &str| -> Vec<String> {
+        let found = list.iter().filter(|told| told["code"] == code);
+        found.map(|told| format!("{}:{} {}", told["fichier"], told["ligne"], told["message"])).collect()
+    };
+    assert_eq!(of("M0603").len(), 1, "{list:#?}");
+    assert!(of("M0603")[0].contains("telephone") && !of("M0603")[0].contains("courriel"), "{list:#?}");
+    let guichet = of("M0605");
+    assert_eq!(guichet.len(), 2, "{list:#?}");
+    assert!(guichet[0].contains(":28 ") || guichet[0].contains(":29 "), "{guichet:?}");
+    for told in guichet.iter().chain(&of("M0603")) {
+        for form in ["Saisir la mairie", "Signaler un problème"] {
+            assert_eq!(told.matches(form).count(), 1, "{told}");
+        }
+    }
+    // The mairie's own blanks are asked for once, where they are.
+    assert_eq!(of("M0701").len(), 2, "{list:#?}");
+}
+
+#[test]
+fn what_is_badly_written_is_not_also_empty() {
+    let bad = [
+        ("domaine = \"https://trou.example\"", "domaine = \"www.trou.example\"", "commune.toml:4"),
+        ("code_postal = \"01500\"", "code_postal = \"0150\"", "commune.toml:9"),
+        ("telephone = \"04 65 71 00 01\"", "telephone = \"04 65 71\"", "commune.toml:11"),
+    ];
+    for (from, to, place) in bad {
+        let test = CommuneTest::minimal().edit("commune.toml", from, to);
+        assert_told(&test, Code::BadValue, place);
+        assert!(told(&test).iter().all(|told| told["code"] != "M0701"), "{to}: {:#?}", told(&test));
+    }
+}
+
+#[test]
+fn a_link_out_of_the_folder_is_refused() {
+    let test = CommuneTest::minimal();
+    std::fs::create_dir(test.folder().join("medias")).expect("a folder");
+    std::os::unix::fs::symlink("/etc/passwd", test.folder().join("medias/passwd.pdf")).expect("a link");
+    assert_told(&test, Code::OutsideLink, "medias/passwd.pdf");
+    assert_eq!(test.build().code, 1);
+    assert!(!test.public().join("medias/passwd.pdf").exists());
+}
+
+#[test]
+fn files_that_are_missing_are_told_with_the_other_mistakes() {
+    let text = "+++\ntitre = \"A\"\nresume = \"b\"\ndate = 2026-02-30\npieces = [\"plan.pdf\"]\n\
+                image = \"vue.jpg\"\nimage_alternative = \"\"\n+++\n";
+    let test = CommuneTest::minimal().write("actualites/x.md", text);
+    assert_told(&test, Code::BadDate, "actualites/x.md:4");
+    assert_told(&test, Code::MissingFile, "actualites/x.md:5");
+    assert_told(&test, Code::MissingFile, "actualites/x.md:6");
+}
+
+#[test]
+fn an_adjusted_colour_is_told_where_it_is_written() {
+    let test =
+        CommuneTest::minimal().edit("commune.toml", "[hebergeur]", "[identite]\ncouleur = \"#ffe066\"\n\n[hebergeur]");
+    assert_told(&test, Code::Contrast, "commune.toml:16");
 }
 
 #[test]
@@ -140,6 +214,22 @@ fn a_theme_with_an_undefined_variable_is_told_in_its_template() {
     assert!(found["fichier"].as_str().is_some_and(|file| file.ends_with("templates/page.html")), "{found}");
     assert_eq!(found["ligne"], 3);
     assert!(found["message"].as_str().is_some_and(|message| message.contains("titre_inconnu")), "{found}");
+}
+
+#[test]
+fn a_template_that_cannot_be_read_is_told_in_french_with_its_line() {
+    for (template, words) in [
+        ("<p>\n{% if page.title %}a\n", "il manque une fin"),
+        ("<p>\n{{ page.title\n", "il manque une fin"),
+        ("<p>\n{% endfor %}\n", "n'existe pas, ou ferme"),
+        ("<p>\n{{ \"abc }}\n", "n'est pas fermé"),
+        ("<p>\n{{ 1 + }}\n", "n'est pas attendu ici"),
+    ] {
+        let list = told(&CommuneTest::minimal().write("theme/templates/page.html", template));
+        let found = list.iter().find(|told| told["code"] == "M0501").unwrap_or_else(|| panic!("{list:#?}"));
+        assert_eq!(found["ligne"], 2, "{template}: {found}");
+        assert!(found["message"].as_str().is_some_and(|message| message.contains(words)), "{found}");
+    }
 }
 
 /// A form's front matter with its questions, and the diagnostic it gives.
@@ -190,4 +280,33 @@ fn forms_are_judged_in_their_fiche() {
     }
     let text = format!("+++\ntitre = \"D\"\nqui_traite = \"commune\"\nservice = \"voirie\"\n{head}{data}{field}+++\n");
     assert_told(&CommuneTest::minimal().write("demarches/d.md", text), Code::IncompleteService, "demarches/d.md:4");
+}
+
+#[test]
+fn a_misnamed_folder_is_told_once_with_the_near_name() {
+    let page = "+++\ntitre = \"A\"\n+++\n";
+    let test = CommuneTest::minimal().write("actualité/a.md", page).write("actualité/b.md", page);
+    let list = told(&test);
+    let found: Vec<_> = list.iter().filter(|told| told["code"] == "M0105").collect();
+    assert_eq!(found.len(), 1, "{list:#?}");
+    assert_eq!(found[0]["fichier"], "actualité");
+    assert!(found[0]["message"].as_str().is_some_and(|message| message.replace('\u{a0}', " ").contains("2 fichiers")));
+    assert_eq!(found[0]["remede"], "renommez le dossier en « actualites »");
+}
+
+#[test]
+fn a_key_badly_spelt_is_not_also_missing() {
+    let list = told(&CommuneTest::minimal().write("pages/a.md", "+++\ntitr = \"A\"\n+++\n"));
+    let codes: Vec<_> = list.iter().map(|told| told["code"].as_str().unwrap_or("")).collect();
+    assert_eq!(codes, ["M0202"], "{list:#?}");
+}
+
+#[test]
+fn every_code_is_in_the_documentation() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/diagnostics.md");
+    let documented = std::fs::read_to_string(path).expect("docs/diagnostics.md");
+    let listed: Vec<&str> =
+        documented.lines().filter_map(|line| line.strip_prefix("| `M")?.split('`').next()).collect();
+    let known: Vec<&str> = Code::ALL.iter().map(|code| &code.as_str()[1..]).collect();
+    assert_eq!(listed, known, "docs/diagnostics.md lists the codes in order");
 }

@@ -6,6 +6,11 @@ use crate::commune_test::CommuneTest;
 
 /// Every text of a site that speaks of the sample commune.
 fn pages_about_the_sample(folder: &Path) -> Vec<String> {
+    pages_with(folder, &["Mulot-des-Champs".to_owned()])
+}
+
+/// Every text of a folder that holds one of these words, no-break spaces being spaces and apostrophes straight.
+fn pages_with(folder: &Path, words: &[String]) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
@@ -13,8 +18,12 @@ fn pages_about_the_sample(folder: &Path) -> Vec<String> {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if String::from_utf8_lossy(&std::fs::read(&path).expect("readable")).contains("Mulot-des-Champs") {
-                found.push(path.display().to_string());
+            } else {
+                let text = String::from_utf8_lossy(&std::fs::read(&path).expect("readable")).replace('\u{a0}', " ");
+                let text = text.replace('’', "'").replace('\u{2011}', "-");
+                if words.iter().any(|word| text.contains(word.as_str())) {
+                    found.push(path.display().to_string());
+                }
             }
         }
     }
@@ -38,9 +47,24 @@ fn communes_of_every_kind_build_at_once_and_publish_nothing_fictional() {
         assert!(test.read("commune.toml").contains(&format!("forme_de = \"{de}\"")), "{code}");
         let run = test.build();
         assert_eq!(run.code, 0, "{code}: {}", run.stderr);
-        assert!(!run.stderr.contains("erreur") && !run.stderr.contains("avertissement"), "{code}: {}", run.stderr);
-        assert!(run.stderr.contains("à compléter"), "{code}: what only the mairie knows is asked for");
+        assert!(!run.stdout.contains("erreur") && !run.stdout.contains("avertissement"), "{code}: {}", run.stdout);
+        assert!(run.stdout.contains("à compléter"), "{code}: what only the mairie knows is asked for");
         assert_eq!(pages_about_the_sample(&test.public()), Vec::<String>::new(), "{code}");
+        // « de Le Plantay », « à Les Mées », « de Ouessant » are not French: no template writes a preposition before the name.
+        let name = de.split_once([' ', '\'']).map_or("", |(_, name)| name);
+        let whole = test
+            .read("commune.toml")
+            .lines()
+            .find_map(|line| Some(line.strip_prefix("nom = ")?.trim_matches('"').to_owned()));
+        let whole = whole.expect("a name");
+        let wrong: Vec<String> = ["de", "à"]
+            .iter()
+            .map(|word| format!(" {word} {whole}"))
+            .filter(|wrong| !wrong.ends_with(&format!(" {de}")) && (whole != name || wrong.starts_with(" de ")))
+            .collect();
+        for folder in [test.folder(), test.public()] {
+            assert_eq!(pages_with(&folder, &wrong), Vec::<String>::new(), "{code}");
+        }
     }
 }
 
@@ -85,4 +109,10 @@ fn a_folder_in_use_is_left_alone() {
     assert_eq!(run.code, 1, "{}", run.stderr);
     assert!(run.stderr.contains("« commune » n'est pas vide"), "{}", run.stderr);
     assert_eq!(std::fs::read_dir(test.folder()).expect("a folder").count(), 1);
+}
+
+#[test]
+fn a_former_name_says_why_a_commune_is_listed() {
+    let run = CommuneTest::empty().run(&["new", "commune", "--nom", "Arbign"]);
+    assert!(run.stderr.contains("Arboys en Bugey (01300, Ain ; autrefois Arbignieu)"), "{}", run.stderr);
 }

@@ -314,6 +314,9 @@ async fn the_log_of_a_delivery_names_nobody() {
     // As long as there is only one, the first thread that comes to an event decides for all whether it is wanted.
     let _other = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
     let _guard = tracing::subscriber::set_default(subscriber);
+    // While there is but one subscriber, tracing lets whichever thread meets an event first decide for all whether anybody
+    // listens; a test beside this one has none. A second subscriber makes it ask them all.
+    let _second = tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(std::io::sink).finish());
     let mut world = World::new();
     world.store.record(submission(1)).await.unwrap();
     for outcome in [

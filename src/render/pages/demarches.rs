@@ -13,12 +13,14 @@ use crate::model::site::ContentId;
 use crate::model::submission::RawAnswers;
 use crate::render::form::{self, Surroundings};
 use crate::render::hours;
+use crate::render::markdown;
 use crate::render::parts;
 use crate::render::view::{
-    ActionView, ContactView, DemarcheCard, DemarcheGroup, DemarcheView, DemarchesView, FormView, HandlerKind,
-    HoursView, Link, PaperFormView, Text,
+    ActionView, ContactView, DemarcheCard, DemarcheGroup, DemarcheView, DemarchesView, FieldKind as Kinds, FieldView,
+    FormView, HandlerKind, HoursView, Link, PaperFormView, Text,
 };
 use crate::text::dates::short_date;
+use crate::text::slug::slug;
 use crate::text::typography::french;
 
 /// Rubriques in the order of the list; others follow.
@@ -122,6 +124,8 @@ impl<'s> Edition<'s> {
             channels: demarche
                 .channels
                 .iter()
+                // What is closed is not offered.
+                .filter(|channel| closed.is_none() || slug(channel) != "en-ligne")
                 .map(|channel| french(&parts::capitalised(channel)).into_owned().into())
                 .collect(),
             action: form.map(|form| form_action(form, url)).or_else(|| self.elsewhere(content, demarche, drawn)),
@@ -253,15 +257,17 @@ impl<'s> Edition<'s> {
         let asked = form::Asked { answers: &NO_ANSWERS, errors: &[], page, hidden: Vec::new() };
         let mut view = form::questions(form, around, asked, &self.site.commune.names.nom);
         view.page.canonical = self.absolute(url).map(Cow::from);
+        view.page.scripted = true;
         Some(view)
     }
 
     /// The same questions on paper.
     pub(super) fn paper_page(&self, slug: &str, url: &str) -> Option<PaperFormView<'_>> {
-        let FormView { mut page, demarche, intro_html, prepare_html, groups, notice, contact, .. } =
+        let FormView { mut page, demarche, intro_html, prepare_html, mut groups, notice, contact, .. } =
             self.empty_form(self.site.forms.get(slug)?, self.around.get(slug)?, url, None)?;
-        page.title = format!("{} – formulaire à imprimer", page.title).into();
-        page.head_title = format!("{} – {}", page.title, self.site.commune.names.nom).into();
+        page.head_title = format!("{} – formulaire à imprimer – {}", page.title, self.site.commune.names.nom).into();
+        page.scripted = false;
+        groups.iter_mut().flat_map(|group| &mut group.fields).for_each(on_paper);
         if let Some(last) = page.breadcrumb.last_mut() {
             last.label = "Formulaire à imprimer".into();
         }
@@ -280,6 +286,27 @@ fn closed_on(form: &Form, today: Date) -> Option<String> {
                 .clone()
                 .unwrap_or_else(|| format!("Le formulaire en ligne était ouvert jusqu’au {}.", short_date(until))),
         ),
+    }
+}
+
+/// A question as paper asks it: what only a screen knows (weights of files, how an address is typed) is left out, and a text
+/// that is only for some says for whom.
+fn on_paper(field: &mut FieldView<'_>) {
+    match field.kind {
+        Kinds::Fichier => field.file_limits = None,
+        Kinds::Courriel | Kinds::Telephone => {
+            let kept = field.hint.as_deref().and_then(|hint| hint.split("Exemple").next()).map(str::trim);
+            field.hint = kept.filter(|kept| !kept.is_empty()).map(|kept| kept.to_owned().into());
+        }
+        Kinds::Information => {
+            let Some(condition) = field.condition.take() else { return };
+            let mut html = String::from("<p class=\"condition\">");
+            markdown::escape(&condition, &mut html);
+            html.push_str("</p>");
+            html.push_str(&field.body_html);
+            field.body_html = html.into();
+        }
+        _ => {}
     }
 }
 

@@ -159,7 +159,7 @@ impl<'s> Edition<'s> {
             Kind::Elu(elu) => {
                 let function = slug(&elu.function);
                 if function.starts_with("maire") && !function.contains("adjoint") {
-                    (0, "Le maire".to_owned())
+                    (0, "Maire".to_owned())
                 } else if function.contains("adjoint") {
                     (1, "Les adjoints".to_owned())
                 } else {
@@ -196,7 +196,7 @@ impl<'s> Edition<'s> {
         match &content.kind {
             Kind::Elu(elu) => {
                 card.title = full_name(elu);
-                card.subtitle = Some(french(&elu.function));
+                card.subtitle = Some(parts::capitalised(&french(&elu.function)).into());
                 card.text = card.text.or_else(|| joined(&elu.delegations));
                 card.phone = elu.telephone.as_deref().and_then(parts::phone);
                 card.email = parts::option(&elu.email);
@@ -207,7 +207,7 @@ impl<'s> Edition<'s> {
                 self.fill(&mut card, &association.contact, Keeper::Private);
             }
             Kind::Commerce(commerce) => {
-                card.subtitle = Some(french(&commerce.category));
+                card.subtitle = Some(parts::label(&commerce.category).into());
                 self.fill(&mut card, &commerce.contact, Keeper::Private);
             }
             Kind::Equipement(equipement) => {
@@ -284,7 +284,7 @@ impl<'s> Edition<'s> {
             content: self.content_view(content, 2, drawn),
             prenom: french(&elu.first_name),
             nom: french(&elu.last_name),
-            fonction: french(&elu.function),
+            fonction: parts::capitalised(&french(&elu.function)).into(),
             delegations: parts::texts(&elu.delegations),
             commissions: parts::texts(&elu.commissions),
             permanence: parts::option(&elu.surgery),
@@ -363,7 +363,7 @@ impl<'s> Edition<'s> {
         CommerceView {
             page: self.page_of(content, url, breadcrumb),
             content: self.content_view(content, 2, drawn),
-            category: french(&commerce.category),
+            category: parts::label(&commerce.category).into(),
             contact: parts::contact(&commerce.contact),
             hours: self.hours_of(&commerce.contact.hours, Keeper::Private),
             tournee: parts::option(&commerce.round),

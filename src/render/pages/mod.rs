@@ -115,7 +115,7 @@ impl<'s> Edition<'s> {
             zone: parts::time_zone(&site.commune.fuseau),
             frames: BTreeMap::new(),
             home_frame: None,
-            values: site_view::values(site),
+            values: site_view::values(site, options.preview.is_some()),
             around: BTreeMap::new(),
             form_anchors: Vec::new(),
             news_lists: news::lists(site),
@@ -330,6 +330,7 @@ impl<'s> Edition<'s> {
             breadcrumb,
             share_image: None,
             noindex: false,
+            scripted: false,
             feeds: Vec::new(),
         }
     }

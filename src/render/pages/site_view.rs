@@ -102,6 +102,7 @@ impl<'s> Edition<'s> {
             assets: self.theme.assets(icon),
             menu: menu(site).into_iter().map(|entry| self.menu_section(entry, prefix)).collect(),
             quick_links: self.quick_links(prefix),
+            more_links: self.more_links(prefix),
             footer_links: self.footer_links(prefix),
             accessibility: parts::link(
                 format!("Accessibilité\u{a0}: {}", commune.accessibilite.etat),
@@ -200,6 +201,12 @@ impl<'s> Edition<'s> {
         found.map(|(url, label)| parts::link(label, format!("{prefix}{url}"))).collect()
     }
 
+    /// What the menu has no room for and people look for in the footer.
+    fn more_links(&self, prefix: &str) -> Vec<Link<'s>> {
+        let held = Shelf::ALL.into_iter().any(|shelf| !shelf.ids(self.site).is_empty());
+        held.then(|| parts::link("Annuaire", format!("{prefix}/annuaire/"))).into_iter().collect()
+    }
+
     fn footer_links(&self, prefix: &str) -> Vec<Link<'s>> {
         let wanted = [
             ("/mentions-legales/", "Mentions légales"),
@@ -208,7 +215,7 @@ impl<'s> Edition<'s> {
         ];
         let found = wanted.into_iter().filter(|(url, _)| self.links.has_page(url));
         found
-            .chain([("/annuaire/", "Annuaire"), ("/plan-du-site/", "Plan du site")])
+            .chain([("/plan-du-site/", "Plan du site")])
             .map(|(url, label)| parts::link(label, format!("{prefix}{url}")))
             .collect()
     }
@@ -241,8 +248,8 @@ struct FormValue<'a> {
     donnees: Vec<&'a str>,
 }
 
-/// What the bodies with `variables = true` may use: `commune`, `formulaires`.
-pub(super) fn values(site: &Site) -> Context {
+/// What the bodies with `variables = true` may use: `commune`, `formulaires`, and `apercu`, whether only the author reads.
+pub(super) fn values(site: &Site, preview: bool) -> Context {
     let forms: Vec<FormValue<'_>> = site
         .forms
         .values()
@@ -265,6 +272,7 @@ pub(super) fn values(site: &Site) -> Context {
     let mut values = Context::new();
     values.insert("commune", &site.commune);
     values.insert("formulaires", &forms);
+    values.insert("apercu", &preview);
     values
 }
 

@@ -85,10 +85,22 @@ export async function attachments(browser) {
   const page = await browser.newPage({ viewport: { width: 640, height: 480 } });
   await page.setContent(`<body style="background:linear-gradient(#246,#fa4)"><h1>Lampe éteinte</h1>`);
   await page.screenshot({ path: photo, type: "jpeg", quality: 80 });
+  // Noise, which no format makes small: more bytes than a form takes, as a telephone's photograph.
+  const large = path.join(folder, "grande.jpg");
+  const noise = await page.evaluate(async () => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 4000, height: 3000 });
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(4000, 3000);
+    const words = new Uint32Array(image.data.buffer);
+    for (let at = 0; at < words.length; at += 1) words[at] = ((Math.random() * 0x1000000) | 0xff000000) >>> 0;
+    context.putImageData(image, 0, 0);
+    return canvas.toDataURL("image/jpeg", 0.8).split(",")[1];
+  });
+  fs.writeFileSync(large, Buffer.from(noise, "base64"));
   await page.close();
   const program = path.join(folder, "facture.pdf");
   fs.writeFileSync(program, "#!/bin/sh\necho pas un PDF\n");
-  return { pdf, photo, program, remove: () => fs.rmSync(folder, { recursive: true, force: true }) };
+  return { pdf, photo, large, program, remove: () => fs.rmSync(folder, { recursive: true, force: true }) };
 }
 
 function onePagePdf() {

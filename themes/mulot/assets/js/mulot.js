@@ -1,4 +1,5 @@
-// Précise « ouvert en ce moment » à partir des horaires écrits dans la page. Rien d'autre ; la page se lit sans.
+// Deux coups de main, dont la page se passe : « ouvert en ce moment » d'après les horaires écrits dans la page, et des photos
+// plus légères avant l'envoi d'un formulaire.
 "use strict";
 (() => {
   const hour = (m) => `${Math.floor(m / 60)} h${m % 60 ? " " + String(m % 60).padStart(2, "0") : ""}`;
@@ -49,5 +50,86 @@
     setInterval(refresh, 60000);
   } catch (_) {
     // Navigateur trop ancien : la phrase écrite dans la page reste.
+  }
+})();
+
+// Une photo de téléphone pèse souvent plus que ce qu'un formulaire accepte : elle est réduite ici, avant l'envoi, et perd du même
+// coup le lieu de la prise de vue. Ce qui ne peut pas être réduit part tel quel : c'est le guichet qui répond.
+(() => {
+  const SIDE = 2000; // pixels du plus grand côté
+  const LIGHT = 500000; // octets sous lesquels une photo reste telle quelle
+  const QUALITY = 0.85;
+  const size = (bytes) =>
+    bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} ko` : `${(bytes / 1e6).toLocaleString("fr-FR", { maximumFractionDigits: 1 })} Mo`;
+
+  async function smaller(file, accept) {
+    const accepted = accept.includes(file.type);
+    if (!file.type.startsWith("image/") || /svg|gif/.test(file.type) || (accepted && file.size <= LIGHT)) return file;
+    try {
+      const image = await createImageBitmap(file);
+      const scale = Math.min(1, SIDE / Math.max(image.width, image.height));
+      const canvas = document.createElement("canvas");
+      canvas.width = Math.round(image.width * scale);
+      canvas.height = Math.round(image.height * scale);
+      const context = canvas.getContext("2d");
+      context.fillStyle = "#fff"; // le JPEG n'a pas de transparence
+      context.fillRect(0, 0, canvas.width, canvas.height);
+      context.drawImage(image, 0, 0, canvas.width, canvas.height);
+      image.close();
+      const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY));
+      if (!blob || blob.type !== "image/jpeg" || (accepted && blob.size >= file.size)) return file;
+      return new File([blob], file.name.replace(/\.[^.]*$/, "") + ".jpg", { type: blob.type, lastModified: file.lastModified });
+    } catch (_) {
+      return file;
+    }
+  }
+
+  // Dit ce qui a été fait, sous le champ, et le lit à qui n'y voit pas.
+  function told(input) {
+    const next = input.nextElementSibling;
+    if (next?.matches(".photo-reduite")) return next;
+    const line = document.createElement("p");
+    line.className = "aide photo-reduite";
+    line.setAttribute("role", "status");
+    input.after(line);
+    return line;
+  }
+
+  async function shrink(input) {
+    const chosen = [...input.files];
+    const line = told(input);
+    line.textContent = "";
+    const kept = new DataTransfer();
+    let before = 0;
+    let after = 0;
+    for (const file of chosen) {
+      const made = await smaller(file, input.accept); // une à la fois : un téléphone a peu de mémoire
+      kept.items.add(made);
+      if (made !== file) [before, after] = [before + file.size, after + made.size];
+    }
+    // Un autre choix a pu être fait pendant ce temps.
+    const same = input.files.length === chosen.length && chosen.every((file, at) => file === input.files[at]);
+    if (!before || !same) return;
+    input.files = kept.files;
+    line.textContent = `Photo allégée avant l’envoi : ${size(before)} → ${size(after)}`;
+  }
+
+  for (const form of document.querySelectorAll("form[enctype='multipart/form-data']")) {
+    const busy = new Set();
+    for (const input of form.querySelectorAll("input[type=file][accept*=jpeg]")) {
+      input.addEventListener("change", () => {
+        const work = shrink(input)
+          .catch(() => {})
+          .finally(() => busy.delete(work));
+        busy.add(work);
+      });
+    }
+    form.addEventListener("submit", async (event) => {
+      if (!busy.size) return;
+      event.preventDefault();
+      while (busy.size) await Promise.all(busy);
+      if (form.requestSubmit) form.requestSubmit(event.submitter);
+      else form.submit();
+    });
   }
 })();

@@ -1,0 +1,81 @@
+//! Why the system refused, in French for the usual causes; its own words follow in square brackets, for who looks them up.
+
+use std::io::{self, ErrorKind};
+
+/// « il n'y a plus de place sur ce disque [No space left on device (os error 28)] ».
+pub fn cause(error: &io::Error) -> String {
+    let said = match error.kind() {
+        ErrorKind::StorageFull => "il n'y a plus de place sur ce disque",
+        ErrorKind::QuotaExceeded => "la place qui vous est donnée sur ce disque est épuisée",
+        ErrorKind::PermissionDenied => "vous n'en avez pas le droit",
+        ErrorKind::NotFound => "ce chemin n'existe pas",
+        ErrorKind::AlreadyExists => "ce nom est déjà pris",
+        ErrorKind::ReadOnlyFilesystem => "ce disque ne se laisse pas écrire",
+        ErrorKind::NotADirectory => "ce n'est pas un dossier",
+        ErrorKind::IsADirectory => "c'est un dossier",
+        ErrorKind::DirectoryNotEmpty => "ce dossier n'est pas vide",
+        ErrorKind::InvalidFilename => "ce nom n'est pas permis ici",
+        ErrorKind::ResourceBusy => "un autre programme s'en sert",
+        ErrorKind::AddrInUse => "cette adresse est déjà prise",
+        ErrorKind::AddrNotAvailable => "cette adresse n'est pas à cette machine",
+        ErrorKind::ConnectionRefused => "l'autre machine refuse la connexion",
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "le réseau ne mène pas à cette machine",
+        ErrorKind::TimedOut => "la réponse n'est pas venue à temps",
+        _ => return cause_of_words(&error.to_string()),
+    };
+    format!("{said} [{error}]")
+}
+
+/// The same for a cause of which only the words are left, the system's or the database's.
+pub fn cause_of_words(words: &str) -> String {
+    const KNOWN: [(&str, &str); 17] = [
+        ("too many levels of symbolic", "ce raccourci tourne en rond"),
+        ("no space left", "il n'y a plus de place sur ce disque"),
+        ("disk is full", "il n'y a plus de place sur ce disque"),
+        ("file is not a database", "ce n'est pas une base de données"),
+        ("image is malformed", "la base de données est abîmée"),
+        ("disk i/o error", "le disque répond mal"),
+        ("input/output error", "le disque répond mal"),
+        ("unable to open database", "la base de données ne s'ouvre pas"),
+        ("readonly database", "la base de données ne se laisse pas écrire"),
+        ("read-only file system", "ce disque ne se laisse pas écrire"),
+        ("permission denied", "vous n'en avez pas le droit"),
+        ("no such file", "ce chemin n'existe pas"),
+        ("file exists", "ce nom est déjà pris"),
+        ("too many open files", "trop de fichiers sont ouverts sur cette machine"),
+        ("inotify watch", "trop de fichiers sont surveillés sur cette machine"),
+        ("database is locked", "la base de données est occupée"),
+        ("cannot allocate memory", "la mémoire de cette machine est pleine"),
+    ];
+    let lower = words.to_lowercase();
+    // What ends with a bracket was said in French already.
+    match KNOWN.iter().find(|(known, _)| !words.ends_with(']') && lower.contains(known)) {
+        Some((_, said)) => format!("{said} [{words}]"),
+        None => words.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usual_causes_are_said_in_french_and_keep_their_own_words() {
+        // ENOENT, EACCES, EEXIST, EROFS, EMFILE, ENOSPC.
+        for (number, said) in [
+            (2, "ce chemin n'existe pas [No such file or directory (os error 2)]"),
+            (13, "vous n'en avez pas le droit [Permission denied (os error 13)]"),
+            (17, "ce nom est déjà pris [File exists (os error 17)]"),
+            (30, "ce disque ne se laisse pas écrire [Read-only file system (os error 30)]"),
+            (24, "trop de fichiers sont ouverts sur cette machine [Too many open files (os error 24)]"),
+            (28, "il n'y a plus de place sur ce disque [No space left on device (os error 28)]"),
+        ] {
+            assert_eq!(cause(&io::Error::from_raw_os_error(number)), said);
+        }
+        assert_eq!(
+            cause_of_words("file is not a database"),
+            "ce n'est pas une base de données [file is not a database]"
+        );
+        assert_eq!(cause_of_words("autre chose"), "autre chose");
+    }
+}

@@ -153,9 +153,14 @@ fn forms(folder: &Path, now: Timestamp) -> Option<Forms> {
         }
         let about = |one: &&crate::diagnostic::Diagnostic| {
             matches!(one.code, Code::NoRecipient | Code::IncompleteService)
-                && one.message.contains(&format!("« {} »", content.title))
+                // A list of many forms names the first ones only.
+                && (one.message.contains(&format!("« {} »", content.title)) || one.message.contains("restent fermés, dont"))
         };
-        let raisons = told.iter().filter(about).map(|one| one.message.clone()).collect();
+        // What the others are is told on their own lines.
+        let reason = |one: &crate::diagnostic::Diagnostic| {
+            one.message.split_once(" : ").map_or(one.message.clone(), |(reason, _)| reason.to_owned())
+        };
+        let raisons = told.iter().filter(about).map(reason).collect();
         forms.fermes.push(Closed { formulaire: content.slug.clone(), titre: content.title.clone(), raisons });
     }
     Some(forms)
@@ -270,6 +275,6 @@ mod tests {
         let forms = forms(folder.path(), Timestamp::now()).unwrap();
         assert!(forms.ouverts.is_empty());
         let one = forms.fermes.iter().find(|one| one.formulaire == "saisir-la-mairie").expect("it is in the catalogue");
-        assert!(one.raisons.iter().any(|reason| reason.contains("reste fermé")), "{:?}", one.raisons);
+        assert!(one.raisons.iter().any(|reason| reason.contains("n'a pas de fiche")), "{:?}", one.raisons);
     }
 }

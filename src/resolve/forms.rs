@@ -160,9 +160,13 @@ fn joined(
     }
 }
 
-/// « le formulaire « Contact » reste fermé », « les formulaires « A », « B » et « C » restent fermés ».
+/// « le formulaire « Contact » reste fermé », « les formulaires « A », « B » et « C » restent fermés », « 19 formulaires restent
+/// fermés, dont « A », « B » et « C » ».
 fn stay_closed(titles: &[String]) -> String {
     let quoted: Vec<String> = titles.iter().map(|title| format!("« {title} »")).collect();
+    if let [first, second, third, _, _, ..] = quoted.as_slice() {
+        return format!("{} formulaires restent fermés, dont {first}, {second} et {third}", quoted.len());
+    }
     match quoted.split_last() {
         Some((last, [])) => format!("le formulaire {last} reste fermé"),
         Some((last, others)) => format!("les formulaires {} et {last} restent fermés", others.join(", ")),

@@ -226,13 +226,13 @@ fn mistakes_between_a_form_and_the_commune_are_told() {
         .write("demarches/demande.md", &fiche)
         .append("commune.toml", "\n[demarches.demande]\nservice = \"absent\"\n");
     assert_told_in_commune(&service, Code::IncompleteService);
-    let to_confirm = CommuneTest::minimal().write("demarches/demande.md", &fiche.replace("inconnu", "materiel"));
+    let to_confirm = CommuneTest::minimal().write("demarches/demande.md", fiche.replace("inconnu", "materiel"));
     assert_told(&to_confirm, Code::RegimeToConfirm, "commune.toml");
     let confirmed = to_confirm.append("commune.toml", "\n[demarches.demande]\nregime_confirme = true\n");
     let run = confirmed.run(&["check", "commune", "--date", "2026-11-21", "--format", "json"]);
     assert!(!run.stdout.contains("M0611"), "{}", run.stdout);
     let resource = CommuneTest::minimal()
-        .write("demarches/demande.md", &question("type = \"reservation\"\nressource = \"salle-absente\""));
+        .write("demarches/demande.md", question("type = \"reservation\"\nressource = \"salle-absente\""));
     assert_told(&resource, Code::BadForm, "demarches/demande.md:2");
 }
 

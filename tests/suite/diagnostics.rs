@@ -154,9 +154,8 @@ fn all_that_keeps_forms_closed_is_told_at_once_and_once() {
     assert_eq!(guichet.len(), 2, "{list:#?}");
     assert!(guichet[0].contains(":28 ") || guichet[0].contains(":29 "), "{guichet:?}");
     for told in guichet.iter().chain(&of("M0603")) {
-        for form in ["Saisir la mairie", "Signaler un problème"] {
-            assert_eq!(told.matches(form).count(), 1, "{told}");
-        }
+        // The catalogue has many: the first three are named.
+        assert!(told.contains("formulaires restent fermés, dont « ") && told.matches('«').count() <= 4, "{told}");
     }
     // The mairie's own blanks are asked for once, where they are.
     assert_eq!(of("M0701").len(), 2, "{list:#?}");

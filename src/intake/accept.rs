@@ -6,7 +6,7 @@
 //!
 //! When [`accept`] gives `Ok`, the request survives a power cut. It knows nothing of HTTP.
 
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -16,7 +16,7 @@ use super::store::{Store, StoreError};
 use super::{compose, reference};
 use crate::model::calendar::kept_until;
 use crate::model::form::Form;
-use crate::model::intake::{Hold, NewSubmission, Recorded};
+use crate::model::intake::{Hold, NewSubmission, Quota, Recorded};
 use crate::model::receipt::{Issuer, Receipt};
 use crate::model::reference::Reference;
 use crate::model::submission::{StoredFile, ValidAnswers};
@@ -162,8 +162,21 @@ fn submission(
         receipt: serde_json::to_value(KeptReceipt { receipt }).map_err(AcceptError::Receipt)?,
         purge_after: kept_until(now.date(), form.data.retention),
         mails,
+        quota: quota(form, now),
         recipients_backup: form.backup_recipients.clone(),
     })
+}
+
+/// The places of a form, counted from the day it opened.
+fn quota(form: &Form, now: &Zoned) -> Option<Quota> {
+    let limit = form.opening.places?;
+    Some(Quota { limit, since: opened(form, now) })
+}
+
+/// When the requests of a form began to count: the day it opened, or ever since.
+pub fn opened(form: &Form, now: &Zoned) -> Timestamp {
+    let day = form.opening.from.and_then(|day| day.to_zoned(now.time_zone().clone()).ok());
+    day.map_or(Timestamp::UNIX_EPOCH, |day| day.timestamp())
 }
 
 /// References drawn before giving up: two in a row would already be a broken source of randomness.

@@ -47,6 +47,7 @@ pub(crate) fn submission(number: u32) -> NewSubmission {
             mail(&reference, MailRole::Mairie, "mairie@saint-mulot.fr"),
             mail(&reference, MailRole::Usager, "zoe.lampion@example.fr"),
         ],
+        quota: None,
         recipients_backup: vec!["secours@saint-mulot.fr".into()],
         reference,
     }

@@ -34,6 +34,8 @@ pub struct NewSubmission {
     pub purge_after: civil::Date,
     /// Mails to deliver; one outbox row each recipient.
     pub mails: Vec<Mail>,
+    /// Requests of its form that may be taken, this one included; `None`: no limit.
+    pub quota: Option<Quota>,
     /// Mailboxes that get a copy when a mailbox of the mairie refuses for good.
     pub recipients_backup: Vec<String>,
 }
@@ -75,6 +77,15 @@ pub struct Quarantined {
     pub reasons: Vec<String>,
     /// When the mairie was told of it.
     pub told_at: Option<Timestamp>,
+}
+
+/// How many requests a form takes, judged in the transaction that records one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// At most so many.
+    pub limit: u32,
+    /// Received from then on; those the resident called off are not counted.
+    pub since: Timestamp,
 }
 
 /// A submission that is durable.

@@ -38,7 +38,7 @@ use super::rate::{Act, RateLimits, Rates};
 use super::receive::{FormLimits, Received, Refusal, receive};
 use super::watch::{self, Watch};
 use super::{agir, suivi};
-use crate::intake::accept::{AcceptError, Depot, KeptReceipt, accept_held};
+use crate::intake::accept::{AcceptError, Depot, KeptReceipt, accept_held, opened};
 use crate::intake::links::Links;
 use crate::intake::store::{Detail, StoreError};
 use crate::intake::suspicion::Signs;
@@ -317,7 +317,7 @@ async fn restart(State(desk): State<Arc<Desk>>, Path(form): Path<String>) -> Res
 async fn questions(State(desk): State<Arc<Desk>>, Path(form): Path<String>) -> Response {
     let content = desk.content();
     match content.form(&form) {
-        Ok(form) => match closed(&desk, &content, form, &RawAnswers::default()) {
+        Ok(form) => match refusing(&desk, &content, form, &RawAnswers::default()).await {
             Some(page) => of_form(form, page),
             None => {
                 let html = content.pages.questions(form, &RawAnswers::default(), &[], 0, Vec::new());
@@ -326,6 +326,63 @@ async fn questions(State(desk): State<Arc<Desk>>, Path(form): Path<String>) -> R
         },
         Err(page) => page,
     }
+}
+
+/// The page of a form that takes nothing now: closed that day, or without places.
+async fn refusing(desk: &Desk, content: &DeskContent, form: &Form, raw: &RawAnswers) -> Option<Response> {
+    match closed(desk, content, form, raw) {
+        Some(page) => Some(page),
+        None => full(desk, content, form, raw).await,
+    }
+}
+
+/// What is left of a form's places.
+enum Room {
+    /// There is one.
+    Place,
+    /// On the waiting list.
+    Waiting,
+    /// Nothing.
+    None,
+}
+
+/// What is left of the places of a form that counts them; the same form without limit is always open.
+async fn room(desk: &Desk, content: &DeskContent, form: &Form) -> Result<Room, StoreError> {
+    let Some(places) = form.opening.places else { return Ok(Room::Place) };
+    let (store, id, since) = (desk.depot.store.clone(), form.id.clone(), opened(form, &desk.now(content)));
+    let taken = reading(move || store.taken(&id, since)).await?;
+    Ok(match taken {
+        taken if taken < places => Room::Place,
+        taken if taken < places.saturating_add(form.opening.waiting) => Room::Waiting,
+        _ => Room::None,
+    })
+}
+
+/// The page that says that no place is left, with what was typed; a database that cannot tell is no reason to refuse.
+async fn full(desk: &Desk, content: &DeskContent, form: &Form, raw: &RawAnswers) -> Option<Response> {
+    match room(desk, content, form).await {
+        Ok(Room::None) => Some(no_place(content, form, raw)),
+        _ => None,
+    }
+}
+
+fn no_place(content: &DeskContent, form: &Form, raw: &RawAnswers) -> Response {
+    let own = form.opening.closed_message.clone();
+    let words = own.unwrap_or_else(|| "Toutes les places sont prises, liste d'attente comprise.".to_owned());
+    let call = "Une question ? Appelez la mairie : elle vous dira ce qui reste possible.".to_owned();
+    page(StatusCode::FORBIDDEN, content.pages.closed(form, &[words, call], raw), "full")
+}
+
+/// The form as this request finds it: the limit it must stay within, and what is said to who waits.
+fn placed(form: &Form, room: &Room) -> Form {
+    let mut form = form.clone();
+    if let (Room::Waiting, Some(places)) = (room, form.opening.places) {
+        let waits = "Toutes les places sont prises : votre demande est sur la liste d'attente. La mairie vous écrit si une place se libère.";
+        form.opening.places = Some(places.saturating_add(form.opening.waiting));
+        form.confirmation = Some(waits.to_owned());
+        form.subject_word = format!("{} – liste d'attente", form.subject_word);
+    }
+    form
 }
 
 /// The page that says that the form takes nothing that day; `None` when it does.
@@ -355,7 +412,7 @@ async fn verify(State(desk): State<Arc<Desk>>, Path(form): Path<String>, request
         Ok(received) => received,
         Err(refusal) => return of_form(form, refused(&content, Some((form, &desk.limits)), refusal)),
     };
-    let answer = match closed(&desk, &content, form, &received.raw) {
+    let answer = match refusing(&desk, &content, form, &received.raw).await {
         Some(page) => page,
         None => checked(&desk, &content, form, received),
     };
@@ -583,9 +640,16 @@ async fn sent(
         return too_many(content, form, &received.raw, Some(token), wait);
     }
     let signs = Signs { hasty: matches!(check, TokenCheck::Hasty { .. }), trapped: !trap.is_empty(), same_before: 0 };
+    let room = match room(desk, content, form).await {
+        Ok(room) => room,
+        Err(error) => return store_failed(desk, content, form, &received, &error.into()),
+    };
+    if matches!(room, Room::None) {
+        return no_place(content, form, &received.raw);
+    }
     // In a task of its own: a client that leaves does not stop it half-way.
     let task = tokio::spawn({
-        let (desk, content, form) = (desk.clone(), content.clone(), form.clone());
+        let (desk, content, form) = (desk.clone(), content.clone(), placed(form, &room));
         async move {
             let now = desk.now(&content);
             let watched = desk.rates.as_ref().map(|rates| Watched::new(rates, &form, &content.issuer, &valid));
@@ -604,6 +668,8 @@ async fn sent(
     });
     match task.await {
         Ok(Ok(recorded)) => to_receipt(desk, &recorded, if recorded.new { "accepted" } else { "again" }),
+        // Somebody was faster: the same press, again, finds what is left.
+        Ok(Err(AcceptError::Store(StoreError::NoPlace))) => no_place(content, form, &received.raw),
         Ok(Err(error)) => store_failed(desk, content, form, &received, &error),
         Err(_) => crashed(Box::new(())),
     }

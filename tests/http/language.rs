@@ -221,6 +221,28 @@ fn a_form_that_is_not_open_yet_or_any_more_says_so_and_keeps_what_was_typed() {
 }
 
 #[test]
+fn places_are_counted_then_the_waiting_list_then_nobody() {
+    let server = server("places = 1\nliste_attente = 1\nmessage_ferme = \"La fête est complète.\"");
+    let ask = || {
+        let children = server.post(VERIFY, &first("30"));
+        let person = server.post(VERIFY, &filled(&children, &[]));
+        server.post(VERIFY, &filled(&person, &PERSON))
+    };
+    let (one, two, three) = (ask(), ask(), ask());
+    let send = |page: &Answer| server.post("/guichet/fete/envoyer", &page.fields());
+    let first_sent = send(&one);
+    assert_eq!(first_sent.status, 303, "{}", first_sent.text());
+    assert!(!server.get(first_sent.location()).text().contains("liste d’attente"));
+    let second_sent = send(&two);
+    assert!(server.get(second_sent.location()).text().contains("liste d’attente"));
+    let third_sent = send(&three);
+    assert_eq!(third_sent.status, 403);
+    assert!(third_sent.text().contains("La fête est complète.") && third_sent.text().contains("Zélie"), "kept to copy");
+    assert_eq!(send(&one).location(), first_sent.location(), "the first press is found again");
+    assert_eq!(server.get("/guichet/fete/").status, 403);
+}
+
+#[test]
 fn the_fiche_of_a_form_that_is_not_open_says_when_it_opens() {
     let preview = ServerTest::preview_with(|folder| {
         std::fs::create_dir_all(folder.join("demarches")).unwrap();

@@ -344,6 +344,7 @@ fn submission(files: &FileStore, with_file: bool) -> NewSubmission {
         files: stored,
         receipt: serde_json::Value::Null,
         purge_after: "9999-12-31".parse().unwrap(),
+        quota: None,
         recipients_backup: Vec::new(),
         reference,
     }

@@ -395,18 +395,30 @@ cases.add("every state of the guichet: axe, the Nu checker, widths, targets", as
   const page = await context.newPage();
   const findings = [];
   const documents = [];
-  await journeys.tour(page, files, async (name, text) => {
+  const visit = async (name, text) => {
     documents.push({ name, text });
     findings.push(...(await checks.axe(page, name)));
     for (const width of [320, 360, 640]) findings.push(...(await checks.sideways(page, name, width)));
     findings.push(...(await checks.spacedOut(page, name, 360)));
     findings.push(...(await checks.targets(page, name)));
     await page.setViewportSize({ width: 1280, height: 800 });
-  });
+  };
+  await journeys.tour(page, files, visit);
+  await journeys.dossier(page, base, preview.toolUrl, async (name) => visit(name, await page.content()));
   await close();
   findings.push(...(await checks.nu(documents)));
   none(findings, "faults");
 });
+
+for (const javaScriptEnabled of [false, true]) {
+  const how = javaScriptEnabled ? "with" : "without";
+  cases.add(`the hall is asked for in pages, ${how} JavaScript, an exit and second thoughts included`, async () => {
+    const { context, findings, close } = await visitor(browser, base, { expected: anErrorWasAsked, context: { javaScriptEnabled } });
+    await journeys.hall(await context.newPage());
+    await close();
+    none(findings, "things a page should not do");
+  });
+}
 
 cases.add("the receipt prints, no sheet blank", async () => {
   const { context, close } = await visitor(browser, base);

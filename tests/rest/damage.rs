@@ -64,6 +64,7 @@ pub(crate) fn submission(number: u32, stored: Vec<StoredFile>) -> NewSubmission 
         files: stored,
         receipt: serde_json::json!({ "pour": "Zoé Lampion" }),
         purge_after: "2027-07-12".parse().unwrap(),
+        quota: None,
         recipients_backup: vec!["secours@saint-mulot.fr".into()],
         reference,
     }

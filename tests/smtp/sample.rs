@@ -35,6 +35,7 @@ pub(crate) fn submission(number: u8, to: &str) -> NewSubmission {
         receipt: serde_json::Value::Null,
         purge_after: "2027-07-12".parse().unwrap(),
         mails: vec![mail(&reference, to)],
+        quota: None,
         recipients_backup: vec!["secours@saint-mulot.fr".into()],
         reference,
     }

@@ -54,6 +54,7 @@ impl World {
             mails: compose::mails(&form, &issuer(), &answers, &receipt, &links),
             receipt: serde_json::to_value(KeptReceipt { receipt }).unwrap(),
             purge_after: date(2030, 1, 1),
+            quota: None,
             recipients_backup: Vec::new(),
         };
         self.store.record(new).await.unwrap();

@@ -79,6 +79,9 @@ pub enum StoreError {
         /// The first failure.
         reason: String,
     },
+    /// The places of the form are taken.
+    #[error("the form has no place left")]
+    NoPlace,
     /// The SQLite library is older than the first one without the WAL-reset defect.
     #[error("SQLite {found} loses data in some crashes, 3.51.3 is the first safe version")]
     OldSqlite {

@@ -8,6 +8,7 @@ mod dossier;
 mod error;
 mod open;
 mod outbox;
+mod places;
 mod probe;
 mod purge;
 mod quarantine;

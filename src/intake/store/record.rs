@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::Store;
 use super::error::{Fault, StoreError};
 use super::outbox::{self, Owed};
-use super::quarantine;
+use super::{places, quarantine};
 use crate::intake::seal::{Place, Seal};
 use crate::model::intake::{Hold, NewSubmission, Recorded};
 use crate::model::mail::Mail;
@@ -83,6 +83,13 @@ impl Row {
     pub(super) fn insert(&self, connection: &Connection, seal: &Seal) -> Result<Recorded, Fault> {
         let new = &self.submission;
         let now = new.received_at.timestamp().as_millisecond();
+        if new.quota.is_some() {
+            // A second press on the button finds its first, whatever was taken since.
+            if let Some(recorded) = known(connection, &new.nonce, seal)? {
+                return Ok(recorded);
+            }
+            places::check(connection, &new.form_id, new.quota)?;
+        }
         let mut insert = connection.prepare_cached(INSERT)?;
         let inserted = insert.execute(params![
             new.reference.as_str(),

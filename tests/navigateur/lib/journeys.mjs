@@ -6,6 +6,8 @@ import { open } from "./browser.mjs";
 /** Fiche of the form every commune must offer. */
 export const SAISIR = "/demarches/saisir-la-mairie/";
 export const SIGNALER = "/demarches/signaler-un-probleme/";
+export const HALL = "/demarches/reserver-une-salle/";
+export const THINGS = "/demarches/emprunter-du-materiel/";
 export const CONTACT = "/demarches/contact/";
 
 /** Someone who writes to the mairie. */
@@ -34,7 +36,7 @@ export async function fill(page, answers) {
 
 /** Presses the button that moves on. */
 export async function submit(page) {
-  const [response] = await Promise.all([page.waitForNavigation({ waitUntil: "load" }), page.locator("main .envoi button[type=submit]").click()]);
+  const [response] = await Promise.all([page.waitForNavigation({ waitUntil: "load" }), page.locator("main .envoi button[type=submit]").first().click()]);
   return response;
 }
 
@@ -191,8 +193,92 @@ export async function tour(page, files, visit) {
   await openQuestions(page, SIGNALER);
   await submit(page);
   await see("questions of a report with errors");
+  await hall(page, see);
+  await openQuestions(page, THINGS);
+  await press(page, "main button[value^='+']");
+  await see("group with two copies");
   await open(page, "/guichet/recu/2026-AAAAAA/faux");
   await see("receipt that does not exist");
   await open(page, "/guichet/formulaire-inconnu/");
   await see("form that does not exist");
+}
+
+/** Presses a button that posts the form elsewhere than its main one. */
+export async function press(page, selector) {
+  await Promise.all([page.waitForNavigation({ waitUntil: "load" }), page.locator(selector).first().click()]);
+}
+
+/** Asks for the hall, page after page, an exit and its way back included; `see` is called in each new state. */
+export async function hall(page, see = async () => {}) {
+  await openQuestions(page, HALL);
+  must(!(await control(page, "courriel").count()), "the first page asks everything");
+  await submit(page);
+  await see("page of questions with errors in a block");
+  await fill(page, { "creneau.du": "2027-06-12", "creneau.heure_du": "09:00", "creneau.au": "2027-06-13", "creneau.heure_au": "20:00" });
+  await submit(page);
+  await see("second page of questions");
+  await choose(page, "profil", "exterieur");
+  await fill(page, { participants: "400" });
+  await submit(page);
+  must((await said(page, "h1")).includes("trop petite"), "too many people do not lead to the exit");
+  await see("exit");
+  await press(page, "main form button");
+  must((await control(page, "participants").inputValue()) === "400", "the exit loses the answers");
+  await fill(page, { participants: "120" });
+  await choose(page, "nature_evenement", "famille");
+  await page.locator("label[for='champ-reglement']").click();
+  await submit(page);
+  await press(page, "main button[name=aller]");
+  must((await control(page, "participants").inputValue()) === "120", "going back loses the answers");
+  await submit(page);
+  await choose(page, "qualite", "personne");
+  await fill(page, JEANNE);
+  await submit(page);
+  const check = await said(page);
+  must(check.includes("340 €") && check.includes("du samedi 12 juin 2027 à 9 h"), `the check page says ${check}`);
+  await see("check page with a sum");
+  await submit(page);
+  must((await said(page)).includes("340 €"), "the confirmation does not tell the sum");
+  return reference(page);
+}
+
+/** From the letterbox, as the mairie and then the resident: act, answer, follow. */
+export async function dossier(page, base, toolUrl, see = async () => {}) {
+  const number = await askForAnswer(page);
+  const open = async (title) => {
+    // Mails leave after the page has answered: the letterbox is looked at again until they are there.
+    for (let look = 0; look < 60; look += 1) {
+      await page.goto(await toolUrl(page, base, "letterbox"));
+      const letters = page.locator(".lettres li", { hasText: number });
+      for (const href of await letters.locator("a").evaluateAll((all) => all.map((link) => link.href))) {
+        await page.goto(href);
+        const link = page.locator(`main a[href*='/guichet/${title}/']`);
+        const [there] = await link.evaluateAll((all) => all.map((one) => one.href));
+        if (there) return page.goto(there);
+      }
+    }
+    throw new Error(`no mail of ${number} leads to ${title}`);
+  };
+  await open("agir");
+  await see("what the mairie can do");
+  await page.goto(await page.locator("main .actions a[href*='/demander']").first().evaluate((one) => one.href));
+  await see("letter that asks for pieces");
+  await submit(page);
+  await see("letter with something missing");
+  await fill(page, { pieces: "Un plan du jardin", date_limite: "2026-12-20" });
+  await fill(page, { agent_prenom: "Claire", agent_nom: "Denis", agent_qualite: "secrétaire de mairie" });
+  await submit(page);
+  await see("letter sent");
+  await open("suivi");
+  const followed = await said(page);
+  must(followed.includes("Un plan du jardin"), `the follow-up page says ${followed}`);
+  await see("follow-up page with pieces to add");
+}
+
+async function askForAnswer(page) {
+  await openQuestions(page, SAISIR);
+  await fillSaisir(page);
+  await submit(page);
+  await submit(page);
+  return reference(page);
 }

@@ -194,8 +194,10 @@ codes! {
     DoubtfulQuestion = "M0610",
     /// A regime of silence that the mairie should have confirmed before it is told to residents.
     RegimeToConfirm = "M0611",
+    /// Answers would be erased before the day they are about.
+    KeptTooShort = "M0612",
     /// `[demarches.…]` of a fiche that does not exist or has no form.
-    UnknownForm = "M0612",
+    UnknownForm = "M0613",
     /// A legal mention is missing.
     LegalMention = "M0701",
     /// A page without title, or with two.

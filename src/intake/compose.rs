@@ -381,7 +381,7 @@ impl Letter {
         let title = typeset(&self.title);
         let mairie = typeset(&signature[0]);
         let mut html = format!(
-            "<!DOCTYPE html>\n<html lang=\"fr\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n</head>\n<body style=\"margin:0;padding:16px;background:#ffffff;color:#1a1a1a;font-family:Arial,Helvetica,sans-serif;font-size:16px;line-height:1.5\">\n<div style=\"max-width:640px\">\n<p style=\"margin:0 0 20px;padding:0 0 10px;border-bottom:4px solid #1a1a1a;font-size:18px;font-weight:bold\">{mairie}</p>\n<h1 style=\"font-size:22px;line-height:1.3;margin:0 0 16px\">{title}</h1>\n"
+            "<!DOCTYPE html>\n<html lang=\"fr\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n</head>\n<body style=\"margin:0;padding:16px;background:#ffffff;color:#1a1a1a;font-family:Arial,Helvetica,sans-serif;font-size:16px;line-height:1.5;overflow-wrap:anywhere;word-break:break-word\">\n<div style=\"max-width:640px\">\n<p style=\"margin:0 0 20px;padding:0 0 10px;border-bottom:4px solid #1a1a1a;font-size:18px;font-weight:bold\">{mairie}</p>\n<h1 style=\"font-size:22px;line-height:1.3;margin:0 0 16px\">{title}</h1>\n"
         );
         for block in &self.blocks {
             block.html(&mut html);
@@ -453,7 +453,8 @@ fn typeset(words: &str) -> String {
 
 /// The same, with the address that ends a sentence made a link.
 fn linked(words: &str) -> String {
-    match words.find("https://") {
+    // Plain `http` is the preview's, on this machine.
+    match words.find("https://").or_else(|| words.find("http://127.0.0.1")) {
         Some(at) if !words[at..].contains(char::is_whitespace) => {
             let url = escaped(&words[at..]);
             format!("{}<a href=\"{url}\">{url}</a>", typeset(&words[..at]))

@@ -163,11 +163,12 @@ pub(super) fn groups<'a>(
 ) -> Vec<FieldGroup<'a>> {
     let mut groups: Vec<(Option<&str>, FieldGroup<'a>)> = Vec::new();
     for field in fields {
-        // On another page than its parents, a question that is not asked needs not be shown.
-        if fields.len() < form.fields.len() && !form.asks(field, answers) && !depends_on(field, fields) {
+        // What was settled on another page is not asked again in words.
+        if !shows(form, fields, field, answers, form.fields.len()) {
             continue;
         }
-        let view = field_view(form, field, field.id.clone(), around, answers, errors);
+        let mut view = field_view(form, field, field.id.clone(), around, answers, errors);
+        view.condition = field.condition.as_ref().and_then(|condition| words_of(condition, fields)).map(Cow::from);
         let step = field.step.as_deref();
         match groups.last_mut() {
             // A question without step stays under the title before it.
@@ -190,10 +191,13 @@ pub(super) fn groups<'a>(
     groups.into_iter().map(|(_, group)| group).collect()
 }
 
-/// Whether a field's condition speaks of one of these.
-fn depends_on(field: &Field, fields: &[Field]) -> bool {
-    let tests = field.condition.iter().flat_map(|condition| &condition.tests);
-    tests.into_iter().any(|test| fields.iter().any(|other| other.id == test.field))
+/// Whether a question may be asked on a page: what depends on another page is known, what depends on this one is not yet.
+fn shows(form: &Form, page: &[Field], field: &Field, answers: &RawAnswers, depth: usize) -> bool {
+    let Some(condition) = &field.condition else { return true };
+    condition.tests.iter().all(|test| match page.iter().find(|other| other.id == test.field) {
+        Some(parent) => depth > 0 && shows(form, page, parent, answers, depth - 1),
+        None => form.field(&test.field).is_some_and(|parent| form.asks(parent, answers) && test.holds(parent, answers)),
+    })
 }
 
 /// The control of a question; `input` is its name, which is longer than its id in a block or a group.
@@ -212,7 +216,6 @@ fn field_view<'a>(
         label: french(&field.question),
         hint: hint(field),
         required: field.required,
-        condition: field.condition.as_ref().map(|condition| words_of(form, condition).into()),
         value: value.into(),
         error: error_of(&input, errors),
         autocomplete: field.autocomplete.as_deref().map(Cow::from),
@@ -515,11 +518,12 @@ fn accept(formats: &[FileFormat]) -> String {
 }
 
 /// « Si vous avez répondu « Éclairage » à « De quoi s'agit-il ? » ».
-fn words_of(form: &Form, condition: &Condition) -> String {
-    let words: Vec<String> =
-        condition.tests.iter().filter_map(|test| Some(test_words(form.field(&test.field)?, test))).collect();
-    let sentence = format!("Si {}", words.join(" et si "));
-    french(&sentence).into_owned()
+///
+/// Only what is asked on the same page is said; `None` when all is settled before.
+fn words_of(condition: &Condition, page: &[Field]) -> Option<String> {
+    let parent = |test: &Test| page.iter().find(|field| field.id == test.field);
+    let words: Vec<String> = condition.tests.iter().filter_map(|test| Some(test_words(parent(test)?, test))).collect();
+    (!words.is_empty()).then(|| french(&format!("Si {}", words.join(" et si "))).into_owned())
 }
 
 fn test_words(field: &Field, test: &Test) -> String {

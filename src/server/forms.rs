@@ -911,6 +911,11 @@ fn copy_words(detail: &Detail, is_held: bool) -> Option<String> {
         Some(DeliveryState::Failed) => {
             format!("La copie par courriel n'a pas pu être remise à {email} : imprimez cette page")
         }
+        Some(DeliveryState::Cancelled)
+            if mail.is_some_and(|mail| mail.last_outcome.as_deref() != Some("receipt_capped")) =>
+        {
+            format!("Aucune copie n'est partie par courriel à {email} : imprimez cette page")
+        }
         Some(DeliveryState::Cancelled) => {
             format!(
                 "Aucune copie ne part par courriel à {email}, qui en a déjà reçu plusieurs aujourd'hui : imprimez cette page"
@@ -931,7 +936,7 @@ pub(super) fn half_hidden(email: &str) -> String {
 
 fn next_steps(form: &Form) -> Vec<String> {
     vec![
-        format!("Votre envoi part vers la boîte de la mairie. Service à joindre : {}.", form.service.name),
+        format!("Votre envoi est gardé pour la mairie. Il est suivi par : {}.", form.service.name),
         format!("Sans nouvelles, appelez le {} et donnez votre référence.", form.service.telephone),
     ]
 }

@@ -88,6 +88,7 @@ fn mistakes() -> Vec<(Code, u32, String)> {
         (MissingKey, 9, with_line(11, "")),
         (MissingKey, 9, with_line(12, "")),
         (BadValue, 12, with_line(12, "conservation = \"toujours\"")),
+        (KeptTooShort, 12, question("type = \"periode\"\nau_plus_tard = \"1 an\"")),
         // The questions.
         (MissingKey, 13, with_questions("[[champ]]\ntype = \"texte\"\nquestion = \"A ?\"")),
         (BadValue, 14, with_questions("[[champ]]\nid = \"Mon objet\"\ntype = \"texte\"\nquestion = \"A ?\"")),
@@ -245,4 +246,16 @@ fn assert_told_in_commune(test: &CommuneTest, code: Code) {
         told["code"] == code.as_str() && told["fichier"] == "commune.toml" && told["ligne"].as_u64() > Some(0)
     });
     assert!(found, "{}", run.stdout);
+}
+
+#[test]
+fn the_whole_catalogue_builds_and_asks_only_for_what_a_mairie_confirms() {
+    let test = CommuneTest::minimal().append("commune.toml", "\n[catalogue]\ndemarches = \"toutes\"\n");
+    assert_eq!(test.build().code, 0);
+    let run = test.run(&["check", "commune", "--date", "2026-11-21", "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).expect("a report");
+    let told = report["diagnostics"].as_array().expect("a list");
+    assert!(!told.is_empty() && told.iter().all(|told| told["code"] == "M0611"), "{}", run.stdout);
+    let fiches = std::fs::read_dir(test.public().join("demarches")).expect("a folder").count();
+    assert!(fiches > 40, "{fiches}");
 }

@@ -6,18 +6,27 @@ use crate::text::numbers::plural;
 
 /// Text on one line, its accents composed: every run of spaces and line ends becomes one plain space.
 pub(super) fn one_line(typed: &str) -> String {
+    let typed = undirected(typed);
     let words: Vec<&str> = typed.split(is_blank).filter(|word| !word.is_empty()).collect();
     words.join(" ").trim().nfc().collect()
 }
 
 /// Text on several lines, its accents composed: line ends become `\n`, tabs become spaces, ends of lines and of the text are trimmed.
 pub(super) fn lines(typed: &str) -> String {
-    let unified = typed.replace("\r\n", "\n").replace(['\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'], "\n");
+    let unified = undirected(typed)
+        .replace("\r\n", "\n")
+        .replace(['\r', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}'], "\n");
     let lines: Vec<String> = unified
         .split('\n')
         .map(|line| line.replace('\t', "    ").replace('\u{feff}', "").trim_end().to_owned())
         .collect();
     lines.join("\n").trim().nfc().collect()
+}
+
+/// Marks of direction, which telephones and messages put around what is copied, are nothing that was meant; kept, they would
+/// let a text show otherwise than it is.
+fn undirected(typed: &str) -> String {
+    typed.chars().filter(|letter| !is_direction(*letter)).collect()
 }
 
 /// Spaces of every kind but those that tie French words, and the invisible ones that only editors leave.

@@ -218,11 +218,6 @@ fn each_mistake_says_what_to_do() {
             "Retapez cette réponse : elle contient un signe invisible, venu sans doute d’un copier-coller",
         ),
         (
-            "objet",
-            "a\u{202e}b".into(),
-            "Retapez cette réponse : elle contient un signe invisible, venu sans doute d’un copier-coller",
-        ),
-        (
             "mel",
             "jeanne".into(),
             "Ajoutez le signe @ et ce qui le suit dans l’adresse électronique. Exemple : nom@exemple.fr",

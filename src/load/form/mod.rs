@@ -11,8 +11,11 @@ mod prudence;
 use super::commune::check_email;
 use super::toml_reader::Reader;
 use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::model::calendar::kept_until;
 use crate::model::content::FormSource;
-use crate::model::form::{Appeal, DataNotice, Delay, Identity, Nature, Opening, Regime, Silence, Source};
+use crate::model::form::{
+    Appeal, DataNotice, Delay, Field, FieldKind, Identity, Nature, Opening, Regime, Silence, Source,
+};
 use crate::text::typography::french;
 
 /// Reads the form of a fiche, if it has one.
@@ -85,6 +88,19 @@ pub(super) fn form(reader: &mut Reader<'_, '_>, title: &str, diagnostics: &mut V
     table.finish(diagnostics);
 
     let fields = fields::all(fields, identity, diagnostics);
+    let data = data.map(|(data, place)| {
+        if is_kept_too_short(&fields, data.retention) {
+            diagnostics.push(
+                Diagnostic::warning(
+                    Code::KeptTooShort,
+                    place,
+                    "les réponses seraient effacées avant le dernier jour que l'on peut demander",
+                )
+                .hint("allongez conservation, ou rapprochez au_plus_tard : il faut les garder jusqu'à ce jour, et un peu après"),
+            );
+        }
+        data
+    });
     if paged && fields.iter().all(|field| field.step.is_none()) {
         diagnostics.push(
             Diagnostic::error(Code::BadForm, paged_place, "en_pages demande des étapes, et aucune question n'en a")
@@ -258,7 +274,23 @@ pub(super) fn parse_delay(text: &str) -> Option<Delay> {
     }
 }
 
-fn data_notice(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Option<DataNotice> {
+/// Whether a date may be asked for beyond the day the answers are erased.
+fn is_kept_too_short(fields: &[Field], retention: Delay) -> bool {
+    let day = jiff::civil::date(2026, 1, 1);
+    let erased = kept_until(day, retention);
+    let latest = |field: &Field| match &field.kind {
+        FieldKind::Date { bounds } if !bounds.past => bounds.on(day).1,
+        _ => None,
+    };
+    let parts = |field: &Field| match &field.kind {
+        FieldKind::Block { parts, .. } | FieldKind::Group { parts, .. } => parts.iter().filter_map(latest).max(),
+        _ => latest(field),
+    };
+    fields.iter().filter_map(parts).any(|last| last > erased)
+}
+
+/// The notice, and where it says how long.
+fn data_notice(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Option<(DataNotice, Place)> {
     let Some(mut data) = table.table("donnees", diagnostics) else {
         diagnostics.push(
             Diagnostic::error(
@@ -277,6 +309,7 @@ fn data_notice(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) ->
         diagnostics.push(data.missing("conservation"));
     }
     let recipients = data.text("destinataires", diagnostics).unwrap_or_else(|| "le secrétariat de la mairie".into());
+    let place = data.place("conservation");
     data.finish(diagnostics);
-    Some(DataNotice { purpose: purpose?, legal_basis: legal_basis?, retention: retention?, recipients })
+    Some((DataNotice { purpose: purpose?, legal_basis: legal_basis?, retention: retention?, recipients }, place))
 }

@@ -20,7 +20,7 @@ use axum::routing::get;
 use super::forms::{Desk, DeskContent, page, refused, too_often, with};
 use super::rate::Act as RateAct;
 use super::receive::receive;
-use super::suivi::{case, events, record, unreadable};
+use super::suivi::{case, events, happened, record, unreadable};
 use crate::intake::follow::fields;
 use crate::intake::follow::{self, Case, Decision, paragraphs};
 use crate::intake::store::Acted;
@@ -30,7 +30,7 @@ use crate::model::form::Form;
 use crate::model::submission::{AnswerValue, FieldError, RawAnswers};
 use crate::render::guichet::{Acting, Done, Notice, Writing};
 use crate::render::view::MessageKind;
-use crate::text::dates::{received_at, short_date, time};
+use crate::text::dates::{received_at, short_date};
 
 /// The routes of the mairie.
 pub(super) fn routes() -> Router<Arc<Desk>> {
@@ -190,11 +190,7 @@ fn allowed(
 /// Somebody acted before: who, what, when; and the text typed meanwhile.
 fn too_late(desk: &Desk, content: &DeskContent, case: &Case, (token, typed): (&str, &RawAnswers)) -> Response {
     let title = "Cette demande a changé entre-temps : rien n'est parti".to_owned();
-    let what = case.kept.acts.last().map(|act| {
-        let by = act.agent.as_ref().map_or(String::new(), |agent| format!(", par {}", agent.words()));
-        format!("{}, le {} à {}{by}.", follow::act_title(&act.kind), short_date(act.at.date()), time(act.at.time()))
-    });
-    let notice = Notice { kind: MessageKind::Attention, title, paragraphs: what.into_iter().collect() };
+    let notice = Notice { kind: MessageKind::Attention, title, paragraphs: happened(case).into_iter().collect() };
     let unsent = ["lettre", "motifs", "pieces"].iter().flat_map(|name| paragraphs(typed.first(name))).collect();
     page(StatusCode::CONFLICT, request_page(desk, content, case, (token, vec![notice], unsent)), "act_conflict")
 }

@@ -292,7 +292,36 @@ fn a_resident_cancels_behind_a_question() {
     assert!(last(&sent, MailRole::Mairie).text.contains("annulé"));
     assert_eq!(server.get(&format!("{page}/accepter")).status, 409);
     let late = server.post_parts(&format!("{follow}/completer"), &[file("pieces", "plan.pdf", PDF)]);
-    assert_eq!((late.status, late.location()), (303, format!("{follow}?retard").as_str()));
+    assert_eq!(late.status, 409);
+    assert!(late.text().contains("Annulée par l’usager") && late.text().contains("plan.pdf"), "{}", late.text());
+}
+
+#[test]
+fn a_resident_who_comes_after_the_decision_is_told_and_loses_nothing() {
+    let server = ServerTest::guichet();
+    let (follow, page) = sent(&server, valid_answers());
+    let asked = [("pieces", "un plan"), ("date_limite", "2099-01-31")];
+    assert_eq!(act(&server, &page, "demander-des-pieces", &asked).status, 303);
+    let question = server.get(&format!("{follow}/annuler"));
+    assert_eq!(act(&server, &page, "accepter", &[]).status, 303);
+    let mut parts = texts(&[("precisions".to_owned(), "Le 12 juillet,\nà midi".to_owned())]);
+    parts.push(file("pieces", "plan.pdf", PDF));
+    let late = server.post_parts(&format!("{follow}/completer"), &parts);
+    assert_eq!(late.status, 409);
+    let words = late.text().replace(['\u{a0}', '\u{202f}'], " ");
+    for word in ["Rien n’a été ajouté", "Demande acceptée, le", "Claire Denis", "Le 12 juillet", "à midi", "plan.pdf"]
+    {
+        assert!(words.contains(word), "{word}: {words}");
+    }
+    assert!(words.contains("appelez la mairie au 0"), "{words}");
+    for late in
+        [server.post(&format!("{follow}/annuler"), &question.fields()), server.get(&format!("{follow}/annuler"))]
+    {
+        assert_eq!(late.status, 409);
+        assert!(late.text().contains("n’a pas été annulée") && late.text().contains("Demande acceptée, le"));
+    }
+    assert!(server.get(&follow).text().contains("Votre demande est acceptée"));
+    mails(&server, 6);
 }
 
 #[test]

@@ -157,7 +157,9 @@ fn summary(case: &Case, today: jiff::civil::Date) -> Vec<String> {
         Stage::Recue => "La mairie a reçu votre demande.".to_owned(),
         Stage::PriseEnCharge => "La mairie s'occupe de votre demande.".to_owned(),
         Stage::PiecesDemandees => "La mairie attend des documents de votre part.".to_owned(),
-        Stage::Completee => "La mairie a reçu ce que vous avez ajouté. Elle étudie votre demande.".to_owned(),
+        Stage::Completee => {
+            "La mairie a reçu ce que vous avez ajouté. Elle regarde si votre dossier est complet.".to_owned()
+        }
         Stage::Acceptee => "Votre demande est acceptée.".to_owned(),
         Stage::Refusee => {
             "Votre demande est refusée. La lettre ci-dessous dit pourquoi, et comment contester.".to_owned()
@@ -170,6 +172,16 @@ fn summary(case: &Case, today: jiff::civil::Date) -> Vec<String> {
         Stage::Annulee => "Vous avez annulé cette demande. La mairie est prévenue.".to_owned(),
     };
     let mut words = vec![state];
+    if case.life.state == Stage::Completee
+        && let Some(missing) = case.asked()
+    {
+        words.push("Documents demandés :".into());
+        words.extend(missing.asked.iter().map(|piece| format!("– {piece}")));
+        if case.life.takes_complement() {
+            let until = short_date(missing.until);
+            words.push(format!("S'il en manque encore, ajoutez-les ci-dessous, au plus tard le {until}."));
+        }
+    }
     words.extend(follow::horizon_words(&case.life, today));
     words
 }

@@ -105,7 +105,8 @@ pub(super) fn run_restore(args: &RestoreArgs) -> Exit {
         Ok(done) => done,
         Err(error) => return fault(&error),
     };
-    let made = done.made_at.to_zoned(TimeZone::system());
+    // The machine's own zone is often UTC.
+    let made = done.made_at.to_zoned(TimeZone::get("Europe/Paris").unwrap_or_else(|_| TimeZone::system()));
     let waiting = done.counts.waiting + done.counts.sending;
     report::say(format!(
         "Sauvegarde du {} à {} remise dans « {} » : {}, {}",

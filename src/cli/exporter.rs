@@ -1,13 +1,18 @@
 //! `mulot demandes exporter`: all that is kept of one request, for the person it is about (RGPD, right of access).
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use jiff::Zoned;
 use serde_json::{Value, json};
 
+use super::demandes::told::{Teller, outcome};
 use super::demandes::unknown;
 use super::{Exit, report};
 use crate::intake::files::FileStore;
-use crate::intake::store::{Detail, Store, StoreError};
+use crate::intake::follow::{Case, act_title};
+use crate::intake::store::{Detail, Kept, Store, StoreError};
+use crate::model::dossier::{Act, ActKind, Agent};
 use crate::model::reference::Reference;
 use crate::model::submission::{AnswerValue, StoredFile};
 use crate::text::numbers::plural;
@@ -19,10 +24,12 @@ pub(super) fn run(
     reference: &Reference,
     files: Option<&PathBuf>,
 ) -> Result<Exit, StoreError> {
-    let Some(detail) = store.detail(reference, true)? else { return Ok(unknown(reference)) };
-    report::give(serde_json::to_string_pretty(&document(&detail)).unwrap_or_default());
+    let (Some(detail), Some(kept)) = (store.detail(reference, true)?, store.kept(reference)?) else {
+        return Ok(unknown(reference));
+    };
+    report::give(serde_json::to_string_pretty(&document(&detail, &kept)).unwrap_or_default());
     let Some(folder) = files else { return Ok(Exit::Done) };
-    match copy(store, data, &detail, folder) {
+    match copy(store, data, &kept, folder) {
         Ok(count) => {
             let count = plural(count as u64, "pièce copiée", "pièces copiées");
             report::say(format!(
@@ -31,74 +38,144 @@ pub(super) fn run(
             ));
             Ok(Exit::Done)
         }
-        Err(error) => {
-            report::say(format!("erreur : les pièces ne peuvent pas toutes être copiées ({error})"));
-            report::say("aide : vérifiez que le dossier est vide et que vous avez le droit d'y écrire");
+        Err(why) => {
+            report::say(format!("erreur : les pièces ne peuvent pas toutes être copiées : {why}"));
+            report::say("aide : donnez un dossier vide, où vous avez le droit d'écrire");
             Ok(Exit::Machine)
         }
     }
 }
 
-/// What is kept of a request, in words the person can read.
-fn document(detail: &Detail) -> Value {
+/// What is kept of a request, in words the person can read; every instant in the commune's zone, with its offset.
+fn document(detail: &Detail, kept: &Kept) -> Value {
+    let teller = Teller { zone: detail.received_at.time_zone().clone() };
     let files: Vec<Value> = detail
         .files
         .iter()
         .map(|file| json!({ "nom": file.name, "type": file.media_type, "octets": file.size }))
         .collect();
-    let events: Vec<Value> =
-        detail.events.iter().map(|event| json!({ "date": event.at.to_string(), "evenement": event.kind })).collect();
+    let events: Vec<Value> = detail
+        .events
+        .iter()
+        .map(|event| json!({ "date": teller.iso(event.at), "evenement": outcome(&event.kind) }))
+        .collect();
+    let receipt = Case::of(kept.clone()).map(|case| case.receipt.document().text());
     json!({
         "reference": detail.reference.as_str(),
         "formulaire": detail.form_id,
         "titre": detail.form_title,
-        "recue_le": detail.received_at.to_string(),
+        "recue_le": iso(&detail.received_at),
         "conservee_jusqu_au": detail.purge_after.to_string(),
-        "effacee_le": detail.purged_at.map(|at| at.to_string()),
+        "effacee_le": detail.purged_at.map(|at| teller.iso(at)),
         "expediteur": detail.sender.as_ref().map(|sender| json!({ "nom": sender.name, "courriel": sender.email })),
         "reponses": detail.answers,
+        "accuse": receipt,
+        "suites": kept.acts.iter().map(told).collect::<Vec<_>>(),
         "pieces": files,
         "evenements": events,
     })
 }
 
-/// Copies the files of the answers; never over another one.
-fn copy(store: &Store, data: &Path, detail: &Detail, folder: &Path) -> Result<usize, Box<dyn std::error::Error>> {
-    let kept = FileStore::open(data, store.seal(), 0)?;
-    std::fs::create_dir_all(folder)?;
-    let of = |value| match value {
-        AnswerValue::Files(files) => files,
-        _ => Vec::new(),
-    };
-    let files: Vec<StoredFile> = detail.answers.iter().flat_map(|answer| of(answer.value.clone())).collect();
+/// What followed: who did what, the letter that was written, what the person added.
+fn told(act: &Act) -> Value {
+    let mut told = json!({
+        "date": iso(&act.at),
+        "acte": act_title(&act.kind),
+        "par": act.agent.as_ref().map_or_else(|| "l'usager".to_owned(), Agent::words),
+        "lettre": act.letter,
+    });
+    if let ActKind::Complement { text, files } = &act.kind {
+        told["texte"] = json!(text);
+        told["fichiers"] = files.iter().map(|file| json!(file.name)).collect();
+    }
+    told
+}
+
+/// `2026-11-26T09:32:02+01:00`.
+fn iso(at: &Zoned) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
+/// Copies the files of the answers and those added later; never over another one. Otherwise says why, in French.
+fn copy(store: &Store, data: &Path, kept: &Kept, folder: &Path) -> Result<usize, String> {
+    let source = FileStore::open(data, store.seal(), 0)
+        .map_err(|error| format!("« {} » ne peut pas être lu ({error})", data.display()))?;
+    std::fs::create_dir_all(folder).map_err(|error| not_written(folder, &error))?;
+    let answered = kept.answers.iter().filter_map(|answer| match &answer.value {
+        AnswerValue::Files(files) => Some(files),
+        _ => None,
+    });
+    let added = kept.acts.iter().filter_map(|act| match &act.kind {
+        ActKind::Complement { files, .. } => Some(files),
+        _ => None,
+    });
+    let files: Vec<&StoredFile> = answered.chain(added).flatten().collect();
     for (number, file) in files.iter().enumerate() {
         // Names were made safe when the files came; the number keeps two of the same name apart.
         let path = folder.join(format!("{}-{}", number + 1, file.name));
-        let bytes = kept.read(file)?;
-        let mut copy = std::fs::OpenOptions::new().create_new(true).write(true).open(path)?;
-        std::io::Write::write_all(&mut copy, &bytes)?;
+        let bytes = source.read(file).map_err(|error| format!("« {} » ne peut pas être lue ({error})", file.name))?;
+        let new = std::fs::OpenOptions::new().create_new(true).write(true).open(&path);
+        new.and_then(|mut copy| std::io::Write::write_all(&mut copy, &bytes))
+            .map_err(|error| not_written(&path, &error))?;
     }
     Ok(files.len())
+}
+
+fn not_written(path: &Path, error: &std::io::Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        ErrorKind::AlreadyExists => format!("« {path} » existe déjà, et n'est pas remplacé"),
+        ErrorKind::PermissionDenied => format!("vous n'avez pas le droit d'écrire « {path} »"),
+        ErrorKind::StorageFull => format!("il n'y a plus de place pour « {path} »"),
+        _ => format!("« {path} » ne peut pas être écrit ({error})"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::intake::sample::{reference, submission};
-    use crate::intake::store::StoreOptions;
+    use crate::intake::store::{Acted, NewAct, StoreOptions};
 
     #[test]
     fn the_export_holds_all_that_is_kept_and_nothing_once_erased() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap();
         store.record_blocking(submission(1)).unwrap();
-        let text = |store: &Store| document(&store.detail(&reference(1), true).unwrap().unwrap()).to_string();
+        let text = |store: &Store| {
+            let detail = store.detail(&reference(1), true).unwrap().unwrap();
+            document(&detail, &store.kept(&reference(1)).unwrap().unwrap()).to_string()
+        };
         for kept in ["Lampion", "zoe.lampion@example.fr", "Puits-Perdu", "conservee_jusqu_au"] {
             assert!(text(&store).contains(kept), "{kept}");
         }
         assert_eq!(run(&store, dir.path(), &reference(1), Some(&dir.path().join("copie"))).unwrap(), Exit::Done);
         store.erase(&reference(1), jiff::Timestamp::now()).unwrap();
-        assert!(!text(&store).contains("Lampion") && text(&store).contains("purged"));
+        assert!(!text(&store).contains("Lampion") && text(&store).contains("réponses effacées"));
         assert_eq!(run(&store, dir.path(), &reference(2), None).unwrap(), Exit::Fault);
+    }
+
+    #[tokio::test]
+    async fn what_followed_is_exported_too_and_no_file_is_written_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap();
+        store.record(submission(1)).await.unwrap();
+        let agent =
+            Agent { first_name: "Claire".into(), last_name: "Denis".into(), title: "secrétaire de mairie".into() };
+        let at: Zoned = "2026-11-26T09:32:02+01:00[Europe/Paris]".parse().unwrap();
+        let act = Act { at, agent: Some(agent), kind: ActKind::Acceptation, letter: vec!["C'est d'accord.".into()] };
+        let new = NewAct { version: 0, act, mails: Vec::new() };
+        assert!(matches!(store.act(&reference(1), new).await.unwrap(), Acted::Done(1)));
+        let (detail, kept) =
+            (store.detail(&reference(1), true).unwrap().unwrap(), store.kept(&reference(1)).unwrap().unwrap());
+        let told = document(&detail, &kept);
+        let followed = &told["suites"][0];
+        assert_eq!(followed["date"], "2026-11-26T09:32:02+01:00");
+        assert_eq!(followed["acte"], "Demande acceptée");
+        assert_eq!(followed["par"], "Claire Denis, secrétaire de mairie");
+        assert_eq!(followed["lettre"][0], "C'est d'accord.");
+        assert!(!told["recue_le"].as_str().unwrap().contains('['), "{told}");
+        let why = not_written(Path::new("copie/1-plan.pdf"), &ErrorKind::AlreadyExists.into());
+        assert_eq!(why, "« copie/1-plan.pdf » existe déjà, et n'est pas remplacé");
     }
 }

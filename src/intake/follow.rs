@@ -15,7 +15,7 @@ use super::accept::KeptReceipt;
 use super::compose::{self, Block, Letter, act_words, message_id, rfc3339, subject};
 use super::links::RequestLinks;
 use super::store::Kept;
-use crate::model::dossier::{Act, ActKind, Agent, Life};
+use crate::model::dossier::{Act, ActKind, Agent, Life, Missing};
 use crate::model::form::ServiceContact;
 use crate::model::mail::{AutoSubmitted, Mail, MailRole, Mailbox};
 use crate::model::receipt::{Effect, Issuer, Receipt};
@@ -57,6 +57,14 @@ impl Case {
     /// The service in charge, as the receipt names it.
     pub fn service(&self) -> &ServiceContact {
         &self.receipt.envoi().service
+    }
+
+    /// What was asked last, whether or not something came since: only a person can tell whether it is complete.
+    pub fn asked(&self) -> Option<Missing> {
+        self.kept.acts.iter().rev().find_map(|act| match &act.kind {
+            ActKind::Pieces { asked, until, .. } => Some(Missing { asked: asked.clone(), until: *until }),
+            _ => None,
+        })
     }
 
     /// The case after one act more.

@@ -365,7 +365,7 @@ pub(crate) fn rejet_words(delay: Delay, on: Date, court: &str) -> [String; 3] {
 }
 
 /// How the refusal of a document is contested: the commission first (art. R311-15 and L342-1), then the court.
-fn cada_words(court: &str) -> String {
+pub(crate) fn cada_words(court: &str) -> String {
     format!(
         "Si elle est rejetée, vous pouvez saisir la Commission d'accès aux documents administratifs (CADA), dans un délai de deux mois à compter du rejet (code des relations entre le public et l'administration, art. R311-15). La saisir est un préalable : {court} ne peut l'être qu'après."
     )

@@ -16,21 +16,22 @@ use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use jiff::civil::Date;
 
 use super::forms::{Desk, DeskContent, page, refused, too_often, with};
 use super::rate::Act as RateAct;
 use super::receive::receive;
-use super::suivi::{case, events, record, unreadable};
+use super::suivi::{case, events, happened, record, unreadable};
 use crate::intake::follow::fields;
 use crate::intake::follow::{self, Case, Decision, paragraphs};
 use crate::intake::store::Acted;
 use crate::intake::token::ActCheck;
-use crate::model::dossier::{Act, ActKind, Action};
+use crate::model::dossier::{Act, ActKind, Action, Horizon, Life, State as Stage};
 use crate::model::form::Form;
 use crate::model::submission::{AnswerValue, FieldError, RawAnswers};
 use crate::render::guichet::{Acting, Done, Notice, Writing};
 use crate::render::view::MessageKind;
-use crate::text::dates::{received_at, short_date, time};
+use crate::text::dates::{received_at, short_date};
 
 /// The routes of the mairie.
 pub(super) fn routes() -> Router<Arc<Desk>> {
@@ -94,7 +95,15 @@ fn request_page(
         None => "Aucune : la lettre sera à imprimer".to_owned(),
     };
     rows.push(("Adresse électronique".to_owned(), address));
-    rows.extend(follow::deadline_words(life, desk.now(content).date()).map(|words| ("Échéance".to_owned(), words)));
+    let today = desk.now(content).date();
+    rows.extend(follow::deadline_words(life, today).map(|words| ("Échéance".to_owned(), words)));
+    if !life.state.is_closed() {
+        rows.extend(case.asked().map(|missing| ("Documents demandés".to_owned(), missing.asked.join("\n"))));
+    }
+    // Files that were added later left with the message that told of them.
+    if kept.answers.iter().any(|answer| matches!(&answer.value, AnswerValue::Files(files) if !files.is_empty())) {
+        rows.push(("Pièces jointes".to_owned(), "Dans le message reçu par la mairie".to_owned()));
+    }
     content.pages.acting(&Acting {
         form_title: &kept.form_title,
         reference: kept.reference.as_str(),
@@ -106,7 +115,7 @@ fn request_page(
             .actions()
             .into_iter()
             .map(|action| {
-                let words = words(action);
+                let words = words(action, life, today);
                 (words.label, words.hint, format!("/guichet/agir/{token}/{}", action.slug()))
             })
             .collect(),
@@ -124,7 +133,7 @@ struct Words {
     button: &'static str,
 }
 
-fn words(action: Action) -> Words {
+fn words(action: Action, life: &Life, today: Date) -> Words {
     let (label, hint, intro, button) = match action {
         Action::Accuser => (
             "Envoyer l'accusé de réception",
@@ -138,12 +147,28 @@ fn words(action: Action) -> Words {
             "L'usager reçoit ce message. Sa page de suivi dit que sa demande est prise en charge.",
             "Prendre en charge",
         ),
-        Action::Pieces => (
-            "Demander des documents",
-            "Le délai s'arrête pendant que l'usager complète.",
-            "L'usager reçoit ce message, et peut ajouter ce qui manque sur sa page de suivi. Les nouvelles dates sont calculées.",
-            "Demander ces documents",
-        ),
+        Action::Pieces => {
+            let (hint, intro) = match life.horizon(today) {
+                Horizon::Accuse(_) => (
+                    "Cette lettre sert aussi d'accusé de réception.",
+                    "L'usager reçoit ce message, et peut ajouter ce qui manque sur sa page de suivi. Il sert aussi d'accusé de réception.",
+                ),
+                Horizon::On(_, on) if on > today => (
+                    "Le délai s'arrête pendant que l'usager complète.",
+                    "L'usager reçoit ce message, et peut ajouter ce qui manque sur sa page de suivi. Les nouvelles dates sont calculées.",
+                ),
+                Horizon::Stopped(_) => (
+                    "Le délai est déjà arrêté. L'usager complète sur sa page de suivi.",
+                    "L'usager reçoit ce message, et peut ajouter ce qui manque sur sa page de suivi. Les nouvelles dates sont calculées.",
+                ),
+                // No legal delay runs, or silence has already decided.
+                Horizon::On(..) | Horizon::Nothing => (
+                    "L'usager complète sur sa page de suivi.",
+                    "L'usager reçoit ce message, et peut ajouter ce qui manque sur sa page de suivi.",
+                ),
+            };
+            ("Demander des documents", hint, intro, "Demander ces documents")
+        }
         Action::Accepter => (
             "Accepter",
             "La lettre d'accord est prête.",
@@ -172,29 +197,44 @@ fn words(action: Action) -> Words {
     Words { label, hint, intro, button }
 }
 
-/// The action of an address, if it can be done now; otherwise the request's page says what happened.
-fn allowed(
-    desk: &Desk,
-    content: &DeskContent,
-    case: &Case,
-    (token, slug): (&str, &str),
-    unsent: &RawAnswers,
-) -> Result<Action, Response> {
+/// The action of an address, if it can be done now; otherwise the request's page says what it already is.
+fn allowed(desk: &Desk, content: &DeskContent, case: &Case, (token, slug): (&str, &str)) -> Result<Action, Response> {
     let Some(action) = Action::of_slug(slug) else {
         let words = ["Cette adresse du guichet n'existe pas.".to_owned()];
         return Err(content.message(StatusCode::NOT_FOUND, "not_found", "Page introuvable", &words));
     };
-    if case.life.allows(action) { Ok(action) } else { Err(too_late(desk, content, case, (token, unsent))) }
+    if case.life.allows(action) {
+        return Ok(action);
+    }
+    let notice = Notice {
+        kind: MessageKind::Attention,
+        title: already(case, words(action, &case.life, desk.now(content).date()).label),
+        paragraphs: happened(case).into_iter().collect(),
+    };
+    let html = request_page(desk, content, case, (token, vec![notice], Vec::new()));
+    Err(page(StatusCode::CONFLICT, html, "act_conflict"))
+}
+
+/// Why an action cannot be begun: « Cette demande est déjà acceptée depuis le 26 novembre 2026 ».
+fn already(case: &Case, action: &str) -> String {
+    let what = match case.life.state {
+        Stage::Acceptee => "est déjà acceptée",
+        Stage::Refusee => "est déjà refusée",
+        Stage::Transmise => "est déjà transmise à un autre organisme",
+        Stage::Classee => "a déjà une réponse",
+        Stage::Annulee => "est déjà annulée par l'usager",
+        _ => return format!("« {action} » n'est plus à faire pour cette demande"),
+    };
+    match case.kept.acts.last() {
+        Some(act) => format!("Cette demande {what}, depuis le {}", short_date(act.at.date())),
+        None => format!("Cette demande {what}"),
+    }
 }
 
 /// Somebody acted before: who, what, when; and the text typed meanwhile.
 fn too_late(desk: &Desk, content: &DeskContent, case: &Case, (token, typed): (&str, &RawAnswers)) -> Response {
     let title = "Cette demande a changé entre-temps : rien n'est parti".to_owned();
-    let what = case.kept.acts.last().map(|act| {
-        let by = act.agent.as_ref().map_or(String::new(), |agent| format!(", par {}", agent.words()));
-        format!("{}, le {} à {}{by}.", follow::act_title(&act.kind), short_date(act.at.date()), time(act.at.time()))
-    });
-    let notice = Notice { kind: MessageKind::Attention, title, paragraphs: what.into_iter().collect() };
+    let notice = Notice { kind: MessageKind::Attention, title, paragraphs: happened(case).into_iter().collect() };
     let unsent = ["lettre", "motifs", "pieces"].iter().flat_map(|name| paragraphs(typed.first(name))).collect();
     page(StatusCode::CONFLICT, request_page(desk, content, case, (token, vec![notice], unsent)), "act_conflict")
 }
@@ -205,7 +245,7 @@ async fn write(State(desk): State<Arc<Desk>>, Path((token, slug)): Path<(String,
         Ok(case) => case,
         Err(page) => return page,
     };
-    let action = match allowed(&desk, &content, &case, (&token, &slug), &RawAnswers::default()) {
+    let action = match allowed(&desk, &content, &case, (&token, &slug)) {
         Ok(action) => action,
         Err(page) => return page,
     };
@@ -222,7 +262,7 @@ fn letter_page(
     token: &str,
     form: (&Form, &RawAnswers, &[FieldError]),
 ) -> String {
-    let words = words(action);
+    let words = words(action, &case.life, desk.now(content).date());
     let place = format!("/guichet/agir/{token}");
     let mut intro = vec![words.intro.to_owned()];
     if case.kept.sender.email.is_none() {
@@ -244,7 +284,7 @@ fn letter_page(
 }
 
 /// What is added to the letter, before anything is typed.
-fn added(action: Action, case: &Case, content: &DeskContent, today: jiff::civil::Date) -> Vec<String> {
+fn added(action: Action, case: &Case, content: &DeskContent, today: Date) -> Vec<String> {
     let words = |kind: ActKind, reasons: &str| {
         let decision = Decision { kind, letter: String::new(), reasons: reasons.to_owned() };
         follow::legal_words(&decision, case, &content.issuer, today)

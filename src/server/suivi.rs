@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! GET  /guichet/suivi/{reference}/{secret}             where it stands
-//! POST /guichet/suivi/{reference}/{secret}/completer   files and words → 303 to the page, or 422
-//! GET  /guichet/suivi/{reference}/{secret}/annuler     the question
-//! POST /guichet/suivi/{reference}/{secret}/annuler     → 303 to the page
+//! POST /guichet/suivi/{reference}/{secret}/completer   files and words → 303 to the page, 422, or 409 when too late
+//! GET  /guichet/suivi/{reference}/{secret}/annuler     the question, or 409 when too late
+//! POST /guichet/suivi/{reference}/{secret}/annuler     → 303 to the page, or 409 when too late
 //! ```
 
 use std::sync::Arc;
@@ -29,6 +29,7 @@ use crate::model::submission::{FieldError, RawAnswers};
 use crate::render::guichet::{Cancelling, Event, Following, Notice};
 use crate::render::view::MessageKind;
 use crate::text::dates::{received_at, short_date, time};
+use crate::text::numbers::telephone_display;
 
 /// The routes of the follow-up.
 pub(super) fn routes() -> Router<Arc<Desk>> {
@@ -51,11 +52,6 @@ async fn show(State(desk): State<Arc<Desk>>, Path(address): Address, request: Re
             kind: MessageKind::Valide,
             title: "Votre envoi est bien arrivé à la mairie".into(),
             paragraphs: Vec::new(),
-        }],
-        Some("retard") => vec![Notice {
-            kind: MessageKind::Attention,
-            title: "Cette demande a changé entre-temps".into(),
-            paragraphs: vec!["Rien n'a été ajouté. Voici où elle en est.".into()],
         }],
         _ => Vec::new(),
     };
@@ -161,7 +157,9 @@ fn summary(case: &Case, today: jiff::civil::Date) -> Vec<String> {
         Stage::Recue => "La mairie a reçu votre demande.".to_owned(),
         Stage::PriseEnCharge => "La mairie s'occupe de votre demande.".to_owned(),
         Stage::PiecesDemandees => "La mairie attend des documents de votre part.".to_owned(),
-        Stage::Completee => "La mairie a reçu ce que vous avez ajouté. Elle étudie votre demande.".to_owned(),
+        Stage::Completee => {
+            "La mairie a reçu ce que vous avez ajouté. Elle regarde si votre dossier est complet.".to_owned()
+        }
         Stage::Acceptee => "Votre demande est acceptée.".to_owned(),
         Stage::Refusee => {
             "Votre demande est refusée. La lettre ci-dessous dit pourquoi, et comment contester.".to_owned()
@@ -174,6 +172,16 @@ fn summary(case: &Case, today: jiff::civil::Date) -> Vec<String> {
         Stage::Annulee => "Vous avez annulé cette demande. La mairie est prévenue.".to_owned(),
     };
     let mut words = vec![state];
+    if case.life.state == Stage::Completee
+        && let Some(missing) = case.asked()
+    {
+        words.push("Documents demandés :".into());
+        words.extend(missing.asked.iter().map(|piece| format!("– {piece}")));
+        if case.life.takes_complement() {
+            let until = short_date(missing.until);
+            words.push(format!("S'il en manque encore, ajoutez-les ci-dessous, au plus tard le {until}."));
+        }
+    }
     words.extend(follow::horizon_words(&case.life, today));
     words
 }
@@ -219,14 +227,15 @@ async fn complete(State(desk): State<Arc<Desk>>, Path(address): Address, request
         Err(page) => return page,
     };
     let path = desk.links(&content).follow_path(&case.kept.reference);
-    if !case.life.takes_complement() {
-        return to(&format!("{path}?retard"), "stale");
-    }
     let form = fields::complement_form(&case);
+    // Read even when it comes too late: what was typed is given back.
     let received = match receive(request, &form, &[], &desk.depot.files, &desk.limits).await {
         Ok(received) => received,
         Err(refusal) => return refused(&content, None, refusal),
     };
+    if !case.life.takes_complement() {
+        return not_added(&desk, &content, &case, &received.raw);
+    }
     if received.storage.is_some() {
         return unreadable(&content, StoreError::Full { path: std::path::PathBuf::new() });
     }
@@ -255,9 +264,69 @@ async fn complete(State(desk): State<Arc<Desk>>, Path(address): Address, request
     let act = Act { at: now, agent: None, kind: ActKind::Complement { text, files }, letter: Vec::new() };
     match record(&desk, &content, &case, act).await {
         Ok(Acted::Done(_)) => to(&format!("{path}?ajout"), "completed"),
-        Ok(Acted::Stale) => to(&format!("{path}?retard"), "stale"),
+        Ok(Acted::Stale) => match open(&desk, &content, &address).await {
+            Ok(case) => not_added(&desk, &content, &case, &received.raw),
+            Err(page) => page,
+        },
         Err(error) => unreadable(&content, error),
     }
+}
+
+/// The mairie acted meanwhile: nothing was added, and what was typed is there to copy.
+fn not_added(desk: &Desk, content: &DeskContent, case: &Case, typed: &RawAnswers) -> Response {
+    let text = follow::paragraphs(typed.first("precisions"));
+    let files: Vec<String> = typed.files.values().flatten().map(|file| file.name.clone()).collect();
+    let mut why = since(case);
+    if !text.is_empty() || !files.is_empty() {
+        why.push("Ce que vous vouliez envoyer est rappelé ci-dessous : copiez-le avant de quitter cette page.".into());
+    }
+    why.push(call(case, "Pour le transmettre quand même"));
+    let mut notices = vec![attention("Rien n'a été ajouté", why)];
+    if !text.is_empty() {
+        notices.push(attention("Votre texte, qui n'est pas parti", text));
+    }
+    if !files.is_empty() {
+        notices.push(attention("Vos fichiers, qui ne sont pas partis", files));
+    }
+    let html = follow_page(desk, content, case, notices, (&RawAnswers::default(), &[]));
+    page(StatusCode::CONFLICT, html, "stale")
+}
+
+/// The mairie acted meanwhile: nothing was cancelled. A request that is cancelled already stays so, and all is said.
+fn not_cancelled(desk: &Desk, content: &DeskContent, case: &Case) -> Response {
+    if case.life.state == Stage::Annulee {
+        return to(&desk.links(content).follow_path(&case.kept.reference), "closed");
+    }
+    let mut why = since(case);
+    why.push(if case.life.state.is_closed() {
+        call(case, "La mairie a terminé : votre demande ne peut plus être annulée ici. Pour en parler")
+    } else {
+        "Vous pouvez encore l'annuler, en bas de cette page.".into()
+    });
+    let notices = vec![attention("Votre demande n'a pas été annulée", why)];
+    let html = follow_page(desk, content, case, notices, (&RawAnswers::default(), &[]));
+    page(StatusCode::CONFLICT, html, "stale")
+}
+
+fn attention(title: &str, paragraphs: Vec<String>) -> Notice {
+    Notice { kind: MessageKind::Attention, title: title.to_owned(), paragraphs }
+}
+
+/// What changed while the resident was writing.
+fn since(case: &Case) -> Vec<String> {
+    happened(case).map(|what| format!("Cette demande a changé entre-temps : {what}")).into_iter().collect()
+}
+
+/// The last act: what, when, by whom.
+pub(super) fn happened(case: &Case) -> Option<String> {
+    case.kept.acts.last().map(|act| {
+        let by = act.agent.as_ref().map_or(String::new(), |agent| format!(", par {}", agent.words()));
+        format!("{}, le {}{by}.", follow::act_title(&act.kind), moment(&act.at))
+    })
+}
+
+fn call(case: &Case, why: &str) -> String {
+    format!("{why}, appelez la mairie au {}.", telephone_display(&case.service().telephone))
 }
 
 /// Writes an act with its mails, in a task of its own: a client that leaves does not stop it half-way.
@@ -285,7 +354,7 @@ async fn ask(State(desk): State<Arc<Desk>>, Path(address): Address) -> Response 
     };
     let path = desk.links(&content).follow_path(&case.kept.reference);
     if case.life.state.is_closed() {
-        return to(&path, "closed");
+        return not_cancelled(&desk, &content, &case);
     }
     let html = content.pages.cancelling(&Cancelling {
         form_title: &case.kept.form_title,
@@ -308,12 +377,15 @@ async fn cancel(State(desk): State<Arc<Desk>>, Path(address): Address, request: 
     };
     let path = desk.links(&content).follow_path(&case.kept.reference);
     if case.life.state.is_closed() {
-        return to(&path, "closed");
+        return not_cancelled(&desk, &content, &case);
     }
     let act = Act { at: desk.now(&content), agent: None, kind: ActKind::Annulation, letter: Vec::new() };
     match record(&desk, &content, &case, act).await {
         Ok(Acted::Done(_)) => to(&path, "cancelled"),
-        Ok(Acted::Stale) => to(&format!("{path}?retard"), "stale"),
+        Ok(Acted::Stale) => match open(&desk, &content, &address).await {
+            Ok(case) => not_cancelled(&desk, &content, &case),
+            Err(page) => page,
+        },
         Err(error) => unreadable(&content, error),
     }
 }

@@ -95,6 +95,8 @@ fn a_request_is_completed_then_accepted_from_the_mailbox() {
     assert!(!seen.contains("completer"), "nothing is asked yet");
 
     let request = server.get(&page).text();
+    assert!(!request.contains("Pièces jointes"), "there is none");
+    assert!(!request.contains("Le délai s’arrête") && request.contains("sert aussi d’accusé"), "no delay runs yet");
     for words in ["Une benne rue du Four", "Zélie Quatrebarbes", "Demander des documents", "accusé de réception"] {
         assert!(request.contains(words), "{words}: {request}");
     }
@@ -118,7 +120,7 @@ fn a_request_is_completed_then_accepted_from_the_mailbox() {
     let complete = format!("{follow}/completer");
     let empty = server.post_parts(&complete, &texts(&seen.fields()));
     assert_eq!(empty.status, 422);
-    assert!(empty.text().contains("Joignez un document"), "{}", empty.text());
+    assert!(empty.text().contains("Ajoutez au moins un document ou une précision"), "{}", empty.text());
     let refused = [file("pieces", "virus.exe", b"MZ"), file("precisions", "", b"")];
     assert_eq!(server.post_parts(&complete, &refused).status, 422, "the checks of the form");
     let mut parts = texts(&[("precisions".to_owned(), "Le 12 juillet".to_owned())]);
@@ -127,6 +129,10 @@ fn a_request_is_completed_then_accepted_from_the_mailbox() {
     assert_eq!(added.status, 303, "{}", added.text());
     let seen = server.get(added.location()).text();
     assert!(seen.contains("bien arrivé") && seen.contains("Complétée") && seen.contains("plan.pdf"), "{seen}");
+    assert!(seen.contains("Documents demandés") && seen.contains("<p>– la date</p>"), "only the mairie judges: {seen}");
+    assert!(!seen.contains("(facultatif)"), "{seen}");
+    let request = server.get(&page).text();
+    assert!(request.contains("Documents demandés") && request.contains("la date"), "{request}");
     let sent = mails(&server, 6);
     let brought = last(&sent, MailRole::Mairie);
     assert!(brought.text.contains("Le 12 juillet"), "{}", brought.text);
@@ -146,7 +152,7 @@ fn a_request_is_completed_then_accepted_from_the_mailbox() {
     assert!(!server.get(&page).text().contains("Que voulez-vous faire"), "nothing more to do");
     let late = server.get(&format!("{page}/refuser"));
     assert_eq!(late.status, 409);
-    assert!(late.text().contains("Demande acceptée"), "{}", late.text());
+    assert!(late.text().contains("Cette demande est déjà acceptée, depuis le"), "{}", late.text());
 }
 
 #[test]
@@ -292,7 +298,36 @@ fn a_resident_cancels_behind_a_question() {
     assert!(last(&sent, MailRole::Mairie).text.contains("annulé"));
     assert_eq!(server.get(&format!("{page}/accepter")).status, 409);
     let late = server.post_parts(&format!("{follow}/completer"), &[file("pieces", "plan.pdf", PDF)]);
-    assert_eq!((late.status, late.location()), (303, format!("{follow}?retard").as_str()));
+    assert_eq!(late.status, 409);
+    assert!(late.text().contains("Annulée par l’usager") && late.text().contains("plan.pdf"), "{}", late.text());
+}
+
+#[test]
+fn a_resident_who_comes_after_the_decision_is_told_and_loses_nothing() {
+    let server = ServerTest::guichet();
+    let (follow, page) = sent(&server, valid_answers());
+    let asked = [("pieces", "un plan"), ("date_limite", "2099-01-31")];
+    assert_eq!(act(&server, &page, "demander-des-pieces", &asked).status, 303);
+    let question = server.get(&format!("{follow}/annuler"));
+    assert_eq!(act(&server, &page, "accepter", &[]).status, 303);
+    let mut parts = texts(&[("precisions".to_owned(), "Le 12 juillet,\nà midi".to_owned())]);
+    parts.push(file("pieces", "plan.pdf", PDF));
+    let late = server.post_parts(&format!("{follow}/completer"), &parts);
+    assert_eq!(late.status, 409);
+    let words = late.text().replace(['\u{a0}', '\u{202f}'], " ");
+    for word in ["Rien n’a été ajouté", "Demande acceptée, le", "Claire Denis", "Le 12 juillet", "à midi", "plan.pdf"]
+    {
+        assert!(words.contains(word), "{word}: {words}");
+    }
+    assert!(words.contains("appelez la mairie au 0"), "{words}");
+    for late in
+        [server.post(&format!("{follow}/annuler"), &question.fields()), server.get(&format!("{follow}/annuler"))]
+    {
+        assert_eq!(late.status, 409);
+        assert!(late.text().contains("n’a pas été annulée") && late.text().contains("Demande acceptée, le"));
+    }
+    assert!(server.get(&follow).text().contains("Votre demande est acceptée"));
+    mails(&server, 6);
 }
 
 #[test]

@@ -326,7 +326,7 @@ fn why(row: &QueueRow) -> Option<String> {
 }
 
 /// An outcome of the store in French; a word that is not known is said as it is.
-fn outcome(word: &str) -> &str {
+pub(in crate::cli) fn outcome(word: &str) -> &str {
     match word {
         "delivered" => "remis",
         "temporary" => "refusé pour l'instant",
@@ -343,6 +343,10 @@ fn outcome(word: &str) -> &str {
         "unreadable" => "message illisible dans la base",
         "backup_queued" => "copie à l'adresse de secours",
         "purged" => "réponses effacées",
+        "quarantined" => "mise en quarantaine",
+        "released" => "sortie de quarantaine",
+        "set_aside" => "écartée : rien n'est envoyé",
+        "receipt_capped" => "accusé donné sur la page seulement",
         other => other,
     }
 }
@@ -394,7 +398,8 @@ mod tests {
     #[test]
     fn every_outcome_that_is_known_is_said_in_french() {
         let words = "delivered temporary ambiguous permanent expired too_heavy sender_refused auth_refused tls_refused \
-                     unreachable resent cancelled unreadable backup_queued purged";
+                     unreachable resent cancelled unreadable backup_queued purged quarantined released set_aside \
+                     receipt_capped";
         words.split_whitespace().for_each(|word| assert_ne!(outcome(word), word));
     }
 

@@ -180,7 +180,7 @@ pub fn complement(form: &Form, raw: &RawAnswers, today: Date) -> Result<(String,
     let files: Vec<StoredFile> = valid.files().cloned().collect();
     let text = Given(valid).text("precisions");
     if files.is_empty() && text.is_empty() {
-        let message = "Joignez un document, ou écrivez ce qui manque".to_owned();
+        let message = "Ajoutez au moins un document ou une précision".to_owned();
         return Err(vec![FieldError { input: "pieces".into(), message }]);
     }
     Ok((text, files))

@@ -5,7 +5,7 @@ use super::fields::{action_answers, action_form, complement, complement_form, de
 use super::*;
 use crate::intake::compose;
 use crate::model::dossier::Action;
-use crate::model::form::{Delay, Identity, Nature, Silence};
+use crate::model::form::{Appeal, Delay, Identity, Nature, Silence};
 use crate::model::receipt::tests::{form, issuer, moment, reference};
 use crate::model::submission::{RawAnswers, Sender, StoredFile, ValidAnswers};
 
@@ -255,4 +255,23 @@ fn words_follow_the_nature() {
     assert!(drafted(Nature::Contact).contains("votre message"));
     assert!(drafted(Nature::Declaration).contains("votre envoi"));
     assert!(drafted(Nature::Demande).contains("votre demande"));
+}
+
+#[test]
+fn the_refusal_of_a_document_names_the_commission_first() {
+    let mut case = case(Nature::Demande, Silence::Rejet(Delay::Months(1)));
+    let Receipt::Reception(accuse) = &mut case.receipt else { panic!("a receipt with its effect") };
+    let Effect::Rejet { appeal, .. } = &mut accuse.effect else { panic!("a rejection by silence") };
+    *appeal = Appeal::Cada;
+    let act = decided(&case, Action::Refuser, &[("motifs", "Ce document est en préparation.")]).unwrap();
+    golden(
+        "lettre-refus-document.txt",
+        &written(&case, &act),
+        include_str!("../../../tests/receipts/lettre-refus-document.txt"),
+    );
+    let letter = act.letter.join(" ");
+    for words in ["vous recevez cette lettre", "(CADA)", "deux mois", "préalable", "R311-15", "Nantes"] {
+        assert!(letter.contains(words), "{words}: {letter}");
+    }
+    assert!(!letter.contains("Si elle est rejetée") && !letter.contains("R421-1"), "{letter}");
 }

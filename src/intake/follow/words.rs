@@ -5,7 +5,8 @@ use jiff::civil::Date;
 use super::{Case, Decision};
 use crate::intake::compose::ready_start;
 use crate::model::dossier::{ActKind, Action, Horizon, Life, Regime, Side, State};
-use crate::model::receipt::{Issuer, acceptation_words, court, rejet_words};
+use crate::model::form::Appeal;
+use crate::model::receipt::{Effect, Issuer, Receipt, acceptation_words, cada_words, court, rejet_words};
 use crate::text::dates::short_date;
 use crate::text::numbers::plural;
 use crate::text::typography::french;
@@ -37,7 +38,7 @@ pub fn legal_words(decision: &Decision, case: &Case, issuer: &Issuer, today: Dat
     match &decision.kind {
         ActKind::Accuse { regime } => accuse_words(*regime, case, issuer),
         ActKind::Pieces { asked, until, accuse } => pieces_words(asked, *until, *accuse, case, today),
-        ActKind::Refus => refusal_words(&decision.reasons, issuer),
+        ActKind::Refus => refusal_words(&decision.reasons, case, issuer),
         ActKind::Transmission { body } => transmission_words(body, case, today),
         _ => Vec::new(),
     }
@@ -83,15 +84,32 @@ fn pieces_words(asked: &[String], until: Date, accuse: bool, case: &Case, today:
     words
 }
 
-fn refusal_words(reasons: &str, issuer: &Issuer) -> Vec<String> {
+fn refusal_words(reasons: &str, case: &Case, issuer: &Issuer) -> Vec<String> {
     let mut words = vec!["Motifs de ce refus :".to_owned()];
     words.extend(paragraphs(reasons));
-    // The same words as the receipts: the code de justice administrative was not read at the source.
-    words.push(format!(
-        "Vous pouvez demander au maire de revoir cette décision, ou saisir {}. Le délai pour saisir le tribunal est en principe de deux mois à compter du jour où vous recevez cette lettre, sauf si un texte en prévoit un autre (code de justice administrative, art. R421-1 et R421-2).",
-        court(issuer.court.as_ref())
-    ));
+    let court = court(issuer.court.as_ref());
+    words.push(match appeal(&case.receipt) {
+        // Art. R311-15 and L342-1: the words of the receipt, counted from this letter.
+        Appeal::Cada => cada_words(&court)
+            .replacen("Si elle est rejetée, vous", "Vous", 1)
+            .replacen("à compter du rejet", "à compter du jour où vous recevez cette lettre", 1),
+        // The same words as the receipts: the code de justice administrative was not read at the source.
+        _ => format!(
+            "Vous pouvez demander au maire de revoir cette décision, ou saisir {court}. Le délai pour saisir le tribunal est en principe de deux mois à compter du jour où vous recevez cette lettre, sauf si un texte en prévoit un autre (code de justice administrative, art. R421-1 et R421-2)."
+        ),
+    });
     words
+}
+
+/// Whom to turn to before the court, as the receipt said it.
+fn appeal(receipt: &Receipt) -> Appeal {
+    match receipt {
+        Receipt::Reception(accuse) => match &accuse.effect {
+            Effect::Rejet { appeal, .. } => *appeal,
+            _ => Appeal::default(),
+        },
+        _ => Appeal::default(),
+    }
 }
 
 fn transmission_words(body: &str, case: &Case, today: Date) -> Vec<String> {

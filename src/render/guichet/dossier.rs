@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::super::form::{self, Surroundings};
 use super::super::parts;
 use super::super::view::{
-    ActCardView, ActPageView, CancelView, ComplementView, Crumb, DoneView, FollowView, HiddenField, LetterFormView,
-    Link, MessageKind, MissingView, NoticeView, PageView, Row, Text, TimelineView,
+    ActCardView, ActPageView, CancelView, ComplementView, Crumb, DoneView, FieldGroup, FollowView, HiddenField,
+    LetterFormView, Link, MessageKind, MissingView, NoticeView, PageView, Row, Text, TimelineView,
 };
 use super::{Pages, accuse};
 use crate::model::form::{Form, ServiceContact};
@@ -179,7 +179,7 @@ impl Pages {
                 .map(|(until, asked)| MissingView { until: until.as_str().into(), asked: parts::texts(asked) }),
             complement: told.complement.as_ref().map(|(form, url, raw, errors)| ComplementView {
                 action_url: url.as_str().into(),
-                groups: form::groups(form, &form.fields, &around, raw, errors),
+                groups: one_at_least(form::groups(form, &form.fields, &around, raw, errors)),
                 errors: form::summary_of_errors(form, errors),
             }),
             timeline: timeline(&told.events),
@@ -291,6 +291,12 @@ impl Pages {
         }
         page
     }
+}
+
+/// One answer is enough, whichever: « facultatif » said of each would be untrue of all.
+fn one_at_least(mut groups: Vec<FieldGroup<'_>>) -> Vec<FieldGroup<'_>> {
+    groups.iter_mut().flat_map(|group| &mut group.fields).for_each(|field| field.required = true);
+    groups
 }
 
 fn link<'a>(label: &'a str, url: Option<String>) -> Link<'a> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::demandes::told::{Teller, outcome};
 use super::demandes::unknown;
 use super::{Exit, report};
-use crate::intake::files::FileStore;
+use crate::intake::files::{FileError, FileStore};
 use crate::intake::follow::{Case, act_title};
 use crate::intake::store::{Detail, Kept, Store, StoreError};
 use crate::model::dossier::{Act, ActKind, Agent};
@@ -113,12 +113,21 @@ fn copy(store: &Store, data: &Path, kept: &Kept, folder: &Path) -> Result<usize,
     for (number, file) in files.iter().enumerate() {
         // Names were made safe when the files came; the number keeps two of the same name apart.
         let path = folder.join(format!("{}-{}", number + 1, file.name));
-        let bytes = source.read(file).map_err(|error| format!("« {} » ne peut pas être lue ({error})", file.name))?;
+        let bytes = source.read(file).map_err(|error| not_read(file, &error))?;
         let new = std::fs::OpenOptions::new().create_new(true).write(true).open(&path);
         new.and_then(|mut copy| std::io::Write::write_all(&mut copy, &bytes))
             .map_err(|error| not_written(&path, &error))?;
     }
     Ok(files.len())
+}
+
+fn not_read(file: &StoredFile, error: &FileError) -> String {
+    let name = &file.name;
+    match error {
+        FileError::Missing { .. } => format!("la pièce « {name} » manque dans le dossier de données"),
+        FileError::Damaged { .. } => format!("la pièce « {name} » est abîmée"),
+        error => format!("la pièce « {name} » ne peut pas être lue ({error})"),
+    }
 }
 
 fn not_written(path: &Path, error: &std::io::Error) -> String {

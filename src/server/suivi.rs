@@ -276,7 +276,13 @@ async fn complete(State(desk): State<Arc<Desk>>, Path(address): Address, request
 fn not_added(desk: &Desk, content: &DeskContent, case: &Case, typed: &RawAnswers) -> Response {
     let text = follow::paragraphs(typed.first("precisions"));
     let files: Vec<String> = typed.files.values().flatten().map(|file| file.name.clone()).collect();
-    let mut why = since(case);
+    let mut why = match case.life.state {
+        _ if case.life.takes_complement() || case.life.state.is_closed() => since(case),
+        Stage::Completee => {
+            vec!["Vous avez déjà complété plusieurs fois cette demande : cette page n'en prend plus.".into()]
+        }
+        _ => vec!["La mairie n'a pas demandé de document pour le moment.".into()],
+    };
     if !text.is_empty() || !files.is_empty() {
         why.push("Ce que vous vouliez envoyer est rappelé ci-dessous : copiez-le avant de quitter cette page.".into());
     }

@@ -259,7 +259,7 @@ async function writeToTheMairie(page) {
   must(/accusé/i.test(receipt), "the receipt does not say what it is");
 
   // The letterbox: the mairie's mail answers to the resident, who has a receipt.
-  const letters = await preview.letters(page, base);
+  const letters = await preview.letters(page, base, reference, 2);
   const mairie = letters.find((letter) => letter.subject.includes(reference) && /^mairie@saint-mulot\.example$/m.test(letter.to));
   const receiptMail = letters.find((letter) => letter.raw.includes(reference) && letter.to.includes(journeys.JEANNE.courriel));
   must(mairie, `the mairie has no mail with ${reference}: ${letters.map((letter) => `${letter.to} « ${letter.subject} »`).join(", ")}`);
@@ -295,7 +295,7 @@ async function sendTwice(javaScriptEnabled) {
   await open(tab, journeys.SAISIR);
   await journeys.post(tab, sent);
   must((await journeys.reference(tab)) === reference, "the same check page sent twice gives two references");
-  const mails = (await preview.letters(tab, base)).filter((letter) => letter.raw.includes(reference));
+  const mails = (await preview.letters(tab, base, reference, 2)).filter((letter) => letter.raw.includes(reference));
   must(mails.length === 2, `${mails.length} mails for one request, expected the mairie's and the receipt`);
   await close();
 }
@@ -374,7 +374,7 @@ cases.add("a neighbour reports a lamp with a photograph and without a name", asy
   for (const value of ["SM-042", "Chemin des Haies", "Éclairage public", "lampadaire"]) must(check.includes(value), `the check page lacks « ${value} »`);
   await journeys.submit(page);
   const reference = await journeys.reference(page);
-  const mail = (await preview.letters(page, base)).find((letter) => letter.subject.includes(reference));
+  const mail = (await preview.letters(page, base, reference, 1)).find((letter) => letter.subject.includes(reference));
   must(mail, "the mairie has no mail of the report");
   must(!/^Reply-To:\s*$/im.test(mail.raw), "an anonymous report has an empty Reply-To");
   must(/image\/jpeg/i.test(mail.raw), "the photograph is not attached");

@@ -12,8 +12,22 @@ export async function toolUrl(page, base, tool) {
   return page.locator(".outil-tete nav a").last().evaluate((link) => link.href);
 }
 
-/** Every mail of the letterbox: subject, recipient, raw text with its headers unfolded. */
-export async function letters(page, base) {
+/**
+ * Every mail of the letterbox: subject, recipient, raw text with its headers unfolded.
+ *
+ * Mails leave after the page has answered, and the letterbox reloads itself when one comes: it is looked at again until
+ * `count` mails of this reference are there.
+ */
+export async function letters(page, base, reference, count) {
+  let found = [];
+  for (let look = 0; look < 40; look += 1) {
+    found = await lettersNow(page, base).catch(() => []);
+    if (found.filter((letter) => letter.raw.includes(reference)).length >= count) break;
+  }
+  return found;
+}
+
+async function lettersNow(page, base) {
   await page.goto(await toolUrl(page, base, "letterbox"));
   const links = await page.locator(".lettre-objet a").evaluateAll((all) => all.map((link) => ({ url: link.href, subject: link.innerText })));
   const letters = [];

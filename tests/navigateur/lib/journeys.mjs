@@ -245,17 +245,22 @@ export async function hall(page, see = async () => {}) {
 /** From the letterbox, as the mairie and then the resident: act, answer, follow. */
 export async function dossier(page, base, toolUrl, see = async () => {}) {
   const number = await askForAnswer(page);
+  // The address of the page that a mail of this request leads to, if it is there.
+  const leading = async (title) => {
+    await page.goto(await toolUrl(page, base, "letterbox"));
+    const letters = page.locator(".lettres li", { hasText: number });
+    for (const href of await letters.locator("a").evaluateAll((all) => all.map((link) => link.href))) {
+      await page.goto(href);
+      const [there] = await page.locator(`main a[href*='/guichet/${title}/']`).evaluateAll((all) => all.map((one) => one.href));
+      if (there) return there;
+    }
+    return undefined;
+  };
   const open = async (title) => {
-    // Mails leave after the page has answered: the letterbox is looked at again until they are there.
+    // Mails leave after the page has answered: the letterbox, which reloads itself then, is looked at again.
     for (let look = 0; look < 60; look += 1) {
-      await page.goto(await toolUrl(page, base, "letterbox"));
-      const letters = page.locator(".lettres li", { hasText: number });
-      for (const href of await letters.locator("a").evaluateAll((all) => all.map((link) => link.href))) {
-        await page.goto(href);
-        const link = page.locator(`main a[href*='/guichet/${title}/']`);
-        const [there] = await link.evaluateAll((all) => all.map((one) => one.href));
-        if (there) return page.goto(there);
-      }
+      const there = await leading(title).catch(() => undefined);
+      if (there) return page.goto(there);
     }
     throw new Error(`no mail of ${number} leads to ${title}`);
   };

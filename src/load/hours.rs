@@ -8,7 +8,26 @@ use crate::model::commune::{HoursException, OpeningHours, TimeRange, WeeklyHours
 use crate::text::dates::parse_hour;
 
 /// Days of the week, Monday first.
-pub(super) const DAYS: [&str; 7] = ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"];
+const DAYS: [&str; 7] = ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"];
+
+/// Reads `jours`, a list of days of the week, Monday being 1.
+pub(super) fn days(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<u8> {
+    let mut days = Vec::new();
+    for word in table.texts("jours", diagnostics) {
+        match DAYS.iter().position(|day| word.eq_ignore_ascii_case(day)) {
+            Some(at) => days.push(at as u8 + 1),
+            None => diagnostics.push(
+                Diagnostic::error(
+                    Code::BadValue,
+                    table.place("jours"),
+                    format!("« {word} » n'est pas un jour de la semaine"),
+                )
+                .hint(format!("jours possibles : {}", DAYS.join(", "))),
+            ),
+        }
+    }
+    days
+}
 
 /// Reads `horaires` and `exceptions` of a table.
 pub(super) fn opening_hours(
@@ -18,20 +37,7 @@ pub(super) fn opening_hours(
 ) -> OpeningHours {
     let mut hours = OpeningHours { alsace_moselle, ..OpeningHours::default() };
     for mut table in reader.tables("horaires", diagnostics) {
-        let mut days = Vec::new();
-        for word in table.texts("jours", diagnostics) {
-            match DAYS.iter().position(|day| word.eq_ignore_ascii_case(day)) {
-                Some(at) => days.push(at as u8 + 1),
-                None => diagnostics.push(
-                    Diagnostic::error(
-                        Code::BadValue,
-                        table.place("jours"),
-                        format!("« {word} » n'est pas un jour de la semaine"),
-                    )
-                    .hint(format!("jours possibles : {}", DAYS.join(", "))),
-                ),
-            }
-        }
+        let days = days(&mut table, diagnostics);
         if days.is_empty() && !table.has("jours") {
             diagnostics.push(table.missing("jours"));
         }

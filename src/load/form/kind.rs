@@ -3,7 +3,7 @@
 use super::fields;
 use super::parse_delay;
 use crate::diagnostic::{Code, Diagnostic};
-use crate::load::hours::DAYS;
+use crate::load::hours::days;
 use crate::load::toml_reader::{Item, Reader};
 use crate::model::form::{ChildPart, Choice, DateBounds, Delay, FieldKind, FileFormat, PersonPart, Shape};
 use crate::text::slug::slug;
@@ -257,20 +257,7 @@ fn child(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Field
 }
 
 fn appointment(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> FieldKind {
-    let mut days = Vec::new();
-    for word in table.texts("jours", diagnostics) {
-        match DAYS.iter().position(|day| word.eq_ignore_ascii_case(day)) {
-            Some(at) => days.push(at as u8 + 1),
-            None => diagnostics.push(
-                Diagnostic::error(
-                    Code::BadValue,
-                    table.place("jours"),
-                    format!("« {word} » n'est pas un jour de la semaine"),
-                )
-                .hint(format!("jours possibles : {}", DAYS.join(", "))),
-            ),
-        }
-    }
+    let days = days(table, diagnostics);
     let moments = if table.has("creneaux") { choices(table, "creneaux", 1, diagnostics) } else { Vec::new() };
     let bounds = date_bounds(table, false, diagnostics);
     FieldKind::Block { shape: Shape::Appointment { days }, parts: Shape::appointment(bounds, moments) }

@@ -18,9 +18,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::civil::Date;
 
-use super::forms::{Desk, DeskContent, page, refused, too_often, with};
+use super::answer::{page, with};
+use super::desk::{Desk, DeskContent};
 use super::rate::Act as RateAct;
 use super::receive::receive;
+use super::refusal::{refused, too_often};
 use super::suivi::{case, events, happened, record, unreadable};
 use crate::intake::follow::fields;
 use crate::intake::follow::{self, Case, Decision, paragraphs};

@@ -14,13 +14,14 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use jiff::tz::TimeZone;
 
+use super::answer::crashed;
 use super::config::GuichetConfig;
-use super::forms::{self, Clock, Desk, DeskContent, DeskOptions, crashed};
+use super::desk::{Clock, Desk, DeskContent, DeskOptions};
 use super::headers::{Outside, Policy, harden, origin};
 use super::listen::{self, Limits, ListenAddress, Listener, Stop, Stopper};
 use super::observe::observe;
 use super::watch::metrics_router;
-use super::{Office, StartError, by_prefix, site};
+use super::{Office, StartError, by_prefix, routes, site};
 use crate::diagnostic::Diagnostic;
 use crate::intake::notice;
 use crate::model::commune::Commune;
@@ -96,7 +97,7 @@ impl Guichet {
             }
             None => harden(own_files(built.files, site_elsewhere(&commune)), Policy::Site, &outside),
         };
-        let router = by_prefix(vec![("/guichet/", forms::router(desk.clone(), &outside, &trusted))], rest)
+        let router = by_prefix(vec![("/guichet/", routes::router(desk.clone(), &outside, &trusted))], rest)
             .layer(tower_http::catch_panic::CatchPanicLayer::custom(crashed));
         let router = harden(router, Policy::Site, &outside);
         let (stopper, stop) = listen::stop();

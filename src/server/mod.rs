@@ -1,8 +1,11 @@
 //! HTTP, nothing but HTTP: connections, the guichet's routes, the live preview, the production server.
 
 mod agir;
+mod answer;
+mod asking;
 pub mod config;
-pub mod forms;
+pub mod desk;
+mod forms;
 mod guard;
 pub mod guichet;
 mod headers;
@@ -11,9 +14,13 @@ pub mod listen;
 mod measures;
 mod observe;
 mod office;
+mod opening;
 pub mod preview;
 pub mod rate;
 pub mod receive;
+mod recu;
+mod refusal;
+mod routes;
 pub mod site;
 mod suivi;
 mod watch;

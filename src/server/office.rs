@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::StartError;
-use super::forms::Clock;
+use super::desk::Clock;
 use super::watch::Watch;
 use crate::intake::accept::{AcceptError, Depot};
 use crate::intake::deliver::Worker;

@@ -22,12 +22,14 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tower::ServiceExt;
 
+use super::answer::{crashed, page};
 use super::config::RESERVE_BYTES;
-use super::forms::{self, Desk, DeskContent, DeskOptions, crashed, page};
+use super::desk::{Desk, DeskContent, DeskOptions};
 use super::headers::{Outside, Policy, harden, is_loopback_host};
 use super::letterbox;
 use super::listen::{self, Limits, ListenAddress, Listener, Stop, Stopper};
 use super::receive::FormLimits;
+use super::routes;
 use super::site::{self, media_type};
 use super::workshop::{Board, BuildReport, DIAGNOSTICS_URL, LETTERBOX_URL, Shown, Watcher, Workshop};
 use super::{Office, StartError, by_prefix, workshop};
@@ -210,7 +212,7 @@ impl Shop {
                         watch: office.watch(),
                     },
                 ));
-                let routes = forms::router(desk.clone(), &Outside::default(), &[]);
+                let routes = routes::router(desk.clone(), &Outside::default(), &[]);
                 // Only this thread opens it.
                 let _ = self.guichet.set((desk, routes));
             }

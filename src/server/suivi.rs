@@ -17,9 +17,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::Zoned;
 
-use super::forms::{Desk, DeskContent, half_hidden, later, page, reading, refused, too_often, with};
+use super::answer::{later, page, with};
+use super::desk::{Desk, DeskContent, reading};
 use super::rate::Act as RateAct;
 use super::receive::receive;
+use super::recu::half_hidden;
+use super::refusal::{refused, too_often};
 use crate::intake::accept::{AcceptError, put_away};
 use crate::intake::follow::{self, Case, fields};
 use crate::intake::store::{Acted, NewAct, StoreError};

@@ -171,7 +171,7 @@ pub(super) async fn count(State(watch): State<Arc<Watch>>, request: Request, nex
 }
 
 /// What a collector of this machine asks: `/metrics`.
-pub(super) fn metrics_router(watch: Arc<Watch>, store: Store, clock: super::forms::Clock) -> Router {
+pub(super) fn metrics_router(watch: Arc<Watch>, store: Store, clock: super::desk::Clock) -> Router {
     let answer = move || {
         let (watch, store, now) = (watch.clone(), store.clone(), clock());
         async move {

@@ -18,7 +18,7 @@ use notify_debouncer_full::notify::{EventKind, RecommendedWatcher, RecursiveMode
 use notify_debouncer_full::{DebounceEventResult, Debouncer, RecommendedCache, new_debouncer};
 use tokio::sync::watch;
 
-use super::forms::DeskContent;
+use super::desk::DeskContent;
 use super::letterbox;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::load::{self, Layers};

@@ -1,0 +1,195 @@
+//! The guichet of one commune: what it shows, where it keeps, what it is limited by.
+
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use jiff::{Timestamp, Zoned};
+
+use super::answer::page;
+use super::listen::Peer;
+use super::rate::{Act, RateLimits, Rates};
+use super::receive::FormLimits;
+use super::watch::Watch;
+use crate::intake::accept::Depot;
+use crate::intake::links::Links;
+use crate::intake::store::StoreError;
+use crate::intake::token::Keys;
+use crate::model::content::Kind;
+use crate::model::form::Form;
+use crate::model::receipt::Issuer;
+use crate::model::site::Site;
+use crate::render::guichet::Pages;
+use crate::render::view::MessageKind;
+
+/// What the guichet of a commune shows and knows; replaced as a whole when the folder changes.
+pub struct DeskContent {
+    pub(super) site: Site,
+    pub(super) pages: Pages,
+    pub(super) issuer: Issuer,
+    pub(super) zone: jiff::tz::TimeZone,
+}
+
+impl DeskContent {
+    /// The content of a built site.
+    pub fn new(site: Site, pages: Pages) -> Self {
+        let issuer = Issuer::of(&site.commune);
+        let zone = jiff::tz::TimeZone::get(&site.commune.fuseau).unwrap_or(jiff::tz::TimeZone::UTC);
+        DeskContent { site, pages, issuer, zone }
+    }
+
+    /// The site it was made from.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// The form, or the page that says why there is none.
+    pub(super) fn form(&self, id: &str) -> Result<&Form, Response> {
+        self.site.forms.get(id).ok_or_else(|| self.no_form(id))
+    }
+
+    fn no_form(&self, id: &str) -> Response {
+        let fiche = self.site.contents.iter().zip(&self.site.urls).find(|(content, _)| {
+            content.slug == id && matches!(&content.kind, Kind::Demarche(demarche) if demarche.form.is_some())
+        });
+        match fiche {
+            Some((content, url)) => {
+                let words = [
+                    format!("« {} » ne peut pas être rempli en ligne en ce moment.", content.title),
+                    "Appelez la mairie, écrivez-lui ou venez au guichet : votre démarche sera prise de la même façon."
+                        .to_owned(),
+                ];
+                let link = ("Revenir à la démarche".to_owned(), self.pages.site_url(url));
+                let html = self.pages.message(MessageKind::Info, "Ce formulaire est fermé", &words, &[link]);
+                page(StatusCode::NOT_FOUND, html, "closed")
+            }
+            None => {
+                let words = ["Ce formulaire n'existe pas, ou n'existe plus.".to_owned()];
+                self.message(StatusCode::NOT_FOUND, "no_form", "Formulaire introuvable", &words)
+            }
+        }
+    }
+
+    /// A message with a link to the list of démarches.
+    pub(super) fn message(&self, status: StatusCode, outcome: &'static str, title: &str, words: &[String]) -> Response {
+        let link = ("Voir toutes les démarches".to_owned(), self.pages.site_url("/demarches/"));
+        let kind = if status.is_server_error() { MessageKind::Erreur } else { MessageKind::Attention };
+        page(status, self.pages.message(kind, title, words, &[link]), outcome)
+    }
+}
+
+/// Tells the time; tests bring their own.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The guichet of one commune.
+pub struct Desk {
+    content: RwLock<Arc<DeskContent>>,
+    pub(super) depot: Depot,
+    pub(super) keys: Keys,
+    pub(super) limits: FormLimits,
+    pub(super) rates: Option<Rates>,
+    proxies: Vec<IpAddr>,
+    pub(super) reserve_bytes: u64,
+    address: Option<String>,
+    pub(super) clock: Clock,
+    pub(super) watch: Arc<Watch>,
+}
+
+/// What a [`Desk`] is made with, besides its content.
+pub struct DeskOptions {
+    /// Where requests are kept.
+    pub depot: Depot,
+    /// Keys of the tokens and receipts.
+    pub keys: Keys,
+    /// How much a form may send.
+    pub limits: FormLimits,
+    /// How often; `None`: no limit.
+    pub rates: Option<RateLimits>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<IpAddr>,
+    /// Free bytes under which the guichet says it is full.
+    pub reserve_bytes: u64,
+    /// Scheme and host it is reached at, when it is not where the commune says.
+    pub address: Option<String>,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Who watches over it.
+    pub(super) watch: Arc<Watch>,
+}
+
+impl Desk {
+    /// A guichet that shows `content`.
+    pub fn new(content: DeskContent, options: DeskOptions) -> Self {
+        Desk {
+            content: RwLock::new(Arc::new(content)),
+            depot: options.depot,
+            keys: options.keys,
+            limits: options.limits,
+            rates: options.rates.map(Rates::new),
+            proxies: options.proxies,
+            reserve_bytes: options.reserve_bytes,
+            address: options.address,
+            clock: options.clock,
+            watch: options.watch,
+        }
+    }
+
+    /// Replaces what is shown; requests under way keep what they began with.
+    pub fn show(&self, content: DeskContent) {
+        *self.content.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(content);
+    }
+
+    /// The commune as its mails name it, the mailboxes of each form, and the time there.
+    pub(super) fn mailboxes(&self) -> (Issuer, std::collections::BTreeMap<String, Vec<String>>, Zoned) {
+        let content = self.content();
+        let boxes = content.site.forms.iter().map(|(id, form)| (id.clone(), form.recipients.clone())).collect();
+        (content.issuer.clone(), boxes, self.now(&content))
+    }
+
+    pub(super) fn content(&self) -> Arc<DeskContent> {
+        self.content.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Addresses of its pages, for mails.
+    pub(super) fn links(&self, content: &DeskContent) -> Links {
+        Links::new(self.keys.clone(), self.address.as_deref().unwrap_or_else(|| content.site.commune.guichet_address()))
+    }
+
+    pub(super) fn now(&self, content: &DeskContent) -> Zoned {
+        (self.clock)().to_zoned(content.zone.clone())
+    }
+
+    pub(super) fn token(&self, form: &Form) -> Result<String, Response> {
+        self.keys.token(&form.id, (self.clock)()).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+    }
+
+    pub(super) fn rate(&self, act: Act, client: Option<IpAddr>) -> Result<(), Duration> {
+        self.rates.as_ref().map_or(Ok(()), |rates| rates.take(act, client, Instant::now()))
+    }
+
+    pub(super) fn rate_form(&self, form: &Form, email: Option<&str>, nonce: &[u8; 16]) -> Result<(), Duration> {
+        self.rates.as_ref().map_or(Ok(()), |rates| rates.take_form(&form.id, email, nonce, Instant::now()))
+    }
+
+    /// Who asks: the peer, or the last address a trusted proxy saw. Unknown when it is this machine.
+    pub(super) fn client(&self, request: &Request) -> Option<IpAddr> {
+        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.0);
+        let believed = peer.is_none_or(|peer| self.proxies.contains(&peer));
+        let forwarded = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let seen = forwarded.flat_map(|list| list.split(',')).filter_map(|one| one.trim().parse::<IpAddr>().ok());
+        let client = match believed {
+            true => seen.map(|ip| ip.to_canonical()).filter(|ip| !self.proxies.contains(ip)).last(),
+            false => peer,
+        };
+        client.filter(|ip| !ip.is_loopback())
+    }
+}
+
+pub(super) async fn reading<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(StoreError::Closed))
+}

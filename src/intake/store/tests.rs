@@ -56,6 +56,24 @@ fn what_is_recorded_is_found_after_reopening() {
 }
 
 #[test]
+fn a_log_brought_back_is_left_alone_until_it_has_grown_again() {
+    let (_dir, store) = store();
+    let checkpoints = || store.inner.counts.checkpoints.load(std::sync::atomic::Ordering::Relaxed);
+    let mut number = 0;
+    while checkpoints() == 0 {
+        number += 1;
+        assert!(number < 2000, "the log was never brought back");
+        store.record_blocking(submission(number)).unwrap();
+    }
+    for _ in 0..5 {
+        number += 1;
+        store.record_blocking(submission(number)).unwrap();
+    }
+    assert_eq!(checkpoints(), 1, "after {number} submissions");
+    println!("{number} submissions for the first checkpoint");
+}
+
+#[test]
 fn a_detail_says_nothing_of_the_person_unless_asked() {
     let (_dir, store) = store();
     store.record_blocking(submission(1)).unwrap();

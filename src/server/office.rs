@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Zoned;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -92,8 +92,9 @@ impl Office {
         let delivering = tokio::spawn({
             let stopping = stopping.clone();
             let delivering = self.watch.delivering();
+            let clock = clock.clone();
             async move {
-                worker.run(stopping, Timestamp::now).await;
+                worker.run(stopping, move || clock()).await;
                 drop(delivering);
             }
         });

@@ -3,13 +3,17 @@
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod abuse;
+#[path = "../support/chance.rs"]
+mod chance;
 mod connections;
 mod dossier;
 mod headers;
 mod health;
+mod injection;
 mod journey;
 mod language;
 mod logs;
+mod mangled;
 mod preview;
 mod refusals;
 mod server_test;

@@ -193,6 +193,26 @@ async fn a_certificate_for_another_name_is_refused() {
     assert!(matches!(outcome, Outcome::TlsRefused { .. }), "{outcome:?}");
 }
 
+#[tokio::test]
+async fn an_expired_certificate_is_refused_and_the_message_waits() {
+    let certificate = Certificate::expired("localhost");
+    let odd = Odd { extensions: vec!["STARTTLS"], certificate: Some(certificate.clone()), ..Odd::default() };
+    let server = odd.start();
+    let mut config = config(server.port, Security::StartTls);
+    config.ca_file = Some(certificate.pem.clone());
+    let outcome = Mailer::new(Transport::Smtp(config)).unwrap().send(parcel()).await;
+    assert!(matches!(outcome, Outcome::TlsRefused { .. }), "{outcome:?}");
+    assert!(!server.heard_verb("MAIL"), "nothing of the message was told: {:?}", server.heard());
+}
+
+#[tokio::test]
+async fn a_server_that_drips_its_answers_is_waited_for() {
+    let slow = Whim::Drip("250 2.0.0 queued");
+    let (outcome, server) = sent(Odd::default().whim(".", slow)).await;
+    assert_eq!(outcome, Outcome::Delivered { code: 250 });
+    assert!(server.heard_verb("MESSAGE"));
+}
+
 #[test]
 fn an_unusable_certificate_file_is_told_at_start() {
     let mut broken = config(587, Security::StartTls);

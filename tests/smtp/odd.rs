@@ -16,6 +16,8 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 pub(crate) enum Whim {
     /// Answers this line.
     Answer(&'static str),
+    /// Answers this line byte after byte, each in a packet of its own.
+    Drip(&'static str),
     /// Answers nothing and keeps the line open.
     Stall,
     /// Hangs up.
@@ -46,16 +48,51 @@ pub(crate) struct Certificate {
 
 impl Certificate {
     pub(crate) fn new(name: &str) -> Certificate {
-        let dir = tempfile::tempdir().unwrap();
+        let (dir, subject) = (tempfile::tempdir().unwrap(), format!("/CN={name}"));
+        let alternative = format!("subjectAltName=DNS:{name}");
+        openssl(
+            dir.path(),
+            &[
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                &subject,
+                "-addext",
+                &alternative,
+            ]
+            .into_iter()
+            .chain(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "key.pem", "-out", "cert.pem"])
+            .collect::<Vec<_>>(),
+        );
+        Self::of(dir)
+    }
+
+    /// One whose time was over long ago; only `openssl ca` writes the past.
+    pub(crate) fn expired(name: &str) -> Certificate {
+        let (dir, subject) = (tempfile::tempdir().unwrap(), format!("/CN={name}"));
+        let extensions = format!("subjectAltName=DNS:{name}\nbasicConstraints=critical,CA:FALSE\n");
+        let ca = "[ca]\ndefault_ca=x\n[x]\ndatabase=index\nserial=serial\npolicy=p\n[p]\ncommonName=supplied\n";
+        for (file, text) in [("index", ""), ("serial", "01\n"), ("ca.cnf", ca), ("ext.cnf", &extensions)] {
+            std::fs::write(dir.path().join(file), text).unwrap();
+        }
+        openssl(
+            dir.path(),
+            &["req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", &subject, "-keyout", "key.pem", "-out", "csr"],
+        );
+        let during = ["-startdate", "20200101000000Z", "-enddate", "20200201000000Z"];
+        let signed = ["ca", "-batch", "-selfsign", "-config", "ca.cnf", "-extfile", "ext.cnf", "-md", "sha256"];
+        let files = ["-outdir", ".", "-keyfile", "key.pem", "-in", "csr", "-out", "cert.pem", "-notext"];
+        openssl(dir.path(), &[&signed[..], &during, &files].concat());
+        Self::of(dir)
+    }
+
+    fn of(dir: tempfile::TempDir) -> Certificate {
         let (pem, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
-        let made = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj"])
-            .args([&format!("/CN={name}"), "-addext", &format!("subjectAltName=DNS:{name}")])
-            .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
-            .args([&key, Path::new("-out"), &pem])
-            .output()
-            .expect("openssl is needed for this test: apt-get install openssl");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         Certificate { pem, key, _dir: Arc::new(dir) }
     }
 
@@ -71,6 +108,12 @@ impl Certificate {
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         Arc::new(builder.with_no_client_auth().with_single_cert(chain, key).unwrap())
     }
+}
+
+fn openssl(dir: &Path, words: &[&str]) {
+    let made = Command::new("openssl").args(words).current_dir(dir).output();
+    let made = made.expect("openssl is needed for this test: apt-get install openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
 /// A running server.
@@ -174,6 +217,7 @@ impl Odd {
     fn react<S: Read + Write>(&self, line: &mut Line<S>, verb: &str, usual: &str) -> Option<()> {
         match self.whims.get(verb) {
             Some(Whim::Answer(answer)) => line.write(answer),
+            Some(Whim::Drip(answer)) => line.drip(answer),
             Some(Whim::Stall) => {
                 // Until the client hangs up.
                 while line.read().is_some() {}
@@ -208,6 +252,15 @@ impl<S: Read + Write> Line<S> {
     fn write(&mut self, text: &str) -> Option<()> {
         let stream = self.0.get_mut();
         stream.write_all(format!("{text}\r\n").as_bytes()).and_then(|()| stream.flush()).ok()
+    }
+
+    fn drip(&mut self, text: &str) -> Option<()> {
+        let stream = self.0.get_mut();
+        format!("{text}\r\n").as_bytes().chunks(1).try_for_each(|byte| {
+            stream.write_all(byte).and_then(|()| stream.flush()).ok()?;
+            std::thread::yield_now();
+            Some(())
+        })
     }
 
     fn into_inner(self) -> S {

@@ -3,6 +3,8 @@
 #![allow(unreachable_pub, reason = "the harness is shared by the modules of one binary")]
 
 mod build;
+#[path = "../support/chance.rs"]
+mod chance;
 mod commune_test;
 mod diagnostics;
 mod formulaires;
@@ -10,4 +12,5 @@ mod formulaires;
 mod http;
 mod kill;
 mod layering;
+mod mangled;
 mod new;

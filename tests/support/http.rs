@@ -59,8 +59,41 @@ impl Client {
         ))
     }
 
+    /// Posts a form with one file: its input, its name, its bytes.
+    ///
+    /// # Errors
+    /// When the connection is cut.
+    pub fn post_file(
+        &mut self,
+        path: &str,
+        fields: &[(String, String)],
+        (input, name, bytes): (&str, &str, &[u8]),
+    ) -> io::Result<Answer> {
+        const BOUNDARY: &str = "----mulot0123456789";
+        let mut body = Vec::new();
+        for (field, value) in fields {
+            let part = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n");
+            body.extend(part.as_bytes());
+        }
+        let head = format!("Content-Disposition: form-data; name=\"{input}\"; filename=\"{name}\"");
+        body.extend(format!("--{BOUNDARY}\r\n{head}\r\n\r\n").as_bytes());
+        body.extend(bytes);
+        body.extend(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        self.0.write_all(head.as_bytes())?;
+        self.0.write_all(&body)?;
+        self.read()
+    }
+
     fn send(&mut self, request: &str) -> io::Result<Answer> {
         self.0.write_all(request.as_bytes())?;
+        self.read()
+    }
+
+    fn read(&mut self) -> io::Result<Answer> {
         let mut answer = Vec::new();
         let mut chunk = [0u8; 16 * 1024];
         loop {

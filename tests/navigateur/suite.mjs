@@ -6,6 +6,7 @@
 
 import { attachments, launch, open, visitor } from "./lib/browser.mjs";
 import { addCatalogue } from "./catalogue.mjs";
+import { addObservatory } from "./observatory.mjs";
 import { Cases, must, none } from "./lib/cases.mjs";
 import * as checks from "./lib/checks.mjs";
 import { generate } from "./lib/commune.mjs";
@@ -481,6 +482,7 @@ cases.add("a mistake in the folder shows on the diagnostics page, in the open br
 
 const generated = await serve(generate);
 await addCatalogue(cases, { browser, base: generated.base, files });
+addObservatory(cases, { browser });
 
 try {
   process.exitCode = (await cases.run(filter)) ? 1 : 0;

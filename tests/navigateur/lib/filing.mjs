@@ -88,6 +88,7 @@ async function namelessErrors(page, told) {
   return errors.flatMap(({ message, target }) => {
     const question = told.find(({ id, choices, name }) => id === decodeURIComponent(target) || choices.some((choice) => choice.id === target) || target === `champ-${name}`);
     const about = new Set(stems(`${question?.label ?? ""} ${question?.context ?? ""}`).filter((word) => !EMPTY_WORDS.has(word)));
+    if (question && message.includes(`« ${question.label} »`)) return [];
     if (question && !stems(message).some((word) => about.has(word))) return [`« ${message} » for « ${question.label} »`];
     return messages.filter((other) => other === message).length > 1 ? [`« ${message} » is said twice`] : [];
   });

@@ -36,7 +36,7 @@ export async function serve(make = copyStarter) {
   make(folder, home);
   const port = await freePort();
   const server = await start(["serve", folder, "--port", String(port), "--date", TODAY], home);
-  return { ...server, folder, home };
+  return { ...server, folder };
 }
 
 /** Runs `mulot` with `args` until it gives an address; `stop` ends it and takes `home` away. */
@@ -55,8 +55,8 @@ export async function start(args, home) {
   const base = await new Promise((resolve, reject) => {
     const hear = (chunk) => {
       said += chunk;
-      const found = said.match(/http:\/\/[^\s/]+:\d+/);
-      if (found) resolve(found[0]);
+      const found = said.match(/127\.0\.0\.1:\d+/);
+      if (found) resolve(`http://${found[0]}`);
     };
     child.stdout.on("data", hear);
     child.stderr.on("data", hear);
@@ -64,6 +64,7 @@ export async function start(args, home) {
   });
   return {
     base,
+    home,
     said: () => said,
     async stop() {
       child.kill("SIGTERM");

@@ -6,7 +6,6 @@
 
 import { attachments, launch, open, visitor } from "./lib/browser.mjs";
 import { addCatalogue } from "./catalogue.mjs";
-import { addObservatory } from "./observatory.mjs";
 import { Cases, must, none } from "./lib/cases.mjs";
 import * as checks from "./lib/checks.mjs";
 import { generate } from "./lib/commune.mjs";
@@ -14,6 +13,8 @@ import * as journeys from "./lib/journeys.mjs";
 import { KINDS, NOWHERE, discover, sample } from "./lib/pages.mjs";
 import * as preview from "./lib/preview.mjs";
 import { serve } from "./lib/server.mjs";
+import { addObservatory } from "./observatory.mjs";
+import { addTextBrowser } from "./textbrowser.mjs";
 
 const filter = process.argv.length > 2 ? new RegExp(process.argv.slice(2).join(" "), "i") : undefined;
 
@@ -482,6 +483,7 @@ cases.add("a mistake in the folder shows on the diagnostics page, in the open br
 
 const generated = await serve(generate);
 await addCatalogue(cases, { browser, base: generated.base, files });
+addTextBrowser(cases, { base: generated.base });
 addObservatory(cases, { browser });
 
 try {

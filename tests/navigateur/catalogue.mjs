@@ -16,31 +16,41 @@ const BOTH_WAYS = ["saisir-la-mairie", "contact", "signaler-un-probleme", "reser
 const BY_KEYBOARD = ["acte-d-etat-civil", "cantine-et-periscolaire", "emprunter-du-materiel", "branche-ou-haie-genante", EVERY_KIND];
 
 const WIDTH = 360;
-const CHROME_SAYS = /Failed to load resource: .* status of 422/;
+// What the browser itself writes on the console when a page is refused.
+const REFUSED = /Failed to load resource: .* status of 422/;
 
 /** Adds the cases of the catalogue served at `base`. */
 export async function addCatalogue(cases, { browser, base, files }) {
   const { forms, elsewhere } = await fiches(base);
-  const states = [];
+  const states = new Map();
+  const nameless = new Set();
 
   cases.add("catalogue: the page of the démarches leads to the whole catalogue", async () => {
     must(forms.length >= 33, `${forms.length} forms, the catalogue had 33`);
     must(elsewhere.length >= 10, `${elsewhere.length} fiches that send elsewhere, the catalogue had 10`);
   });
 
-  const journey = (name, way, options) =>
-    cases.add(`catalogue: ${name}, ${way}`, () => fileLookingAtEachState(`${name}, ${way}`, `/demarches/${name}/`, options), { together: true });
+  const journey = (name, way, { javaScriptEnabled, ...filer }) =>
+    cases.add(`catalogue: ${name}, ${way}`, () => fileLooking(name, javaScriptEnabled, filer), { together: true });
 
-  async function fileLookingAtEachState(name, fiche, { javaScriptEnabled, hand, character }) {
+  // Looks at each state once: what another way of filing shows anew is its width.
+  async function fileLooking(name, javaScriptEnabled, filer) {
     const { context, findings, close } = await visitor(browser, base, {
       width: WIDTH,
-      expected: (text) => CHROME_SAYS.test(text),
+      expected: (text) => REFUSED.test(text),
       context: { javaScriptEnabled },
     });
     const page = await context.newPage();
     const examiner = await Examiner.of(browser, base, page, WIDTH);
-    const see = async (state) => states.push({ name: `${name}: ${state}`, text: await examiner.look(state) });
-    await file(page, fiche, { hand, character, files, see });
+    const see = async (state) => {
+      const key = `${name}: ${state}`;
+      if (states.has(key)) return examiner.glance(state);
+      states.set(key, await examiner.html());
+      return examiner.look(state);
+    };
+    const errors = [];
+    await file(page, `/demarches/${name}/`, { ...filer, files, see, nameless: errors });
+    errors.forEach((error) => nameless.add(`${name}: ${error}`));
     await close();
     await examiner.close();
     none([...findings, ...examiner.findings], "faults");
@@ -50,7 +60,7 @@ export async function addCatalogue(cases, { browser, base, files }) {
     const both = BOTH_WAYS.includes(name);
     if (both || at % 2 === 0) journey(name, "without JavaScript", { javaScriptEnabled: false, hand: finger, character: "first" });
     if (both || at % 2 === 1) journey(name, "with JavaScript", { javaScriptEnabled: true, hand: finger, character: "last" });
-    if (BY_KEYBOARD.includes(name)) journey(name, "with the keyboard alone", { javaScriptEnabled: true, hand: keyboard, character: "last" });
+    if (BY_KEYBOARD.includes(name)) journey(name, "with the keyboard alone", { javaScriptEnabled: true, hand: keyboard, character: "last", clumsy: false });
   });
 
   for (const name of elsewhere) {
@@ -58,8 +68,14 @@ export async function addCatalogue(cases, { browser, base, files }) {
   }
 
   cases.add("catalogue: every state of the journeys is valid for the Nu HTML checker", async () => {
-    must(states.length > 0, "no journey was made: run this case with some");
-    none(await checks.nu(states), "errors of the Nu HTML checker");
+    must(states.size > 0, "no journey was made: run this case with some");
+    const documents = [...states].map(([name, text]) => ({ name, text }));
+    none(await checks.nu(documents), "errors of the Nu HTML checker");
+  });
+
+  cases.add("catalogue: every error of the journeys names its question", async () => {
+    must(states.size > 0, "no journey was made: run this case with some");
+    none([...nameless], "errors that do not");
   });
 }
 
@@ -83,7 +99,7 @@ async function sendsElsewhere(browser, base, name) {
   await open(page, `/demarches/${name}/`);
   must(/^Traité par \S/.test(await journeys.said(page, ".titre .surtitre")), "the page does not say who handles it");
   for (const section of ["pour-qui", "comment", "contact"]) {
-    must((await journeys.said(page, `section:has(#bloc-${section})`)).length > 40, `the section « ${section} » is empty`);
+    must((await journeys.said(page, `section:has(#bloc-${section})`)).length > 20, `the section « ${section} » is empty`);
   }
   const ways = await page.locator("main .action a[rel=external], main .texte a[href^='http'], main a[href^='tel:']").count();
   must(ways > 0, "the page leads nowhere");

@@ -27,18 +27,27 @@ export class Examiner {
     });
   }
 
-  /** Judges what the page shows now; gives its HTML. */
-  async look(state) {
-    const text = await this.#answer.text();
+  /** What the page is made of. */
+  html() {
+    return this.#answer.text();
+  }
+
+  /** Whether the page can be read at its width. */
+  async glance(state) {
     this.findings.push(...(await checks.sideways(this.#page, state, this.#width)));
+  }
+
+  /** The same, and all that axe finds. */
+  async look(state) {
+    await this.glance(state);
+    const body = await this.html();
     await this.#beside.route(
       (url) => url.href === this.#page.url().split("#")[0],
-      (route) => route.fulfill({ body: text, contentType: "text/html; charset=utf-8" }),
+      (route) => route.fulfill({ body, contentType: "text/html; charset=utf-8" }),
       { times: 1 },
     );
     await this.#beside.goto(this.#page.url().split("#")[0]);
     this.findings.push(...(await checks.axe(this.#beside, state, { looks: [{ width: this.#width, scheme: "light" }] })));
-    return text;
   }
 
   close() {

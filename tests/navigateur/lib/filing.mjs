@@ -13,12 +13,13 @@ const MOST_TRIES = 8;
 /**
  * Files the démarche of this fiche, mistakes and second thoughts included; gives the reference.
  *
- * `hand` fills in (see hands.mjs), `character` decides (see questions.mjs), `see(state)` is called in each new state of the page.
+ * `hand` fills in (see hands.mjs), `character` decides (see questions.mjs), one who is `clumsy` writes nonsense first.
+ * `see(state)` is called in each new state of the page; errors that do not name their question are added to `nameless`.
  */
-export async function file(page, fiche, { hand, character, files, see = async () => {} }) {
+export async function file(page, fiche, { hand, character, clumsy = true, files, see = async () => {}, nameless = [] }) {
   const form = fiche.split("/").filter(Boolean).at(-1);
   const person = { word: "Essai", email: `${form}@exemple.example` };
-  const filer = { page, hand, see, character, files, person, given: new Map(), shown: new Map(), attempts: new Map() };
+  const filer = { page, hand, see, nameless, character, clumsy, files, person, given: new Map(), shown: new Map(), attempts: new Map() };
   await open(page, fiche);
   await hand.press(page, ".action a.bouton");
   await fillPages(filer);
@@ -38,7 +39,8 @@ async function fillPages(filer) {
     const name = await stepName(page);
     if (!seen.has(name)) {
       await see(`questions${name}`);
-      await makeMistakes(filer, name);
+      await answerNothing(filer, name);
+      if (filer.clumsy) await answerNonsense(filer, name);
       await addCopies(filer, name);
     }
     seen.add(name);
@@ -64,7 +66,7 @@ async function stepName(page) {
 }
 
 // Nothing answered: every question that must be is told, by its name, with a link to its control.
-async function makeMistakes({ page, hand, see }, name) {
+async function answerNothing({ page, hand, see, nameless }, name) {
   const required = (await questions.read(page)).filter(({ optional, condition }) => !optional && !condition);
   if (required.length === 0) return;
   const response = await hand.press(page, MOVE_ON);
@@ -75,7 +77,23 @@ async function makeMistakes({ page, hand, see }, name) {
   none(silent.map(({ label }) => `« ${label} » must be answered and no error says so`), "questions let through empty");
   await see(`errors${name}`);
   await journeys.summaryLeadsToFields(page);
-  none(await namelessErrors(page, told), "errors that do not name their question");
+  nameless.push(...(await namelessErrors(page, told)));
+}
+
+// Answers that cannot be: each is told, by the name of its question, and given back to be mended.
+async function answerNonsense({ page, hand, see, given, nameless }, name) {
+  const asked = (await questions.read(page)).filter(({ condition }) => questions.isAsked(condition, given));
+  const wrong = asked.map((question) => ({ ...question, write: questions.nonsense(question) })).filter(({ write }) => write);
+  if (wrong.length === 0) return;
+  for (const question of wrong) await hand.write(page, question, question.write);
+  const response = await hand.press(page, MOVE_ON);
+  must(response.status() === 422, `nonsense answered ${response.status()}, not 422`);
+  const told = await questions.read(page);
+  const through = wrong.filter(({ type, name }) => type !== "date" && !told.find((question) => question.name === name)?.refused);
+  none(through.map(({ label, write }) => `« ${label} »: « ${write} »`), "nonsense let through");
+  await answersAreKept(page, wrong);
+  await see(`nonsense${name}`);
+  nameless.push(...(await namelessErrors(page, told)));
 }
 
 const stems = (text) => (text.toLowerCase().normalize("NFD").match(/[a-z]{3,}/g) ?? []).map((word) => word.slice(0, 5));
@@ -83,7 +101,8 @@ const EMPTY_WORDS = new Set(stems("les des une sur vous votre vos est pour avec 
 
 // An error is read alone, in the summary: it says a word of its question, and two of them are not the same.
 async function namelessErrors(page, told) {
-  const errors = await page.locator(".resume-erreurs li a").evaluateAll((all) => all.map((link) => ({ message: link.innerText, target: link.hash.slice(1) })));
+  const links = await page.locator(".resume-erreurs li a").evaluateAll((all) => all.map((link) => ({ words: link.innerText, target: link.hash.slice(1) })));
+  const errors = links.map(({ words, target }) => ({ message: journeys.plain(words), target }));
   const messages = errors.map(({ message }) => message);
   return errors.flatMap(({ message, target }) => {
     const question = told.find(({ id, choices, name }) => id === decodeURIComponent(target) || choices.some((choice) => choice.id === target) || target === `champ-${name}`);
@@ -147,7 +166,7 @@ async function answersAreKept(page, asked) {
     if (write) return value !== write;
     return choose?.some((id) => !choices.find((choice) => choice.id === id)?.checked);
   });
-  none(lost.map(({ label, write }) => `« ${label} » was answered ${write ?? ""}, the page has lost it`), "answers lost");
+  none(lost.map(({ label, write }) => `« ${label} »${write ? `: « ${write} »` : ""}`), "answers lost");
 }
 
 // The check page gives back what was answered, and nothing else is needed to send.

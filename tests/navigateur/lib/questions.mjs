@@ -109,13 +109,25 @@ export function answer(question, { character, attempt = 0, files, person }) {
     return { attach: file, shows: [path.basename(file)] };
   }
   if (type === "date") {
-    const before = /naissance|né|mort|décès|inhum|depuis quand|retrouv|perdu|passé/i.test(`${context} ${label} ${hint}`);
-    const days = before ? [...PAST, ...FUTURE] : [...FUTURE, ...PAST];
+    const days = isPast({ label, hint, context }) ? [...PAST, ...FUTURE] : [...FUTURE, ...PAST];
     const day = days[attempt % days.length];
     return { write: day, shows: [inWords(day)] };
   }
   if (type === "time") return { write: /fin|jusqu|_au$/i.test(`${label} ${question.name}`) ? "18:00" : "09:30", shows: [] };
   return written(question, attempt, person);
+}
+
+const isPast = ({ label, hint, context }) => /naissance|né|mort|décès|inhum|depuis quand|retrouv|perdu|passé/i.test(`${context} ${label} ${hint}`);
+
+/** What nobody could mean, when the question is one whose answer can be wrong. */
+export function nonsense(question) {
+  const { type, inputmode, name, label, hint } = question;
+  if (type === "date") return isPast(question) ? "2190-01-01" : "1890-01-01";
+  if (type === "email") return "jeanne(arobase)exemple";
+  if (type === "tel") return "12";
+  if (inputmode === "numeric" || inputmode === "decimal") return "beaucoup";
+  if (type === "text" && /\bsiret|\brna\b|iban/i.test(`${name} ${label} ${hint}`)) return "beaucoup";
+  return undefined;
 }
 
 function written({ type, name, label, hint, inputmode }, attempt, person) {

@@ -86,6 +86,8 @@ export function isAsked(condition, given) {
 
 const FUTURE = ["2026-12-17", "2027-01-05", "2026-12-23", "2027-02-13"];
 const PAST = ["2019-03-12", "2010-10-05", "1985-06-21", "2026-11-19"];
+// What people paste, and no screen is wide enough for.
+const LONG_WORD = `https://www.exemple.example/${"un-tres-long-chemin-".repeat(8)}`;
 const NUMBERS = ["3", "12", "1", "60"];
 
 /**
@@ -140,7 +142,7 @@ function written({ type, name, label, hint, inputmode }, attempt, person) {
   if (/code postal/i.test(label)) return { write: "53000", shows: ["53000"] };
   if (inputmode === "numeric" || inputmode === "decimal") return { write: NUMBERS[attempt % NUMBERS.length], shows: [] };
   const text = `${person.word} ${name.replace(/[^a-z0-9]+/g, " ")}`.slice(0, 38).trim();
-  return { write: type === "textarea" ? `${text},\nsur deux lignes & <entières>.` : text, shows: [text] };
+  return { write: type === "textarea" ? `${text},\nsur deux lignes & <entières> : ${LONG_WORD}` : text, shows: [text] };
 }
 
 // What a choice is called, without its price.

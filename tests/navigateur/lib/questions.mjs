@@ -8,7 +8,7 @@ import { plain } from "./journeys.mjs";
 /**
  * Every question of the page, in its order.
  *
- * `optional` and `condition` (« Si vous avez répondu… ») are what the page says in words, those of the group around included;
+ * `optional` and `condition` (« vous avez répondu… ») are what the page says in words, those of the group around included;
  * `choices` are what a radio or a checkbox offers; `refused` tells that the page shows an error beside it.
  */
 export async function read(page) {
@@ -18,7 +18,7 @@ export async function read(page) {
       for (let at = element.closest(".champ, .copie, .etape"); at; at = at.parentElement?.closest(".champ, .copie, .etape")) found.push(at);
       return found;
     };
-    const own = (frame, selector) => frame.querySelector(`:scope > ${selector}, :scope > legend > ${selector}, :scope > .choix-un > ${selector}`);
+    const OPTIONAL = ":scope > legend > .facultatif, :scope > label > .facultatif, :scope > .choix-un > label > .facultatif";
     const words = (element) => {
       const copy = element?.cloneNode(true);
       copy?.querySelectorAll(".facultatif").forEach((mention) => mention.remove());
@@ -45,8 +45,8 @@ export async function read(page) {
         label: alone ? choice.label : legends[0],
         context: legends.join(" "),
         hint: [...champ.querySelectorAll(":scope > .aide, :scope > .choix-un > .aide")].map((hint) => hint.textContent).join(" "),
-        condition: around.map((frame) => own(frame, ".condition")?.textContent ?? "").filter(Boolean).join(" et si "),
-        optional: around.some((frame) => frame.matches(".champ") && own(frame, ".facultatif, :scope > .question > .facultatif, label > .facultatif")),
+        condition: around.flatMap((frame) => frame.querySelector(":scope > .condition")?.textContent.replace(/^\s*Si\s+/, "") ?? []).join(" et si "),
+        optional: around.some((frame) => frame.querySelector(OPTIONAL)),
         inputmode: control.inputMode,
         accept: control.accept ?? "",
         value: control.value,
@@ -66,7 +66,7 @@ export async function read(page) {
 /** Whether a question that shows `condition` is for the one who answered `given`: questions, each with its answers. */
 export function isAsked(condition, given) {
   if (!condition) return true;
-  const clauses = condition.replace(/^Si /, "").split(/ et si (?=vous )/);
+  const clauses = condition.split(/ et si (?=vous )/);
   return clauses.every((clause) => {
     const [, words, question] = clause.match(/^vous (?:avez|n’avez pas) (.+?) (?:à )?« ((?:(?! à « ).)+) »$/) ?? [];
     must(words, `« Si ${clause} » is not a condition this suite can follow`);

@@ -83,13 +83,9 @@ export async function addCatalogue(cases, { browser, base, files }) {
 async function fiches(base) {
   const list = await (await fetch(`${base}/demarches/`)).text();
   const names = [...new Set([...list.matchAll(/href="\/demarches\/([^"/]+)\/"/g)].map((found) => found[1]))].sort();
-  const forms = [];
-  const elsewhere = [];
-  for (const name of names) {
-    const page = await (await fetch(`${base}/demarches/${name}/`)).text();
-    (page.includes(`/demarches/${name}/formulaire/`) ? forms : elsewhere).push(name);
-  }
-  return { forms, elsewhere };
+  const pages = await Promise.all(names.map(async (name) => (await fetch(`${base}/demarches/${name}/`)).text()));
+  const hasForm = (name) => pages[names.indexOf(name)].includes(`/demarches/${name}/formulaire/`);
+  return { forms: names.filter(hasForm), elsewhere: names.filter((name) => !hasForm(name)) };
 }
 
 // Who handles it, how to do it, and a way there: another site, or someone to call.

@@ -71,7 +71,7 @@ async function answerNothing({ page, hand, see, nameless }, name) {
   if (required.length === 0) return;
   const response = await hand.press(page, MOVE_ON);
   must(response.status() === 422, `an empty page answered ${response.status()}, not 422`);
-  must(await page.evaluate(() => document.activeElement?.matches(".resume-erreurs")), "the summary of errors has not the focus");
+  await page.locator(".resume-erreurs:focus").waitFor();
   const told = await questions.read(page);
   const silent = required.filter(({ name }) => !told.find((question) => question.name === name)?.refused);
   none(silent.map(({ label }) => `« ${label} » must be answered and no error says so`), "questions let through empty");

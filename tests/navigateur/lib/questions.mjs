@@ -128,7 +128,9 @@ export function nonsense(question) {
   if (type === "email") return "jeanne(arobase)exemple";
   if (type === "tel") return "12";
   if (inputmode === "numeric" || inputmode === "decimal") return "beaucoup";
-  if (type === "text" && /\bsiret|\brna\b|iban/i.test(`${name} ${label} ${hint}`)) return "beaucoup";
+  const about = `${name} ${label} ${hint}`;
+  if (type === "text" && /\brna\b/i.test(about)) return "W";
+  if (type === "text" && /iban/i.test(about)) return "beaucoup";
   return undefined;
 }
 

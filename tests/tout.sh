@@ -35,6 +35,8 @@ need strace strace
 need openssl openssl
 need python3 python3
 need unshare util-linux
+need lynx lynx
+need script bsdutils
 need shellcheck shellcheck
 
 if [ -n "$packages" ]; then

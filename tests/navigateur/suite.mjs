@@ -5,12 +5,16 @@
 // Needs no network: the site is served on the loopback, on a copy of the starter commune, at a fixed date.
 
 import { attachments, launch, open, visitor } from "./lib/browser.mjs";
+import { addCatalogue } from "./catalogue.mjs";
 import { Cases, must, none } from "./lib/cases.mjs";
 import * as checks from "./lib/checks.mjs";
+import { generate } from "./lib/commune.mjs";
 import * as journeys from "./lib/journeys.mjs";
 import { KINDS, NOWHERE, discover, sample } from "./lib/pages.mjs";
 import * as preview from "./lib/preview.mjs";
 import { serve } from "./lib/server.mjs";
+import { addObservatory } from "./observatory.mjs";
+import { addTextBrowser } from "./textbrowser.mjs";
 
 const filter = process.argv.length > 2 ? new RegExp(process.argv.slice(2).join(" "), "i") : undefined;
 
@@ -475,10 +479,18 @@ cases.add("a mistake in the folder shows on the diagnostics page, in the open br
   none(findings, "faults");
 });
 
+// ── The catalogue ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+const generated = await serve(generate);
+await addCatalogue(cases, { browser, base: generated.base, files });
+addTextBrowser(cases, { base: generated.base });
+addObservatory(cases, { browser });
+
 try {
   process.exitCode = (await cases.run(filter)) ? 1 : 0;
 } finally {
   await browser.close();
   await server.stop();
+  await generated.stop();
   files.remove();
 }

@@ -1,35 +1,49 @@
-// A runner of one screen: named cases one after the other, none hides another, the last line counts.
+// A runner of one screen: named cases in order, none hides another, the last line counts.
 
 const LIMIT_MS = 240_000;
+
+/** Cases that may run together run so many at a time. */
+const LANES = 2;
 
 /** Collects cases, then runs those whose name matches. */
 export class Cases {
   #cases = [];
 
-  /** Adds a case; `run` throws when the product is wrong. */
-  add(name, run) {
-    this.#cases.push({ name, run });
+  /** Adds a case; `run` throws when the product is wrong. Neighbours that may run `together` do. */
+  add(name, run, { together = false } = {}) {
+    this.#cases.push({ name, run, together });
   }
 
   /** Runs the cases in order and prints the count; gives the number of failures. */
   async run(filter) {
-    let passed = 0;
+    const queue = this.#cases.filter(({ name }) => !filter || filter.test(name));
+    const count = queue.length;
     const failed = [];
-    for (const { name, run } of this.#cases) {
-      if (filter && !filter.test(name)) continue;
-      const start = performance.now();
-      try {
-        await steadily(run, name);
-        passed += 1;
-        console.log(`ok   ${name} (${seconds(start)} s)`);
-      } catch (error) {
-        failed.push(name);
-        console.log(`FAIL ${name} (${seconds(start)} s)\n${indent(error instanceof Wrong ? error.message : error.stack)}`);
+    const lane = async (together) => {
+      while (queue.length && queue[0].together === together) {
+        const { name, run } = queue.shift();
+        if (!(await passes(name, run))) failed.push(name);
       }
+    };
+    while (queue.length) {
+      const { together } = queue[0];
+      await Promise.all(Array.from({ length: together ? LANES : 1 }, () => lane(together)));
     }
     if (failed.length) console.log(`\nFailed:\n${indent(failed.join("\n"))}`);
-    console.log(`\n${passed} passed, ${failed.length} failed`);
+    console.log(`\n${count - failed.length} passed, ${failed.length} failed`);
     return failed.length;
+  }
+}
+
+async function passes(name, run) {
+  const start = performance.now();
+  try {
+    await steadily(run, name);
+    console.log(`ok   ${name} (${seconds(start)} s)`);
+    return true;
+  } catch (error) {
+    console.log(`FAIL ${name} (${seconds(start)} s)\n${indent(error instanceof Wrong ? error.message : error.stack)}`);
+    return false;
   }
 }
 

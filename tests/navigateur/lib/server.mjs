@@ -1,4 +1,4 @@
-// Starts `mulot serve` on a copy of the starter commune, with everything it may write in one temporary folder.
+// Starts the binary as a server on a commune's folder, with everything it may write in one temporary folder.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -9,7 +9,9 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
-const ROOT = path.resolve(HERE, "../../..");
+
+/** The project's folder. */
+export const ROOT = path.resolve(HERE, "../../..");
 
 /** The day the starter commune is written for. */
 export const TODAY = "2026-11-21";
@@ -24,15 +26,24 @@ export function binary() {
 /** The commune's folder that is copied and served. */
 const COMMUNE = path.resolve(process.env.COMMUNE ?? path.join(ROOT, "starter-commune"));
 
-/** A served commune: `base` is its address, `folder` its files, `stop` ends it. */
-export async function serve() {
+/** Puts a copy of the starter commune in `folder`. */
+const copyStarter = (folder) => fs.cpSync(COMMUNE, folder, { recursive: true });
+
+/** `mulot serve` on the commune that `make(folder, home)` writes: `base` is its address, `folder` its files, `stop` ends it. */
+export async function serve(make = copyStarter) {
   const home = fs.mkdtempSync(path.join(os.tmpdir(), "mulot-navigateur-"));
-  const folder = path.join(home, "saint-mulot-des-champs");
-  fs.cpSync(COMMUNE, folder, { recursive: true });
-  const temporary = path.join(home, "tmp");
-  fs.mkdirSync(temporary);
+  const folder = path.join(home, "commune");
+  make(folder, home);
   const port = await freePort();
-  const child = spawn(binary(), ["serve", folder, "--port", String(port), "--date", TODAY], {
+  const server = await start(["serve", folder, "--port", String(port), "--date", TODAY], home);
+  return { ...server, folder };
+}
+
+/** Runs `mulot` with `args` until it gives an address; `stop` ends it and takes `home` away. */
+export async function start(args, home) {
+  const temporary = path.join(home, "tmp");
+  fs.mkdirSync(temporary, { recursive: true });
+  const child = spawn(binary(), args, {
     cwd: home,
     env: { ...process.env, HOME: home, TMPDIR: temporary, XDG_CACHE_HOME: path.join(home, "cache"), XDG_STATE_HOME: path.join(home, "state") },
     stdio: ["ignore", "pipe", "pipe"],
@@ -44,16 +55,15 @@ export async function serve() {
   const base = await new Promise((resolve, reject) => {
     const hear = (chunk) => {
       said += chunk;
-      const found = said.match(/http:\/\/[^\s/]+:\d+/);
-      if (found) resolve(found[0]);
+      const found = said.match(/127\.0\.0\.1:\d+/);
+      if (found) resolve(`http://${found[0]}`);
     };
     child.stdout.on("data", hear);
     child.stderr.on("data", hear);
-    ended.then(([code]) => reject(new Error(`${binary()} serve ended (${code}) before it gave an address:\n${said}`)));
+    ended.then(([code]) => reject(new Error(`${binary()} ${args[0]} ended (${code}) before it gave an address:\n${said}`)));
   });
   return {
     base,
-    folder,
     home,
     said: () => said,
     async stop() {
@@ -65,7 +75,8 @@ export async function serve() {
   };
 }
 
-async function freePort() {
+/** A port of this machine that nobody listens on. */
+export async function freePort() {
   const probe = net.createServer().listen(0, "127.0.0.1");
   await once(probe, "listening");
   const { port } = probe.address();

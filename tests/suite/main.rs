@@ -6,8 +6,5 @@ mod build;
 mod commune_test;
 mod diagnostics;
 mod formulaires;
-#[path = "../support/http.rs"]
-mod http;
-mod kill;
 mod layering;
 mod new;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -26,12 +26,31 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// Letters are put in a folder.
     pub fn new() -> Bench {
+        Bench::with("transport = \"dossier\"\ndossier = \"courriels\"")
+    }
+
+    /// Nobody takes the letters: they wait, and the disk is left to the requests.
+    pub fn silent() -> Bench {
+        Bench::with_server(TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port())
+    }
+
+    /// Letters go to a server of this machine.
+    pub fn with_server(port: u16) -> Bench {
+        Bench::with(&format!("transport = \"smtp\"\nserveur = \"127.0.0.1\"\nport = {port}\nchiffrement = \"aucun\""))
+    }
+
+    fn with(mail: &str) -> Bench {
         let test = CommuneTest::minimal();
-        let config = "dossier = \"commune\"\ndonnees = \"donnees\"\necoute = \"127.0.0.1:0\"\n\n\
-                      [courriel]\ntransport = \"dossier\"\ndossier = \"courriels\"\n\n\
-                      [limites]\nenvois_par_adresse = 10000\nenvois_par_heure = 1000000\n\
-                      envois_par_formulaire = 100000\nenvois_par_courriel = 10000\nreserve_mo = 16\n";
+        std::fs::create_dir(test.root().join("site")).unwrap();
+        std::fs::write(test.root().join("site/index.html"), "<!doctype html><title>Trou-la-Ville</title>").unwrap();
+        let config = format!(
+            "dossier = \"commune\"\ndonnees = \"donnees\"\nsite = \"site\"\necoute = \"127.0.0.1:0\"\n\n\
+             [courriel]\n{mail}\n\n\
+             [limites]\nenvois_par_adresse = 10000\nenvois_par_heure = 1000000\n\
+             envois_par_formulaire = 100000\nenvois_par_courriel = 10000\nreserve_mo = 16\n"
+        );
         std::fs::write(test.root().join("guichet.toml"), config).unwrap();
         Bench { test }
     }
@@ -83,6 +102,25 @@ impl Bench {
         }
     }
 
+    /// Has what waits for its next attempt tried now: each death in the middle of a delivery puts the next one off, by design.
+    pub fn hasten(&self, references: &BTreeSet<String>) {
+        for reference in self.undelivered(references) {
+            let run = self.test.run(&["demandes", "renvoyer", reference, "--guichet", "guichet.toml"]);
+            assert_eq!(run.code, 0, "{reference}: {}{}", run.stdout, run.stderr);
+        }
+    }
+
+    /// Waits until a server that nobody answers for is known to be away: the database then rests.
+    pub fn await_silence(&self) {
+        let since = Instant::now();
+        let is_closed = "SELECT EXISTS (SELECT 1 FROM route WHERE blocked_ms > 0)
+                         AND NOT EXISTS (SELECT 1 FROM outbox WHERE state = 'en_cours')";
+        while !self.database().query_row(is_closed, [], |row| row.get::<_, bool>(0)).unwrap() {
+            assert!(since.elapsed() < PATIENCE, "the way out never closes\n{}", self.state());
+            pause();
+        }
+    }
+
     /// Waits until nothing is to be sent any more and all that was sent is written down.
     pub fn await_rest(&self) {
         let since = Instant::now();
@@ -111,10 +149,15 @@ impl Bench {
         select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
     }
 
-    /// The pages are sound, the sums agree, no file is lost; while the program serves, so that the log stays its own.
-    pub fn assert_sound(&self) {
+    /// The database's pages are sound; asked while the program serves, so that the log stays its own.
+    pub fn assert_pages(&self) {
         let report: String = self.database().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(report, "ok");
+    }
+
+    /// The same, the sums agree, and no file is lost.
+    pub fn assert_sound(&self) {
+        self.assert_pages();
         let sums = self.test.run(&["demandes", "reconcilier", "--guichet", "guichet.toml"]);
         assert_eq!(sums.code, 0, "{}{}", sums.stdout, sums.stderr);
     }
@@ -146,7 +189,8 @@ impl Guichet {
         let mut told = String::new();
         for line in lines.by_ref().map_while(Result::ok) {
             told.push_str(&line);
-            let address = line.strip_prefix("Guichet ouvert sur ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+            let address =
+                line.strip_prefix("Guichet ouvert sur ").and_then(|rest| rest.split(' ').next()?.parse().ok());
             if let Some(address) = address {
                 // The pipe is read to its end, so that the program never waits for us; what it says is shown on failure.
                 std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| println!("{line}")));

@@ -2,7 +2,7 @@
 //!
 //! Random kills find what is frequent; this finds what is rare: between two transactions, between a rename and a commit.
 
-use crate::bench::{Bench, Filled, pause, reference, PATIENCE};
+use crate::bench::{Bench, Filled, PATIENCE, pause, reference};
 use crate::is_long;
 use crate::trace::Trace;
 use std::collections::BTreeSet;
@@ -77,7 +77,10 @@ fn one_death(bench: &Bench, number: usize, injection: &str) -> (String, bool) {
     let again = filled.send(&mut client).unwrap();
     let again = reference(&again).unwrap_or_else(|| panic!("{injection}: {} {}", again.status, again.body));
     assert!(first.is_none_or(|first| first == again), "{injection}: another reference after the crash");
-    bench.await_rest();
+    if died {
+        bench.hasten(&[again.clone()].into());
+    }
+    bench.await_delivery(&[again.clone()].into());
     bench.assert_sound();
     guichet.kill();
     (again, died)

@@ -1,7 +1,7 @@
 //! The guichet is killed at random moments under load: whatever reference a resident saw is delivered.
 //!
 //! SIGKILL leaves the system's cache standing: this proves the order of things, not that the disk was reached; that is
-//! `power`. `MULOT_KILL_CYCLES` and `MULOT_KILL_SEED` drive it: 50 lives by default, 1,000 in the long form.
+//! `power`. `MULOT_KILL_CYCLES` and `MULOT_KILL_SEED` drive it: 40 lives by default, 1,000 in the long form.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -77,7 +77,7 @@ impl Residents {
 #[test]
 fn every_reference_shown_is_delivered_though_the_process_is_killed() {
     let cycles = std::env::var("MULOT_KILL_CYCLES").ok().and_then(|text| text.parse().ok());
-    let cycles: u64 = cycles.unwrap_or(if is_long() { 1000 } else { 50 });
+    let cycles: u64 = cycles.unwrap_or(if is_long() { 1000 } else { 40 });
     let seed = std::env::var("MULOT_KILL_SEED").ok().and_then(|text| text.parse().ok());
     let mut random: u64 = seed.unwrap_or(0x9e37_79b9_7f4a_7c15);
     println!("MULOT_KILL_SEED={random}");
@@ -100,7 +100,7 @@ fn one_folder(lives: u64, random: &mut u64) -> Residents {
         *random ^= *random >> 7;
         *random ^= *random << 17;
         let guichet = bench.start();
-        bench.assert_sound();
+        bench.assert_pages();
         residents.press_again(guichet.address);
         let (address, over) = (guichet.address, &AtomicBool::new(false));
         std::thread::scope(|scope| {
@@ -123,6 +123,7 @@ fn one_folder(lives: u64, random: &mut u64) -> Residents {
     residents.press_again(guichet.address);
     let shown = residents.references();
     assert!(shown.len() >= lives as usize / 2, "only {} references were shown in {lives} lives", shown.len());
+    bench.hasten(&shown);
     bench.await_delivery(&shown);
     bench.assert_sound();
     let lost: Vec<_> = shown.difference(&bench.stored()).cloned().collect();

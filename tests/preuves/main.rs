@@ -6,11 +6,11 @@
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod bench;
-mod crash;
-mod faults;
 #[allow(dead_code, reason = "the harness is shared with the other binaries")]
 #[path = "../suite/commune_test.rs"]
 mod commune_test;
+mod crash;
+mod faults;
 #[path = "../support/http.rs"]
 mod http;
 mod kill;

@@ -7,7 +7,8 @@ use crate::bench::{Bench, Filled, reference};
 use crate::trace::{Call, Trace};
 
 /// Calls that touch files or answer a browser.
-const SEEN: &str = "trace=openat,mkdir,mkdirat,rename,renameat,renameat2,fsync,fdatasync,write,writev,sendto,sendmsg,pwrite64";
+const SEEN: &str =
+    "trace=openat,mkdir,mkdirat,rename,renameat,renameat2,fsync,fdatasync,write,writev,sendto,sendmsg,pwrite64";
 
 #[test]
 fn nothing_is_shown_before_it_is_on_the_disk() {
@@ -40,7 +41,8 @@ fn assert_order(more: &[&str]) {
     let (draft, kept) = (format!("/entrants/{id}.part"), format!("/pj/{}/{id}", &id[..2]));
     let shelf = format!("/pj/{}>", &id[..2]);
     let log = "/guichet.db-wal>";
-    let wrote = |call: &&Call, place: &str| matches!(call.name.as_str(), "write" | "pwrite64") && call.text.contains(place);
+    let wrote =
+        |call: &&Call, place: &str| matches!(call.name.as_str(), "write" | "pwrite64") && call.text.contains(place);
 
     let drafted = calls.iter().filter(|call| wrote(call, &draft)).map(|call| call.ended).max().expect("a draft");
     let draft_synced = synced(&calls, &format!("{draft}>"), drafted);
@@ -51,18 +53,14 @@ fn assert_order(more: &[&str]) {
         .expect("the draft is moved to its place");
     assert!(draft_synced.ended < moved.begun, "the file was moved before it was synced: {calls:#?}");
     let shelf_synced = synced(&calls, &shelf, moved.ended);
-    if let Some(made) = calls.iter().find(|call| call.name.starts_with("mkdir") && call.text.contains("/pj/")) {
-        let parent_synced = synced(&calls, "/pj>", made.ended);
-        assert!(parent_synced.ended < moved.begun, "the folder's own name was not synced: {calls:#?}");
-    }
-
-    let shown = calls
-        .iter()
-        .find(|call| call.text.contains("\"HTTP/1.1 303"))
-        .expect("the answer is seen");
+    let shown = calls.iter().find(|call| call.text.contains("\"HTTP/1.1 303")).expect("the answer is seen");
     let writes: Vec<&Call> = calls.iter().filter(|call| wrote(call, log) && call.begun < shown.begun).collect();
     let first = writes.iter().map(|call| call.begun).min().expect("the log is written before the answer");
     assert!(shelf_synced.ended < first, "the submission was written before its file was safe: {calls:#?}");
+    if let Some(made) = calls.iter().find(|call| call.name.starts_with("mkdir") && call.text.contains("/pj/")) {
+        let parent_synced = synced(&calls, "/pj>", made.ended);
+        assert!(parent_synced.ended < first, "the folder's own name was not synced: {calls:#?}");
+    }
     // The first sync after the first write: later ones are of the delivery, which the same commit has woken.
     let log_synced = synced(&calls, log, first);
     assert!(log_synced.ended < shown.begun, "the answer left before the log was synced: {calls:#?}");

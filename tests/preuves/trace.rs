@@ -113,7 +113,8 @@ fn calls(text: &str) -> Vec<Call> {
 
 #[test]
 fn calls_cut_by_another_thread_are_put_together() {
-    let text = "12  fsync(7</d/a> <unfinished ...>\n13 write(1</dev/pts/0>, \"x\", 1) = 1\n12  <... fsync resumed>) = 0\n";
+    let text =
+        "12  fsync(7</d/a> <unfinished ...>\n13 write(1</dev/pts/0>, \"x\", 1) = 1\n12  <... fsync resumed>) = 0\n";
     let read = calls(text);
     let fsync = Call { name: "fsync".into(), text: "7</d/a>) = 0".into(), begun: 0, ended: 2 };
     assert_eq!(read[1], fsync);

@@ -136,6 +136,15 @@ impl Bench {
         self.database().query_row(sql, [], |row| row.get(0)).unwrap()
     }
 
+    /// Whether all that this request owed is sent, and written down as sent.
+    pub fn is_settled(&self, reference: &str) -> bool {
+        let sql = "SELECT NOT EXISTS (
+                       SELECT 1 FROM outbox JOIN mail ON mail.id = outbox.mail
+                       JOIN submission ON submission.id = mail.submission
+                       WHERE submission.reference = ?1 AND outbox.state IN ('à_envoyer', 'en_cours'))";
+        self.database().query_row(sql, [reference], |row| row.get(0)).unwrap()
+    }
+
     /// What `mulot demandes` says, for the message of a failure.
     pub fn state(&self) -> String {
         let run = self.test.run(&["demandes", "--guichet", "guichet.toml"]);

@@ -56,10 +56,10 @@ fn one_death(bench: &Bench, number: usize, injection: &str) -> (String, bool) {
     let filled = filled.map(|page| page.unwrap_or_else(|page| panic!("{injection}: {}", page.status)));
     let answer = filled.as_ref().and_then(|filled| filled.send(&mut client).ok());
     let first = answer.map(|answer| reference(&answer).unwrap_or_else(|| panic!("{injection}: {}", answer.status)));
-    if first.is_some() {
+    if let Some(first) = &first {
         // It may still die while it delivers.
         let deadline = Instant::now() + PATIENCE;
-        while !trace.saw_death() && !bench.is_at_rest() && Instant::now() < deadline {
+        while !trace.saw_death() && !bench.is_settled(first) && Instant::now() < deadline {
             pause();
         }
     }

@@ -6,15 +6,19 @@
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
 mod bench;
+mod clock;
 #[allow(dead_code, reason = "the harness is shared with the other binaries")]
 #[path = "../suite/commune_test.rs"]
 mod commune_test;
 mod crash;
+mod disk;
 mod faults;
 #[path = "../support/http.rs"]
 mod http;
 mod kill;
+mod mutants;
 mod order;
+mod power;
 mod trace;
 
 /// Whether the long forms were asked for.

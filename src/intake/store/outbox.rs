@@ -173,11 +173,11 @@ pub(super) fn submission_of(connection: &Connection, outbox: i64) -> rusqlite::R
 
 fn claim(connection: &Connection, seal: &Seal, now: Timestamp, lease: SignedDuration) -> Result<Claimed, Fault> {
     let now_ms = now.as_millisecond();
-    forget_wrong_clock(connection, now_ms)?;
     let expired = "UPDATE outbox SET state = 'à_envoyer', lease_ms = NULL
                    WHERE state = 'en_cours' AND (lease_ms <= ?1 OR lease_ms > ?2)";
     let far = now_ms.saturating_add(lease.as_millis().saturating_mul(2).try_into().unwrap_or(i64::MAX));
     connection.prepare_cached(expired)?.execute([now_ms, far])?;
+    forget_wrong_clock(connection, now_ms)?;
     let blocked: Option<i64> = connection
         .prepare_cached("SELECT max(blocked_ms) FROM route WHERE blocked_ms > ?1")?
         .query_row([now_ms], |row| row.get(0))?;

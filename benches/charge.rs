@@ -54,7 +54,7 @@ fn main() {
 
     let photos = (0..PHOTO_PACE * SECONDS).map(|number| (number, photo())).collect();
     let waits = flow(address, PHOTO_PACE, photos, |client, (number, photo)| {
-        let check = client.post_file(
+        let check = client.post_with_file(
             "/guichet/saisir-la-mairie/verifier",
             &request(*number),
             ("pieces", "photo.jpg", photo),

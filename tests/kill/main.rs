@@ -73,28 +73,34 @@ fn a_killed_guichet_keeps_its_word() {
 }
 
 #[test]
-fn after_a_failed_sync_nothing_is_promised_any_more() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"]);
-    command.args(["-e", "inject=fsync:error=EIO:when=25", "-e", "inject=fdatasync:error=EIO:when=25"]);
-    command.arg(std::env::current_exe().unwrap());
-    let said = match child(command, dir.path(), "alone").output() {
-        Ok(output) if !output.status.success() && output.stdout.is_empty() => {
-            println!("skipped, strace may not trace here: {}", String::from_utf8_lossy(&output.stderr));
-            return;
-        }
-        Ok(output) => String::from_utf8(output.stdout).unwrap(),
-        Err(error) => panic!("strace is needed for this test ({error}): apt-get install strace"),
-    };
-    let words: Vec<&str> = said.lines().filter(|line| line.starts_with("ACK ") || line.starts_with("NO ")).collect();
-    let failure = words.iter().position(|word| word.starts_with("NO ")).expect("the failed sync went unnoticed");
-    assert!(failure > 5, "it failed before anything was accepted: {words:?}");
-    assert!(words.len() >= failure + 10, "{words:?}");
-    assert!(words[failure..].iter().all(|word| *word == "NO poisoned"), "{words:?}");
-    let acknowledged: BTreeSet<String> = references(&said).collect();
-    let report = drained(dir.path());
-    assert_eq!(broken_words(&acknowledged, &report), Vec::<String>::new());
+fn after_a_failed_sync_nothing_is_promised_before_all_is_written_anew() {
+    // Once: that submission is refused, and the next one accepted. For good: nothing is accepted any more.
+    for (when, refused) in [("25", 1..2), ("25+", 10..40)] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync"]);
+        command.args(["-e", &format!("inject=fsync,fdatasync:error=EIO:when={when}")]);
+        command.arg(std::env::current_exe().unwrap());
+        let said = match child(command, dir.path(), "alone").output() {
+            Ok(output) if !output.status.success() && output.stdout.is_empty() => {
+                println!("skipped, strace may not trace here: {}", String::from_utf8_lossy(&output.stderr));
+                return;
+            }
+            Ok(output) => String::from_utf8(output.stdout).unwrap(),
+            Err(error) => panic!("strace is needed for this test ({error}): apt-get install strace"),
+        };
+        let words: Vec<&str> =
+            said.lines().filter(|line| line.starts_with("ACK ") || line.starts_with("NO ")).collect();
+        let failure = words.iter().position(|word| word.starts_with("NO ")).expect("the failed sync went unnoticed");
+        assert!(failure > 5, "it failed before anything was accepted: {words:?}");
+        let refusals = words.iter().filter(|word| **word == "NO poisoned").count();
+        assert!(refused.contains(&refusals), "{words:?}");
+        assert!(words[failure..failure + refusals].iter().all(|word| *word == "NO poisoned"), "{words:?}");
+        let acknowledged: BTreeSet<String> = references(&said).collect();
+        assert_eq!(acknowledged.len() + refusals, 40, "{words:?}");
+        let report = drained(dir.path());
+        assert_eq!(broken_words(&acknowledged, &report), Vec::<String>::new());
+    }
 }
 
 /// Not a test by itself: the process that is killed. Does nothing unless the environment says so.

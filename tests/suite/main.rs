@@ -8,9 +8,6 @@ mod chance;
 mod commune_test;
 mod diagnostics;
 mod formulaires;
-#[path = "../support/http.rs"]
-mod http;
-mod kill;
 mod layering;
 mod mangled;
 mod new;

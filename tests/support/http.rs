@@ -22,6 +22,8 @@ impl Answer {
     }
 }
 
+const BOUNDARY: &str = "----mulot0123456789";
+
 /// One connection, kept alive.
 pub struct Client(TcpStream);
 
@@ -59,33 +61,64 @@ impl Client {
         ))
     }
 
-    /// Posts a form with one file: its input, its name, its bytes.
+    /// Posts a form with one file, as a page with a file question does.
     ///
     /// # Errors
     /// When the connection is cut.
-    pub fn post_file(
+    pub fn post_with_file(
         &mut self,
         path: &str,
         fields: &[(String, String)],
-        (input, name, bytes): (&str, &str, &[u8]),
+        (field, name, bytes): (&str, &str, &[u8]),
     ) -> io::Result<Answer> {
-        const BOUNDARY: &str = "----mulot0123456789";
-        let mut body = Vec::new();
-        for (field, value) in fields {
-            let part = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n");
-            body.extend(part.as_bytes());
+        self.begin_with_file(path, fields, (field, name, bytes.len()))?;
+        self.0.write_all(bytes)?;
+        self.send(&format!("\r\n--{BOUNDARY}--\r\n"))
+    }
+
+    /// The same up to the file's bytes, which [`Client::end_with_file`] sends: what happens in between is the caller's.
+    ///
+    /// # Errors
+    /// When the connection is cut.
+    pub fn begin_with_file(
+        &mut self,
+        path: &str,
+        fields: &[(String, String)],
+        (field, name, length): (&str, &str, usize),
+    ) -> io::Result<()> {
+        let mut parts = String::new();
+        for (name, value) in fields {
+            parts += &format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
         }
-        let head = format!("Content-Disposition: form-data; name=\"{input}\"; filename=\"{name}\"");
-        body.extend(format!("--{BOUNDARY}\r\n{head}\r\n\r\n").as_bytes());
-        body.extend(bytes);
-        body.extend(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {}\r\n\r\n",
-            body.len()
+        parts += &format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
         );
-        self.0.write_all(head.as_bytes())?;
-        self.0.write_all(&body)?;
-        self.read()
+        let length = parts.len() + length + BOUNDARY.len() + 8;
+        self.0.write_all(
+            format!(
+                "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}\r\n\
+                 Content-Length: {length}\r\n\r\n{parts}"
+            )
+            .as_bytes(),
+        )
+    }
+
+    /// Sends bytes of the file that [`Client::begin_with_file`] announced.
+    ///
+    /// # Errors
+    /// When the connection is cut.
+    pub fn more_of_file(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)
+    }
+
+    /// Sends the last bytes of the file and reads the answer.
+    ///
+    /// # Errors
+    /// When the connection is cut.
+    pub fn end_with_file(&mut self, bytes: &[u8]) -> io::Result<Answer> {
+        self.0.write_all(bytes)?;
+        self.send(&format!("\r\n--{BOUNDARY}--\r\n"))
     }
 
     fn send(&mut self, request: &str) -> io::Result<Answer> {

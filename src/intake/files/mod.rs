@@ -212,10 +212,7 @@ impl FileStore {
         for file in files.iter().filter(|file| is_id(&file.id)) {
             let (draft, kept) = (self.draft_path(&file.id), self.kept_path(&file.id));
             let shelf = self.folders.kept.join(&file.id[..2]);
-            if !shelf.exists() {
-                create_private_dir(&shelf).map_err(from_store)?;
-                sync_dir(&self.folders.kept).map_err(from_store)?;
-            }
+            create_private_dir(&shelf).map_err(from_store)?;
             self.touch(&file.id)?;
             match fs::rename(&draft, &kept) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&kept, error)),
@@ -233,7 +230,9 @@ impl FileStore {
         if let Some(bad) = files.iter().find(|file| !is_id(&file.id)) {
             return Err(FileError::Missing { id: bad.id.clone() });
         }
-        shelves.iter().try_for_each(|shelf| sync_dir(shelf).map_err(from_store))
+        shelves.iter().try_for_each(|shelf| sync_dir(shelf).map_err(from_store))?;
+        // Even for a folder that was there: who made it may not have synced its name yet, or have died before.
+        if files.is_empty() { Ok(()) } else { sync_dir(&self.folders.kept).map_err(from_store) }
     }
 
     /// The bytes of an accepted file, checked against its seal, size and hash.

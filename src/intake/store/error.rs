@@ -71,7 +71,8 @@ pub enum StoreError {
         /// The key file.
         path: PathBuf,
     },
-    /// The disk failed while writing: nothing may be promised any more until the program starts again.
+    /// The disk failed while writing: nothing may be promised until all that was is written anew, which
+    /// the next order tries.
     #[error("the disk failed under {}, nothing is accepted any more: {reason}", path.display())]
     Poisoned {
         /// The database.

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::error::StoreError;
 use super::upgrade::{self, SCHEMA, SEALED};
+use super::writer::empty_log;
 use super::{Access, StoreOptions};
 use crate::intake::token::{KEY_FILE, Keys};
 
@@ -36,6 +37,9 @@ pub(super) struct Opened {
 }
 
 /// Opens the database of `dir` for writing, creating it when serving.
+///
+/// The log a dead process left is first written back and emptied. Its end may be what a disk that failed never took, read
+/// from the system's memory as if it were safe: whatever was written after it would be lost with it in a power cut.
 pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreError> {
     if rusqlite::version_number() < 3_051_003 {
         return Err(StoreError::OldSqlite { found: rusqlite::version() });
@@ -43,7 +47,7 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
     let path = dir.join(FILE);
     let lock = match options.access {
         Access::Serve => {
-            create_private_dir(dir)?;
+            make_dir(dir)?;
             Some(lock(&dir.join(LOCK))?)
         }
         Access::Beside if !path.exists() => return Err(StoreError::Absent { path }),
@@ -51,6 +55,9 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
     };
     let (mut connection, known) = writing_connection(&path)?;
     let wrong = |error| StoreError::database(&path, error);
+    if lock.is_some() && !empty_log(&connection).map_err(wrong)? {
+        tracing::warn!("the log of the last run stays: another process reads it");
+    }
     // Nobody may write in the old way meanwhile.
     let upgrading = match &lock {
         None if known < SCHEMA => Some(self::lock(&dir.join(LOCK))?),
@@ -93,6 +100,16 @@ pub(super) fn reading_connection(path: &Path) -> Result<Connection, StoreError> 
 /// Syncs a folder, so that the names in it survive a power cut.
 pub(in crate::intake) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| StoreError::io(dir, error))
+}
+
+/// Makes the guichet's folder, whose own name survives a power cut too.
+fn make_dir(dir: &Path) -> Result<(), StoreError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    create_private_dir(dir)?;
+    let above = dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    sync_dir(above)
 }
 
 /// Makes a folder that only its owner may enter, and those above it.

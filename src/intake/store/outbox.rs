@@ -173,8 +173,11 @@ pub(super) fn submission_of(connection: &Connection, outbox: i64) -> rusqlite::R
 
 fn claim(connection: &Connection, seal: &Seal, now: Timestamp, lease: SignedDuration) -> Result<Claimed, Fault> {
     let now_ms = now.as_millisecond();
-    let expired = "UPDATE outbox SET state = 'à_envoyer', lease_ms = NULL WHERE state = 'en_cours' AND lease_ms <= ?1";
-    connection.prepare_cached(expired)?.execute([now_ms])?;
+    let expired = "UPDATE outbox SET state = 'à_envoyer', lease_ms = NULL
+                   WHERE state = 'en_cours' AND (lease_ms <= ?1 OR lease_ms > ?2)";
+    let far = now_ms.saturating_add(lease.as_millis().saturating_mul(2).try_into().unwrap_or(i64::MAX));
+    connection.prepare_cached(expired)?.execute([now_ms, far])?;
+    forget_wrong_clock(connection, now_ms)?;
     let blocked: Option<i64> = connection
         .prepare_cached("SELECT max(blocked_ms) FROM route WHERE blocked_ms > ?1")?
         .query_row([now_ms], |row| row.get(0))?;
@@ -195,6 +198,15 @@ fn claim(connection: &Connection, seal: &Seal, now: Timestamp, lease: SignedDura
         )?
         .query_row([], |row| row.get(0))?;
     Ok(Claimed::Nothing { next_at: next.map(instant).transpose()? })
+}
+
+/// Brings near what is planned further ahead than anything ever is: it was planned by a clock that was ahead itself, and
+/// would wait for years once the clock is right.
+fn forget_wrong_clock(connection: &Connection, now: i64) -> rusqlite::Result<()> {
+    let sql = "UPDATE outbox SET next_ms = ?1, since_ms = min(since_ms, ?1) WHERE state = 'à_envoyer' AND next_ms > ?2";
+    connection.prepare_cached(sql)?.execute([now, now.saturating_add(FARTHEST_MS)])?;
+    let sql = "UPDATE route SET blocked_ms = ?1 WHERE blocked_ms > ?2";
+    connection.prepare_cached(sql)?.execute([now, now.saturating_add(FARTHEST_MS)]).map(|_| ())
 }
 
 fn waits(connection: &Connection) -> rusqlite::Result<bool> {
@@ -379,6 +391,9 @@ fn close_route(connection: &Connection, is_refusal: bool, reason: &str, now: Tim
     )?;
     Ok(until)
 }
+
+/// Further ahead than any retry, pause or quarantine (a week at most) is planned.
+const FARTHEST_MS: i64 = 8 * 24 * 60 * 60 * 1000;
 
 /// Column of the addresses; each is bound to its message.
 pub(super) const RECIPIENT: &str = "outbox.recipient";

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::admin::submission_id;
 use super::error::{Fault, StoreError};
 use super::outbox::{Trace, log};
-use super::writer::Order;
+use super::writer::{Order, empty_log};
 use super::{Store, wait};
 use crate::model::reference::Reference;
 
@@ -139,8 +139,7 @@ fn shrink(connection: &Connection) -> rusqlite::Result<bool> {
     let mut vacuum = connection.prepare("PRAGMA incremental_vacuum")?;
     let mut rows = vacuum.query([])?;
     while rows.next()?.is_some() {}
-    let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    Ok(busy == 0)
+    empty_log(connection)
 }
 
 const ELAPSED: &str = "

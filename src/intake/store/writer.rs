@@ -92,7 +92,7 @@ pub(super) struct Writer {
     pub(super) counts: Arc<WriterCounts>,
     /// Told after a commit that may leave something to deliver; never after a claim, or an idle worker would wake itself.
     pub(super) wake: Arc<tokio::sync::Notify>,
-    /// The failure after which nothing may be promised.
+    /// The failure after which nothing may be promised, until all that was promised is written anew.
     pub(super) poison: Option<StoreError>,
 }
 
@@ -117,12 +117,14 @@ impl Writer {
                 self.checkpoint();
             }
             if let Some(work) = alone {
+                self.mend();
                 work(&self.connection, self.poison.as_ref());
             }
         }
     }
 
     fn commit(&mut self, batch: Vec<Box<dyn Job>>) {
+        self.mend();
         if let Some(poison) = &self.poison {
             let poison = poison.clone();
             batch.into_iter().for_each(|job| job.answer(Err(poison.clone())));
@@ -148,6 +150,26 @@ impl Writer {
             }
         }
         answers.into_iter().for_each(|(job, outcome)| job.answer(outcome));
+    }
+
+    /// After a failure of the disk, tries to make the store trustworthy again, before anything else is promised.
+    ///
+    /// A sync that failed is never asked again: Linux may have forgotten what it could not write, and the next sync would
+    /// say that all is well. All that was promised is written anew instead, from the part of the log that was synced before
+    /// the failure, into the database, which is synced; then the log, and what was refused with it, is emptied. When any of
+    /// this fails, nothing is accepted and the next order tries again.
+    fn mend(&mut self) {
+        if !matches!(self.poison, Some(StoreError::Poisoned { .. })) || !self.connection.is_autocommit() {
+            return;
+        }
+        match empty_log(&self.connection) {
+            Ok(true) => {
+                tracing::warn!("the disk works again, all that was promised is written anew: the store accepts");
+                self.poison = None;
+            }
+            Ok(false) => tracing::error!("the store cannot be mended while another process reads it"),
+            Err(error) => tracing::error!(error.reason = %error, "the disk still fails"),
+        }
     }
 
     /// Runs all jobs and commits; an error means that nothing of them is stored.
@@ -214,6 +236,12 @@ impl Writer {
         let mut noop = self.connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
         noop.query_row([], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))
     }
+}
+
+/// Writes the whole log back into the database, syncs that, then empties the log; `false` when a reader is in the way.
+pub(super) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
+    let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    Ok(busy == 0)
 }
 
 /// Pages waiting in the log from which they are brought back: 32 MB. Each time costs two syncs, shared by what came meanwhile.

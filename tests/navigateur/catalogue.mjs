@@ -4,7 +4,7 @@ import { open, visitor } from "./lib/browser.mjs";
 import { must, none } from "./lib/cases.mjs";
 import * as checks from "./lib/checks.mjs";
 import { EVERY_KIND } from "./lib/commune.mjs";
-import { Examiner } from "./lib/examiner.mjs";
+import { Examiners } from "./lib/examiner.mjs";
 import { file } from "./lib/filing.mjs";
 import { finger, keyboard } from "./lib/hands.mjs";
 import * as journeys from "./lib/journeys.mjs";
@@ -22,6 +22,7 @@ const REFUSED = /Failed to load resource: .* status of 422/;
 /** Adds the cases of the catalogue served at `base`. */
 export async function addCatalogue(cases, { browser, base, files }) {
   const { forms, elsewhere } = await fiches(base);
+  const examiners = new Examiners(browser, base, WIDTH);
   const states = new Map();
   const nameless = new Set();
 
@@ -41,7 +42,7 @@ export async function addCatalogue(cases, { browser, base, files }) {
       context: { javaScriptEnabled },
     });
     const page = await context.newPage();
-    const examiner = await Examiner.of(browser, base, page, WIDTH);
+    const examiner = await examiners.follow(page);
     const see = async (state) => {
       const key = `${name}: ${state}`;
       if (states.has(key)) return examiner.glance(state);
@@ -52,7 +53,7 @@ export async function addCatalogue(cases, { browser, base, files }) {
     await file(page, `/demarches/${name}/`, { ...filer, files, see, nameless: errors });
     errors.forEach((error) => nameless.add(`${name}: ${error}`));
     await close();
-    await examiner.close();
+    examiner.leave();
     none([...findings, ...examiner.findings], "faults");
   }
 

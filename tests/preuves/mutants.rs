@@ -126,7 +126,8 @@ impl Nursery {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["test", "--locked", "--offline", "--test", "preuves"]).args(arguments);
         cargo.current_dir(self.tree.path()).env("CARGO_TARGET_DIR", target_dir()).env("CARGO_INCREMENTAL", "0");
-        cargo.env_remove("MULOT_LONG").env("RUST_BACKTRACE", "0").output().unwrap()
+        // Nobody debugs a mutant.
+        cargo.env("CARGO_PROFILE_DEV_DEBUG", "0").env_remove("MULOT_LONG").env("RUST_BACKTRACE", "0").output().unwrap()
     }
 }
 

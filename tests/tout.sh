@@ -2,7 +2,18 @@
 # Installs what the tests need, then runs every suite and says how each ended.
 # As root, or with a sudo that asks nothing, missing packages come from apt; otherwise they are named.
 # CARGO_TARGET_DIR is respected; the default is a cache outside the clone. Exit code 1 if any suite failed.
+# --long adds the long forms of tests/preuves (about an hour): a thousand kills, power cuts, all faults, the mutants.
 set -u
+
+long=
+case ${1-} in
+'') ;;
+--long) long=oui ;;
+*)
+    echo "Emploi : tests/tout.sh [--long]" >&2
+    exit 2
+    ;;
+esac
 
 racine=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd -- "$racine" || exit 2
@@ -38,6 +49,15 @@ need unshare util-linux
 need lynx lynx
 need script bsdutils
 need shellcheck shellcheck
+need git git
+if [ -n "$long" ]; then
+    need qemu-system-x86_64 qemu-system-x86
+    need busybox busybox-static
+    need cpio cpio
+    need mkfs.ext4 e2fsprogs
+    set -- /boot/vmlinuz-*
+    [ -e "$1" ] || packages="$packages linux-image-cloud-amd64"
+fi
 
 if [ -n "$packages" ]; then
     say "paquets :$packages"
@@ -105,6 +125,10 @@ closing_line() {
 suite format cargo fmt --check
 suite clippy cargo clippy --locked --all-targets -- -D warnings
 suite cargo-test cargo test --locked --no-fail-fast
+if [ -n "$long" ]; then
+    suite preuves env MULOT_LONG=1 cargo test --locked --test preuves -- --nocapture --test-threads=1
+    suite morts env MULOT_KILL_CYCLES=1000 cargo test --locked --test kill -- --nocapture
+fi
 suite scripts shellcheck install.sh .ci/run tests/*.sh
 suite installation sh tests/installation.sh
 if [ -f tests/navigateur/suite.mjs ]; then

@@ -63,8 +63,9 @@ fn all() -> Vec<Mutant> {
 impl Mutant {
     fn read(path: PathBuf) -> Mutant {
         let text = std::fs::read_to_string(&path).unwrap();
-        let head =
-            |key: &str| text.lines().filter_map(|line| line.strip_prefix(key)).map(|rest| rest.trim().to_owned());
+        let head = |key: &'static str| {
+            text.lines().filter_map(move |line| line.strip_prefix(key)).map(|rest| rest.trim().to_owned())
+        };
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let breaks = head("Breaks:").next().unwrap_or_else(|| panic!("{name} does not say what it breaks"));
         let tests: Vec<String> = head("Caught-by:").collect();
@@ -125,7 +126,8 @@ impl Nursery {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["test", "--locked", "--offline", "--test", "preuves"]).args(arguments);
         cargo.current_dir(self.tree.path()).env("CARGO_TARGET_DIR", target_dir()).env("CARGO_INCREMENTAL", "0");
-        cargo.env_remove("MULOT_LONG").env("RUST_BACKTRACE", "0").output().unwrap()
+        // Nobody debugs a mutant.
+        cargo.env("CARGO_PROFILE_DEV_DEBUG", "0").env_remove("MULOT_LONG").env("RUST_BACKTRACE", "0").output().unwrap()
     }
 }
 

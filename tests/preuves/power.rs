@@ -21,6 +21,8 @@ use crate::{is_long, mutants};
 
 /// Where the client in the guest finds the server; set, this binary is that client.
 const GUEST: &str = "MULOT_PREUVES_INVITE";
+/// Clients in the guest.
+const CLIENTS: usize = 8;
 /// Cuts of one disk image.
 const CUTS_OF_A_DISK: usize = 10;
 
@@ -57,12 +59,12 @@ fn cycles(usual: usize) -> usize {
 fn the_client_in_the_guest() {
     let Ok(address) = std::env::var(GUEST) else { return };
     let address: SocketAddr = address.parse().unwrap();
-    let with_files = std::env::var_os("pieces").is_some();
+    let with_files = std::env::var_os("pieces").is_some_and(|value| value == "pieces");
     std::thread::scope(|scope| {
-        for thread in 0..4 {
+        for thread in 0..CLIENTS {
             scope.spawn(move || {
                 for turn in 0.. {
-                    let number = turn * 4 + thread;
+                    let number = turn * CLIENTS + thread;
                     let Some(shown) = one_request(address, number, with_files && turn % 4 == 3) else {
                         pause();
                         continue;
@@ -172,7 +174,7 @@ impl Machine {
                 // The moment of the cut is the test: the only wait that is not for a condition.
                 let mut random = [0; 2];
                 getrandom::fill(&mut random).unwrap();
-                end = Instant::now() + Duration::from_millis(u64::from(u16::from_be_bytes(random)) % 3000);
+                end = Instant::now() + Duration::from_millis(u64::from(u16::from_be_bytes(random)) % 5000);
             }
             lines.push(line);
         }
@@ -180,6 +182,7 @@ impl Machine {
         guest.wait().unwrap();
         lines.extend(hear.iter());
         listener.join().unwrap();
+        lines.iter().filter(|line| !line.is_empty() && !line.starts_with("ACK ")).for_each(|line| println!("| {line}"));
         assert!(is_open, "the guest never took anything: {lines:#?}");
         // A line the cut broke was never read by anybody: a reference has its check digit.
         let whole = lines.iter().filter_map(|line| line.strip_prefix("ACK "));
@@ -250,7 +253,7 @@ const NEEDS: &str =
 
 /// What the guest's disk needs, in the order they are loaded.
 const MODULES: [&str; 6] =
-    ["virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk"];
+    ["virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk"];
 
 const SETTINGS: &str = "dossier = \"commune\"\ndonnees = \"data/donnees\"\necoute = \"127.0.0.1:8080\"\n\n\
     [courriel]\ntransport = \"dossier\"\ndossier = \"courriels\"\n\n\
@@ -258,7 +261,7 @@ const SETTINGS: &str = "dossier = \"commune\"\ndonnees = \"data/donnees\"\necout
     envois_par_formulaire = 100000\nreserve_mo = 16\n";
 
 const INIT: &str = "#!/bin/busybox sh
-export PATH=/bin HOME=/tmp
+export PATH=/bin HOME=/tmp MULOT_JOURNAL=error
 busybox mount -t proc proc /proc
 busybox mount -t sysfs sysfs /sys
 busybox mount -t devtmpfs devtmpfs /dev
@@ -266,7 +269,6 @@ for module in 0 1 2 3 4 5; do busybox insmod /modules/$module.ko; done
 busybox mount -t ext4 /dev/vda /data
 busybox ip link set lo up
 cd /
-busybox grep -q pieces=pieces /proc/cmdline && export pieces=1
 mulot guichet /guichet.toml &
 export MULOT_PREUVES_INVITE=127.0.0.1:8080
 client --exact power::the_client_in_the_guest --nocapture

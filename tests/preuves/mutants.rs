@@ -140,6 +140,10 @@ fn target_dir() -> PathBuf {
         std::fs::create_dir_all(&own).unwrap();
         // Hard links: what cargo makes anew, it makes under a new inode.
         let _ = Command::new("cp").arg("-al").arg(debug).arg(own.join("debug")).status();
+        // Except the locks of whoever builds there meanwhile, which would be ours too.
+        for lock in [".cargo-lock", ".cargo-build-lock", ".cargo-artifact-lock"] {
+            let _ = std::fs::remove_file(own.join("debug").join(lock));
+        }
     }
     own
 }

@@ -153,7 +153,10 @@ impl Machine {
         qemu.args(["-accel", "tcg", "-cpu", "max", "-m", "1024", "-smp", "2", "-nodefaults", "-display", "none"]);
         qemu.args(["-no-reboot", "-serial", "stdio", "-kernel"]).arg(&self.kernel);
         qemu.arg("-initrd").arg(self.folder.path().join("memoire"));
-        qemu.args(["-append", &format!("console=ttyS0 quiet panic=-1 random.trust_cpu=on pieces={files}")]);
+        qemu.args([
+            "-append",
+            &format!("console=ttyS0 quiet panic=-1 no_timer_check random.trust_cpu=on pieces={files}"),
+        ]);
         qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio,cache=writeback", disk.display()));
         let mut guest = qemu.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect(NEEDS);
         let pipe = guest.stdout.take().unwrap();

@@ -102,7 +102,7 @@ fn configure(root: &Path) -> std::path::PathBuf {
     let config = root.join("guichet.toml");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/communes/minimal");
     let text = format!(
-        "dossier = {folder:?}\ndonnees = {data:?}\necoute = \"127.0.0.1:{PORT}\"\n\n[courriel]\ntransport = \"dossier\"\ndossier = {letters:?}\n\n[limites]\nenvois_par_adresse = 10000\nenvois_par_heure = 1000000\n",
+        "confirmer_destinataires = false\ndossier = {folder:?}\ndonnees = {data:?}\necoute = \"127.0.0.1:{PORT}\"\n\n[courriel]\ntransport = \"dossier\"\ndossier = {letters:?}\n\n[limites]\nenvois_par_adresse = 10000\nenvois_par_heure = 1000000\n",
         data = root.join("donnees"),
         letters = root.join("courriels"),
     );

@@ -35,7 +35,14 @@ need strace strace
 need openssl openssl
 need python3 python3
 need unshare util-linux
+need dovecot dovecot-imapd
 need shellcheck shellcheck
+need_python() { # module, package
+    /usr/bin/python3 -c "import $1" 2>/dev/null || packages="$packages $2"
+}
+need_python dkim python3-dkim
+need_python nacl python3-nacl
+need_python jsonschema python3-jsonschema
 
 if [ -n "$packages" ]; then
     say "paquets :$packages"

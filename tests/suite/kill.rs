@@ -54,7 +54,7 @@ impl Guichet {
 
 fn configure() -> CommuneTest {
     let test = CommuneTest::minimal();
-    let config = "dossier = \"commune\"\ndonnees = \"donnees\"\necoute = \"127.0.0.1:0\"\n\n[courriel]\ntransport = \"dossier\"\ndossier = \"courriels\"\n\n[limites]\nenvois_par_adresse = 10000\nenvois_par_heure = 1000000\n";
+    let config = "confirmer_destinataires = false\ndossier = \"commune\"\ndonnees = \"donnees\"\necoute = \"127.0.0.1:0\"\n\n[courriel]\ntransport = \"dossier\"\ndossier = \"courriels\"\n\n[limites]\nenvois_par_adresse = 10000\nenvois_par_heure = 1000000\n";
     std::fs::write(test.root().join("guichet.toml"), config).expect("written");
     test
 }

@@ -11,3 +11,4 @@ mod http;
 mod kill;
 mod layering;
 mod new;
+mod schema;

@@ -58,6 +58,13 @@ if [ -n "$long" ]; then
     set -- /boot/vmlinuz-*
     [ -e "$1" ] || packages="$packages linux-image-cloud-amd64"
 fi
+need dovecot dovecot-imapd
+need_python() { # module, package
+    /usr/bin/python3 -c "import $1" 2>/dev/null || packages="$packages $2"
+}
+need_python dkim python3-dkim
+need_python nacl python3-nacl
+need_python jsonschema python3-jsonschema
 
 if [ -n "$packages" ]; then
     say "paquets :$packages"

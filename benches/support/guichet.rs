@@ -84,7 +84,7 @@ pub fn configure(root: &Path, address: SocketAddr, mail: &str) -> PathBuf {
     let config = root.join("guichet.toml");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/communes/minimal");
     let text = format!(
-        "dossier = {folder:?}\ndonnees = {data:?}\necoute = \"{address}\"\n\n[courriel]\n{mail}\n\n[limites]\nenvois_par_adresse = 10000\nenvois_par_heure = 1000000\nconnexions_par_adresse = 1000\n",
+        "confirmer_destinataires = false\ndossier = {folder:?}\ndonnees = {data:?}\necoute = \"{address}\"\n\n[courriel]\n{mail}\n\n[limites]\nenvois_par_adresse = 10000\nenvois_par_heure = 1000000\nconnexions_par_adresse = 1000\n",
         data = root.join("donnees"),
     );
     std::fs::write(&config, text).expect("written");

@@ -14,7 +14,7 @@ use super::faults::store_fault;
 use super::integrity::Integrity;
 use super::place::DataPlace;
 use super::report::{self, Format};
-use super::{Exit, etat, exporter, quarantaine};
+use super::{Exit, destinataires, dkim, etat, exporter, quarantaine};
 use crate::intake::files::{FileStore, Reading};
 use crate::intake::store::{Access, Store, StoreError, StoreOptions};
 use crate::load::{self, Layers};
@@ -109,6 +109,17 @@ enum Action {
         #[arg(value_name = "RÉFÉRENCE")]
         reference: String,
     },
+    /// Dit quelles boîtes de la mairie sont confirmées, et confirme les autres
+    Destinataires {
+        /// Envoie un autre code à cette adresse, ou à toutes celles qui attendent
+        #[arg(long, value_name = "ADRESSE", num_args = 0..=1, conflicts_with = "confirmer")]
+        renvoyer: Option<Option<String>>,
+        /// Code lu dans le message reçu par la boîte
+        #[arg(long, value_name = "CODE")]
+        confirmer: Option<String>,
+    },
+    /// Donne l'enregistrement DNS de la signature des messages (DKIM)
+    Dkim,
     /// Donne tout ce qui est gardé d'une demande, pour la personne concernée (droit d'accès)
     Exporter {
         /// Référence
@@ -125,6 +136,9 @@ pub(super) fn run(args: &DemandesArgs) -> Exit {
         Ok(place) => place,
         Err(exit) => return exit,
     };
+    if let Some(Action::Dkim) = args.action {
+        return dkim::run(place.config.as_ref(), args.format == Format::Json);
+    }
     let data = place.data;
     let options = StoreOptions { access: Access::Beside, key_file: place.key_file, ..StoreOptions::default() };
     let done = Store::open(&data, options).and_then(|store| {
@@ -153,6 +167,16 @@ pub(super) fn run(args: &DemandesArgs) -> Exit {
             Action::Ecarter { reference } => {
                 with_reference(reference, |reference| quarantaine::set_aside(store, reference))
             }
+            Action::Destinataires { renvoyer, confirmer } => {
+                let order = match (confirmer, renvoyer) {
+                    (Some(code), _) => destinataires::Order::Confirm(code),
+                    (None, Some(address)) => destinataires::Order::Renew(address.as_deref()),
+                    (None, None) => destinataires::Order::List,
+                };
+                destinataires::run(store, place.config.as_ref(), &order, (teller, json))
+            }
+            // Done above: it needs no store.
+            Action::Dkim => Ok(Exit::Done),
             Action::Exporter { reference, pieces } => {
                 with_reference(reference, |reference| exporter::run(store, &data, reference, pieces.as_ref()))
             }

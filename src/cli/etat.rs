@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::demandes::told::{self, Teller};
 use super::integrity::Integrity;
-use super::{Exit, quarantaine, report, resolved};
+use super::{Exit, destinataires, quarantaine, report, resolved};
 use crate::diagnostic::Code;
 use crate::intake::files::Reading;
-use crate::intake::store::{Counts, RouteState, Store, StoreError};
+use crate::intake::store::{Counts, MailboxState, Pace, RouteState, Store, StoreError};
 use crate::model::content::Kind;
 use crate::model::intake::{Quarantined, QueueRow};
 use crate::model::mail::MailRole;
@@ -31,10 +31,13 @@ struct StateReport {
     plus_ancien_en_attente: Option<Timestamp>,
     route: Option<RouteState>,
     bloques: Vec<QueueRow>,
+    cadence: Option<Pace>,
     quarantaine: Vec<Quarantined>,
     disque: Disk,
     derniere_sauvegarde: Option<Timestamp>,
     integrite: Integrity,
+    /// Mailboxes of the mairie that must still be confirmed.
+    boites: Vec<MailboxState>,
     /// Unknown when only the data folder was given.
     formulaires: Option<Forms>,
 }
@@ -45,10 +48,13 @@ struct StateJson<'r> {
     en_ordre: bool,
     #[serde(flatten)]
     etat: told::State,
+    /// What waits because the hour has had its share.
+    cadence: Option<Cadence>,
     quarantaine: &'r [Quarantined],
     disque: &'r Disk,
     derniere_sauvegarde: Option<String>,
     integrite: &'r Integrity,
+    boites_a_confirmer: Vec<destinataires::Mailbox>,
     formulaires: &'r Option<Forms>,
 }
 
@@ -56,12 +62,20 @@ fn json_of<'r>(report: &'r StateReport, teller: &Teller) -> StateJson<'r> {
     StateJson {
         en_ordre: report.en_ordre,
         etat: teller.state(&report.comptes, report.route.as_ref(), &report.bloques, report.plus_ancien_en_attente),
+        cadence: report.cadence.map(|pace| Cadence { en_attente: pace.due, prochain_envoi: teller.iso(pace.opens_at) }),
         quarantaine: &report.quarantaine,
         disque: &report.disque,
         derniere_sauvegarde: report.derniere_sauvegarde.map(|at| teller.iso(at)),
         integrite: &report.integrite,
+        boites_a_confirmer: report.boites.iter().map(|state| destinataires::Mailbox::of(state, None, teller)).collect(),
         formulaires: &report.formulaires,
     }
+}
+
+#[derive(Serialize)]
+struct Cadence {
+    en_attente: u64,
+    prochain_envoi: String,
 }
 
 #[derive(Serialize)]
@@ -121,19 +135,37 @@ fn look(
         Disk { octets_libres: free, octets_reserves: reserve, plein: reserve.is_some_and(|reserve| free < reserve) };
     let (comptes, route, bloques) = (store.counts()?, store.route()?, store.stuck(now, STUCK_AFTER)?);
     let integrite = Integrity::look(store, data, reading)?;
+    let boites = waiting_mailboxes(store, config)?;
     Ok(StateReport {
-        en_ordre: integrite.is_sound() && comptes.failed == 0 && route.is_none() && bloques.is_empty() && !disque.plein,
+        en_ordre: integrite.is_sound()
+            && comptes.failed == 0
+            && route.is_none()
+            && bloques.is_empty()
+            && boites.is_empty()
+            && !disque.plein,
         // What waits in quarantine is dated from when it may leave.
         plus_ancien_en_attente: store.oldest_waiting(MailRole::Mairie)?.filter(|oldest| *oldest <= now),
         comptes,
         route,
         bloques,
+        cadence: match config.and_then(|config| config.per_hour) {
+            Some(per_hour) => store.paced(per_hour, now)?,
+            None => None,
+        },
         quarantaine: store.quarantined(now)?,
         disque,
         derniere_sauvegarde: last_backup(data),
         integrite,
+        boites,
         formulaires: config.and_then(|config| forms(&config.folder, now)),
     })
+}
+
+/// Mailboxes of the folder that are not confirmed; none when the configuration does not ask for it, or is not known.
+fn waiting_mailboxes(store: &Store, config: Option<&GuichetConfig>) -> Result<Vec<MailboxState>, StoreError> {
+    let Some(config) = config.filter(|config| config.confirms_mailboxes) else { return Ok(Vec::new()) };
+    let (states, named) = (store.mailboxes()?, destinataires::named(&config.folder));
+    Ok(destinataires::waiting(&states, named.as_ref()).into_iter().cloned().collect())
 }
 
 /// When the mark of a backup was last touched.
@@ -190,6 +222,13 @@ fn page(told: &StateReport, teller: &Teller) -> Vec<String> {
         ),
         None => "  Serveur de courriel       aucun refus au dernier essai".to_owned(),
     });
+    lines.extend(told.cadence.map(|pace| {
+        format!(
+            "  Cadence (par_heure)       atteinte : {} ; le suivant part le {}",
+            plural(pace.due, "message attend", "messages attendent"),
+            teller.when(pace.opens_at)
+        )
+    }));
     let reserve =
         told.disque.octets_reserves.map(|bytes| format!(" (réserve {})", file_size(bytes))).unwrap_or_default();
     lines.push(format!(
@@ -215,6 +254,12 @@ fn page(told: &StateReport, teller: &Teller) -> Vec<String> {
     for closed in told.formulaires.iter().flat_map(|forms| &forms.fermes) {
         let why = if closed.raisons.is_empty() { "voir mulot check".to_owned() } else { closed.raisons.join(" ; ") };
         lines.push(format!("    {} : {why}", closed.formulaire));
+    }
+    for state in &told.boites {
+        lines.push(format!("! Boîte de la mairie        {} : {}", state.address, destinataires::line(state, teller)));
+    }
+    if !told.boites.is_empty() {
+        lines.push("    comment faire : mulot demandes destinataires".to_owned());
     }
     lines.push(format!("  En quarantaine            {}", told.quarantaine.len()));
     lines.extend(told.quarantaine.iter().map(|one| format!("    {}", quarantaine::line(one, teller))));

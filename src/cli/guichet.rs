@@ -9,7 +9,7 @@ use super::faults::start_fault;
 use super::place::key_file;
 use super::{Exit, generator, picture_cache, report, telemetry};
 use crate::pipeline::Base;
-use crate::server::config::GuichetConfig;
+use crate::server::config::{BOUNCES_PASSWORD_VARIABLE, GuichetConfig, PASSWORD_VARIABLE, Secrets};
 use crate::server::guichet::{Guichet, Means};
 use crate::server::listen::stop_signal;
 use crate::text::numbers::plural;
@@ -22,12 +22,11 @@ pub(super) struct GuichetArgs {
     config: PathBuf,
 }
 
-/// Environment variable of the mail account's password.
-const PASSWORD: &str = "MULOT_SMTP_MOT_DE_PASSE";
-
 pub(super) fn run(args: &GuichetArgs) -> Exit {
     telemetry::start(tracing::level_filters::LevelFilter::INFO, true);
-    let mut config = match GuichetConfig::read_to_serve(&args.config, std::env::var(PASSWORD).ok()) {
+    let variable = |name| std::env::var(name).ok();
+    let secrets = Secrets { smtp: variable(PASSWORD_VARIABLE), imap: variable(BOUNCES_PASSWORD_VARIABLE) };
+    let mut config = match GuichetConfig::read_to_serve(&args.config, secrets) {
         Ok(config) => config,
         Err(diagnostics) => {
             let folder = args.config.parent().unwrap_or(std::path::Path::new("."));
@@ -63,6 +62,26 @@ pub(super) fn run(args: &GuichetArgs) -> Exit {
             plural(guichet.open_forms().len() as u64, "formulaire", "formulaires"),
             guichet.destination()
         ));
+        if let Some(name) = guichet.signed_as() {
+            report::say(format!("Messages signés (DKIM) : {name} ; mulot demandes dkim donne ce qu'il faut publier"));
+        }
+        match guichet.waiting_mailboxes() {
+            Ok((waiting, _)) if waiting.is_empty() => {}
+            Ok((waiting, forms)) => {
+                let closed = match forms {
+                    0 => "aucun formulaire ne l'attend".to_owned(),
+                    forms => format!(
+                        "{} d'ici là",
+                        plural(forms as u64, "formulaire reste fermé", "formulaires restent fermés")
+                    ),
+                };
+                report::say(format!(
+                    "À confirmer : {} ; {closed}. Un code part vers chaque boîte (mulot demandes destinataires)",
+                    waiting.join(", ")
+                ));
+            }
+            Err(error) => return start_fault(&error, ""),
+        }
         if let Some(address) = guichet.metrics_addr() {
             report::say(format!("Mesures sur {address}, chemin /metrics"));
         }

@@ -4,6 +4,8 @@ mod backup;
 mod build;
 mod check;
 mod demandes;
+mod destinataires;
+mod dkim;
 mod etat;
 mod exporter;
 mod faults;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Exit, report};
 use crate::intake::token::KEY_FILE;
-use crate::server::config::GuichetConfig;
+use crate::server::config::{GuichetConfig, Secrets};
 
 /// Environment variable of the key file, when no configuration names it.
 const KEY_VARIABLE: &str = "MULOT_CLE_FICHIER";
@@ -36,8 +36,8 @@ impl DataPlace {
         if path.is_dir() {
             return Ok(DataPlace { data: path.to_owned(), key_file: key_file(None), config: None });
         }
-        // The password is not needed here: nothing is sent.
-        match GuichetConfig::read(path, Some(String::new())) {
+        // No password is needed here: nothing is sent.
+        match GuichetConfig::read(path, Secrets::unneeded()) {
             Ok(config) => Ok(DataPlace {
                 data: config.data.clone(),
                 key_file: key_file(config.key_file.clone()),

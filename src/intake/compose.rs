@@ -26,6 +26,8 @@ const MAX_SUBJECT: usize = 120;
 const MAX_SUBJECT_NAME: usize = 40;
 /// Version of the shape of `demande.json` (docs/demande-json.md).
 const JSON_VERSION: u8 = 1;
+/// What names that shape: docs/schemas/demande-1.json.
+const JSON_SCHEMA: &str = "urn:mulot:schema:demande:1";
 
 /// The mails of an accepted submission: to the mairie always, to the resident when an address was given.
 ///
@@ -66,6 +68,7 @@ fn to_mairie(form: &Form, issuer: &Issuer, answers: &ValidAnswers, receipt: &Rec
         auto_submitted: AutoSubmitted::Generated,
         attachments: answers.files().cloned().collect(),
         json: Some(demande_json(form, issuer, answers, receipt)),
+        sheets: Vec::new(),
     }
 }
 
@@ -96,6 +99,7 @@ fn to_resident(issuer: &Issuer, email: &str, receipt: &Receipt, follow: Option<&
         auto_submitted: AutoSubmitted::Generated,
         attachments: Vec::new(),
         json: None,
+        sheets: Vec::new(),
     }
 }
 
@@ -482,6 +486,8 @@ fn escaped(text: &str) -> String {
 /// `demande.json`, described in docs/demande-json.md; keys only ever get added within a version.
 #[derive(Serialize)]
 struct Demande<'s> {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
     format: &'static str,
     version: u8,
     reference: &'s str,
@@ -544,6 +550,7 @@ struct DemandeFile<'s> {
 fn demande_json(form: &Form, issuer: &Issuer, answers: &ValidAnswers, receipt: &Receipt) -> String {
     let envoi = receipt.envoi();
     let demande = Demande {
+        schema: JSON_SCHEMA,
         format: "mulot-demande",
         version: JSON_VERSION,
         reference: envoi.reference.as_str(),
@@ -703,6 +710,26 @@ mod tests {
             return;
         }
         assert_eq!(text, expected, "{name}: run with MULOT_GOLDEN=tests/receipts to write it again, then read it");
+    }
+
+    #[test]
+    fn the_published_schema_knows_every_kind_of_answer() {
+        let schema: serde_json::Value =
+            serde_json::from_str(include_str!("../../docs/schemas/demande-1.json")).unwrap();
+        assert_eq!(schema["$id"], JSON_SCHEMA);
+        assert_eq!(schema["properties"]["version"]["const"], JSON_VERSION);
+        let words = schema["$defs"]["reponse"]["properties"]["type"]["enum"].as_array().unwrap();
+        let words: Vec<&str> = words.iter().filter_map(|word| word.as_str()).collect();
+        // A kind without an answer is in no request.
+        let answered = |kind: &&FieldKind| !matches!(kind, FieldKind::Information { .. } | FieldKind::Exit { .. });
+        let form = every_kind(true);
+        for kind in form.fields.iter().map(|field| &field.kind).filter(answered) {
+            assert!(words.contains(&kind_word(kind)), "{}", kind_word(kind));
+        }
+        let documented = include_str!("../../docs/demande-json.md");
+        for word in words {
+            assert!(documented.contains(&format!("`{word}`")), "docs/demande-json.md forgets {word}");
+        }
     }
 
     #[test]

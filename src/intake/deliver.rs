@@ -206,7 +206,7 @@ async fn settle(
     }
 }
 
-fn composing() -> Refusal {
+pub(super) fn composing() -> Refusal {
     Refusal { phase: Phase::Compose, code: None, class: None }
 }
 

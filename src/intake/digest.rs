@@ -4,7 +4,7 @@
 //! What is to be told is what has come since the last morning that was looked at, so that a day on which the server was
 //! stopped loses nothing; what stays late is told again on Mondays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
@@ -14,9 +14,10 @@ use super::accept::KeptReceipt;
 use super::compose::{Block, Letter, rfc3339};
 use super::follow::deadline_words;
 use super::links::Links;
+use super::sheet::{Line, sheet};
 use super::store::{NewBulletin, Open, Store, StoreError};
 use crate::model::dossier::{Horizon, Life};
-use crate::model::mail::{AutoSubmitted, Mail, MailRole, Mailbox};
+use crate::model::mail::{AutoSubmitted, Mail, MailRole, Mailbox, Sheet};
 use crate::model::reference::Reference;
 use crate::text::dates::{long_date, short_date};
 use crate::text::numbers::plural;
@@ -29,6 +30,8 @@ pub struct Digest {
     pub links: Links,
     /// The commune's clock.
     pub zone: TimeZone,
+    /// Forms whose requests of the day before go with it as a file.
+    pub daily: BTreeSet<String>,
 }
 
 /// Writes this morning's digest if it is time; `true` when mails were written.
@@ -41,20 +44,21 @@ pub async fn step(store: &Store, digest: &Digest, now: Timestamp) -> Result<bool
         return Ok(false);
     }
     let (reading, zone) = (store.clone(), local.clone());
-    let links = digest.links.clone();
-    let looked = tokio::task::spawn_blocking(move || look(&reading, &links, &zone)).await;
+    let digest = digest.clone();
+    let looked = tokio::task::spawn_blocking(move || look(&reading, &digest, &zone)).await;
     let Some(bulletin) = looked.unwrap_or(Err(StoreError::Closed))? else { return Ok(false) };
     let count = bulletin.mails.len();
     Ok(store.bulletin(bulletin, now).await? && count > 0)
 }
 
 /// The digest of this morning; `None` when it is already written.
-fn look(store: &Store, links: &Links, now: &Zoned) -> Result<Option<NewBulletin>, StoreError> {
+fn look(store: &Store, digest: &Digest, now: &Zoned) -> Result<Option<NewBulletin>, StoreError> {
     let (last, today) = (store.last_bulletin()?, now.date());
     if last.is_some_and(|last| last >= today) {
         return Ok(None);
     }
     let since = last.unwrap_or(today.saturating_sub(1.day()));
+    let mut sheets = sheets(store, digest, (since, today), now)?;
     let mut mailboxes: BTreeMap<String, (Mail, Vec<Item>)> = BTreeMap::new();
     for open in store.open_requests()? {
         let Some((section, words)) = told(&open, since, today) else { continue };
@@ -67,15 +71,62 @@ fn look(store: &Store, links: &Links, now: &Zoned) -> Result<Option<NewBulletin>
                 title: open.form_title.clone(),
                 received: open.received_at.date(),
                 words: words.clone(),
-                act: links.of(&open.reference, now.timestamp()).act,
+                act: digest.links.of(&open.reference, now.timestamp()).act,
             });
         }
     }
+    // A mailbox with nothing but a file gets it too.
+    for (recipient, of_box) in &sheets {
+        mailboxes.entry(recipient.clone()).or_insert_with(|| (of_box.request.clone(), Vec::new()));
+    }
     let mails = mailboxes.into_iter().filter_map(|(recipient, (request, items))| {
-        let first = items.first()?.reference.clone();
-        Some((first, mail(&recipient, &request, &items, now)))
+        let of_box = sheets.remove(&recipient);
+        let first = items.first().map(|item| &item.reference).or(of_box.as_ref().map(|one| &one.first))?.clone();
+        let files = of_box.map(|one| one.sheets).unwrap_or_default();
+        Some((first, mail(&recipient, &request, (&items, files), now)))
     });
     Ok(Some(NewBulletin { day: today, mails: mails.collect() }))
+}
+
+/// The files of one mailbox.
+struct Sheets {
+    /// The first request in them, and its mail.
+    first: Reference,
+    request: Mail,
+    sheets: Vec<Sheet>,
+}
+
+/// The requests of the days from `since` to the one before `today`, a file each form that asks for one, for each mailbox they
+/// were sent to.
+fn sheets(
+    store: &Store,
+    digest: &Digest,
+    (since, today): (Date, Date),
+    now: &Zoned,
+) -> Result<BTreeMap<String, Sheets>, StoreError> {
+    let midnight = |day: Date| day.to_zoned(digest.zone.clone()).map_or(now.timestamp(), |day| day.timestamp());
+    let mut lines: BTreeMap<(String, String), (Reference, Mail, Vec<Line>)> = BTreeMap::new();
+    for (form, reference) in store.left_between(&digest.daily, (midnight(since), midnight(today)))? {
+        let (Some(kept), Some(request)) = (store.kept(&reference)?, store.request_mail(&reference)?) else { continue };
+        let line = Line {
+            reference: reference.to_string(),
+            received: kept.received_at.strftime("%Y-%m-%d %H:%M").to_string(),
+            name: kept.sender.name,
+            email: kept.sender.email.unwrap_or_default(),
+            answers: kept.answers,
+        };
+        for recipient in &request.to {
+            let of_form = lines.entry((recipient.clone(), form.clone()));
+            of_form.or_insert_with(|| (reference.clone(), request.clone(), Vec::new())).2.push(line.clone());
+        }
+    }
+    let mut boxes: BTreeMap<String, Sheets> = BTreeMap::new();
+    for ((recipient, form), (first, request, lines)) in lines {
+        let name = format!("{form}-{}.csv", today.saturating_sub(1.day()));
+        let of_box = boxes.entry(recipient).or_insert_with(|| Sheets { first, request, sheets: Vec::new() });
+        of_box.sheets.push(sheet(name, &lines));
+    }
+    Ok(boxes)
 }
 
 /// Under which heading a request stands, the most pressing first.
@@ -159,8 +210,8 @@ fn told(open: &Open, since: Date, today: Date) -> Option<(Section, String)> {
     is_received.then(|| (Section::Received, deadline()))
 }
 
-fn mail(recipient: &str, request: &Mail, items: &[Item], now: &Zoned) -> Mail {
-    let letter = letter(items, now.date());
+fn mail(recipient: &str, request: &Mail, (items, sheets): (&[Item], Vec<Sheet>), now: &Zoned) -> Mail {
+    let letter = letter(items, &sheets, now.date());
     let domain = request.message_id.rsplit_once('@').map_or("guichet.invalid", |(_, domain)| domain);
     let mailbox = blake3::hash(recipient.as_bytes()).to_hex();
     Mail {
@@ -168,7 +219,7 @@ fn mail(recipient: &str, request: &Mail, items: &[Item], now: &Zoned) -> Mail {
         from: Mailbox { name: request.from.name.clone(), email: request.from.email.clone() },
         to: vec![recipient.to_owned()],
         reply_to: None,
-        subject: format!("[Bulletin du guichet] {} — {}", short_date(now.date()), count(items)),
+        subject: format!("[Bulletin du guichet] {} — {}", short_date(now.date()), count(items, &sheets)),
         text: letter.text(std::slice::from_ref(&request.from.name)),
         html: letter.html(std::slice::from_ref(&request.from.name)),
         // The same all day: a restart does not write it twice.
@@ -178,14 +229,19 @@ fn mail(recipient: &str, request: &Mail, items: &[Item], now: &Zoned) -> Mail {
         auto_submitted: AutoSubmitted::Generated,
         attachments: Vec::new(),
         json: None,
+        sheets,
     }
 }
 
-fn count(items: &[Item]) -> String {
-    plural(items.len() as u64, "demande", "demandes").replace('\u{a0}', " ")
+fn count(items: &[Item], sheets: &[Sheet]) -> String {
+    let (many, one, more) = match items.len() {
+        0 => (sheets.len(), "fichier", "fichiers"),
+        count => (count, "demande", "demandes"),
+    };
+    plural(many as u64, one, more).replace('\u{a0}', " ")
 }
 
-fn letter(items: &[Item], today: Date) -> Letter {
+fn letter(items: &[Item], sheets: &[Sheet], today: Date) -> Letter {
     let mut blocks =
         vec![Block::Paragraph(format!("Ce que le guichet en ligne vous signale ce {}.", long_date(today)))];
     for section in Section::ALL {
@@ -205,6 +261,16 @@ fn letter(items: &[Item], today: Date) -> Letter {
             blocks.push(Block::Facts(facts));
             blocks.extend(item.act.as_ref().map(|act| Block::Paragraph(format!("Agir sur cette demande : {act}"))));
         }
+    }
+    if !sheets.is_empty() {
+        blocks.push(Block::Heading("Récapitulatif, en pièce jointe".into()));
+        blocks.push(Block::Paragraph(
+            "Les demandes de la veille, à ouvrir dans un tableur. Chacune a aussi été envoyée à son arrivée.".into(),
+        ));
+        blocks.extend(sheets.iter().map(|sheet| Block::Paragraph(format!("– {}", sheet.name))));
+    }
+    if items.is_empty() {
+        return Letter { title: "Bulletin du guichet".into(), blocks };
     }
     blocks.push(Block::Paragraph(
         "Vous avez déjà répondu par courriel ou par téléphone ? Ouvrez le lien et choisissez « Répondre et clore » : le guichet n'en parlera plus.".into(),

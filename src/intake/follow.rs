@@ -157,6 +157,7 @@ fn mail(case: &Case, act: &Act, number: usize, role: MailRole, letter: &Letter, 
         auto_submitted: AutoSubmitted::Generated,
         attachments: Vec::new(),
         json: None,
+        sheets: Vec::new(),
     }
 }
 

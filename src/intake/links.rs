@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::token::Keys;
+use super::store::MailboxTag;
+use super::token::{Errand, Keys};
 use crate::model::reference::Reference;
 
 /// Makes addresses of one guichet.
@@ -39,6 +40,22 @@ impl Links {
         }
     }
 
+    /// The page where a mailbox is confirmed, in a mail written now; `None` when the guichet's own address is not known.
+    pub fn mailbox(&self, tag: &MailboxTag, now: Timestamp) -> Option<String> {
+        self.errand(Errand::Mailbox, "boite", tag, now)
+    }
+
+    /// The page where a mailbox judges what waits in quarantine, in a mail written now.
+    pub fn quarantine(&self, tag: &MailboxTag, now: Timestamp) -> Option<String> {
+        self.errand(Errand::Quarantine, "quarantaine", tag, now)
+    }
+
+    fn errand(&self, errand: Errand, place: &str, tag: &MailboxTag, now: Timestamp) -> Option<String> {
+        let until = now.checked_add(ERRAND_LIFE).unwrap_or(Timestamp::MAX);
+        let token = self.keys.errand_token(errand, tag, until);
+        (!self.base.is_empty()).then(|| format!("{}/guichet/{place}/{token}", self.base))
+    }
+
     /// The follow-up page, from the root of the guichet.
     pub fn follow_path(&self, reference: &Reference) -> String {
         format!("/guichet/suivi/{reference}/{}", self.keys.follow_secret(reference))
@@ -47,3 +64,5 @@ impl Links {
 
 /// How long a mail lets the mairie act: longer than any delay of ours; each later mail about the request brings a new link.
 const ACT_LIFE: SignedDuration = SignedDuration::from_hours(24 * 183);
+/// How long the mail of a code, or of a quarantine, opens its page: a month covers the code and the longest quarantine.
+const ERRAND_LIFE: SignedDuration = SignedDuration::from_hours(24 * 31);

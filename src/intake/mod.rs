@@ -8,11 +8,14 @@
 //! 5. [`seal`] closes what the person wrote before it reaches the disk.
 //! 6. [`store`] records submission, answers, files and mails in one transaction; many share one sync.
 //! 7. [`follow`] writes what the mairie and the resident do afterwards; [`digest`] tells the mairie of the day.
-//! 8. [`deliver`] claims a mail under a lease, hands it to the [`mailer`], settles.
+//! 8. [`confirm`] asks each mailbox of the mairie for a code before anything is sent to it; [`notice`] tells it what waits.
+//! 9. [`deliver`] claims a mail under a lease, hands it to the [`mailer`], settles; [`bounces`] hears what came back.
 
 pub mod accept;
 pub mod backup;
+pub mod bounces;
 pub mod compose;
+pub mod confirm;
 pub mod deliver;
 pub mod digest;
 pub mod files;
@@ -23,6 +26,7 @@ pub mod notice;
 pub mod reference;
 pub mod retry;
 pub mod seal;
+pub mod sheet;
 pub mod store;
 pub mod suspicion;
 pub mod token;

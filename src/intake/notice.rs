@@ -3,10 +3,11 @@
 //! The law keeps the mairie from dropping what it was sent, not from looking at it before (CRPA, art. L112-11): it must know the
 //! same day. At most one such mail every [`PAUSE`], whatever the flood; until it is taken it is tried again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp, Zoned};
 
+use super::links::Links;
 use super::mailer::{Mailer, Outcome, Parcel, render};
 use super::reference;
 use super::store::{Store, StoreError};
@@ -28,8 +29,8 @@ pub struct Notice {
 
 /// What is to be told now, one notice each mailbox; nothing when all was told or the last mail is recent. Pure.
 ///
-/// `recipients` gives the mailboxes of a form, by its slug: what is sent to one sector is told to no other.
-pub fn due(waiting: &[Quarantined], recipients: impl Fn(&str) -> Vec<String>, now: Timestamp) -> Vec<Notice> {
+/// `recipients` gives the mailboxes of a request: what is sent to one sector is told to no other.
+pub fn due(waiting: &[Quarantined], recipients: impl Fn(&Quarantined) -> Vec<String>, now: Timestamp) -> Vec<Notice> {
     let last = waiting.iter().filter_map(|one| one.told_at).max();
     let is_recent = last.is_some_and(|last| now.duration_since(last) < PAUSE);
     if is_recent || waiting.iter().all(|one| one.told_at.is_some()) {
@@ -37,7 +38,7 @@ pub fn due(waiting: &[Quarantined], recipients: impl Fn(&str) -> Vec<String>, no
     }
     let mut notices: BTreeMap<String, Vec<Quarantined>> = BTreeMap::new();
     for one in waiting {
-        for to in recipients(&one.form_id) {
+        for to in recipients(one) {
             notices.entry(to).or_default().push(one.clone());
         }
     }
@@ -46,16 +47,40 @@ pub fn due(waiting: &[Quarantined], recipients: impl Fn(&str) -> Vec<String>, no
     notices.filter(|notice| notice.waiting.iter().any(|one| one.told_at.is_none())).collect()
 }
 
-/// The mail of a notice. Pure; `own` names it among all mails.
-pub fn mail(issuer: &Issuer, notice: &Notice, own: &Reference, now: &Zoned) -> Mail {
-    let text = words(notice, now);
+/// The mailboxes that are told of a form's requests: its own, or whoever reads the mails of the mairie when it has none now.
+/// Pure.
+fn addressees(boxes: &BTreeMap<String, Vec<String>>, form: &str) -> Vec<String> {
+    match boxes.get(form).filter(|own| !own.is_empty()) {
+        Some(own) => own.clone(),
+        None => boxes.values().flatten().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
+    }
+}
+
+/// The mailboxes that are told of a request: those it was addressed to, as far as the commune still has them; else those of its
+/// form.
+pub fn mailboxes_of(store: &Store, boxes: &BTreeMap<String, Vec<String>>, one: &Quarantined) -> Vec<String> {
+    let mail = store.request_mail(&one.reference).ok().flatten();
+    let mut own = mail.map(|mail| mail.to).unwrap_or_default();
+    own.retain(|to| boxes.values().flatten().any(|known| known == to));
+    if own.is_empty() { addressees(boxes, &one.form_id) } else { own }
+}
+
+/// The mail of a notice. Pure; `link` leads to the page where it is judged, `own` names it among all mails.
+pub fn mail(issuer: &Issuer, notice: &Notice, link: Option<&str>, own: &Reference, now: &Zoned) -> Mail {
+    let text = words(notice, link, now);
     let domain = issuer.sender.rsplit_once('@').map(|(_, domain)| domain).filter(|domain| domain.is_ascii());
     let mut html = String::from(
         "<!doctype html>\n<html lang=\"fr\"><head><meta charset=\"utf-8\"><title>Quarantaine</title></head><body>",
     );
     for paragraph in text.split("\n\n") {
         html.push_str("<p>");
-        html.push_str(&escaped(paragraph.trim_end()).replace('\n', "<br>\n"));
+        match link.filter(|link| paragraph.trim_end().ends_with(*link)) {
+            Some(link) => {
+                let (words, url) = (escaped(paragraph.trim_end().trim_end_matches(link)), escaped(link));
+                html.push_str(&format!("{words}<a href=\"{url}\">{url}</a>"));
+            }
+            None => html.push_str(&escaped(paragraph.trim_end()).replace('\n', "<br>\n")),
+        }
         html.push_str("</p>\n");
     }
     html.push_str("</body></html>\n");
@@ -74,6 +99,7 @@ pub fn mail(issuer: &Issuer, notice: &Notice, own: &Reference, now: &Zoned) -> M
         in_reply_to: None,
         attachments: Vec::new(),
         json: None,
+        sheets: Vec::new(),
     }
 }
 
@@ -94,8 +120,8 @@ pub struct Told {
 pub async fn tell(
     store: &Store,
     mailer: &Mailer,
-    issuer: &Issuer,
-    recipients: impl Fn(&str) -> Vec<String>,
+    (issuer, links): (&Issuer, &Links),
+    recipients: impl Fn(&Quarantined) -> Vec<String>,
     now: &Zoned,
 ) -> Result<Told, StoreError> {
     let (reading, instant) = (store.clone(), now.timestamp());
@@ -107,7 +133,8 @@ pub async fn tell(
     let mut told = Told::default();
     for notice in due(&waiting, recipients, instant) {
         let Ok(own) = reference::draw(now) else { continue };
-        let mail = mail(issuer, &notice, &own, now);
+        let link = links.quarantine(&store.mailbox_tag(&notice.to), instant);
+        let mail = mail(issuer, &notice, link.as_deref(), &own, now);
         let Ok(bytes) = render(&mail, Vec::new()) else { continue };
         let (from, to) = (mail.from.email, notice.to);
         let parcel = Parcel { reference: own, role: MailRole::Mairie, from, to, bytes: std::sync::Arc::new(bytes) };
@@ -128,7 +155,7 @@ pub async fn tell(
     Ok(told)
 }
 
-fn words(notice: &Notice, now: &Zoned) -> String {
+fn words(notice: &Notice, link: Option<&str>, now: &Zoned) -> String {
     let mut text = String::from("Bonjour,\n\n");
     text.push_str(&match notice.waiting.len() {
         1 => "Une demande ressemble à de la publicité. Le guichet la garde et ne l'a pas encore envoyée à votre boîte. Sans geste de votre part, elle vous parvient d'elle-même à la date indiquée : rien n'est perdu.\n\n".to_owned(),
@@ -148,13 +175,19 @@ fn words(notice: &Notice, now: &Zoned) -> String {
     if notice.waiting.len() > LISTED {
         text.push_str(&format!("– et {} autres\n", notice.waiting.len() - LISTED));
     }
-    text.push_str(
-        "\nPour recevoir une demande tout de suite, ou pour l'écarter, donnez ce message à la personne qui s'occupe du guichet :\n\
-         mulot demandes quarantaine\n\
-         mulot demandes liberer RÉFÉRENCE\n\
-         mulot demandes ecarter RÉFÉRENCE\n\n\
-         Ce message ne contient rien de ce qui a été écrit. Il y en a un toutes les six heures au plus.\n",
-    );
+    match link {
+        Some(link) => text.push_str(&format!(
+            "\nPour lire ce qui est écrit, puis laisser passer ou mettre de côté : {link}\n\n\
+             Rien ne se passe en ouvrant cette page. Ce lien est pour la mairie seule : ne transférez pas ce message hors de la mairie.\n"
+        )),
+        None => text.push_str(
+            "\nPour recevoir une demande tout de suite, ou pour l'écarter, donnez ce message à la personne qui s'occupe du guichet :\n\
+             mulot demandes quarantaine\n\
+             mulot demandes liberer RÉFÉRENCE\n\
+             mulot demandes ecarter RÉFÉRENCE\n",
+        ),
+    }
+    text.push_str("\nCe message ne contient rien de ce qui a été écrit. Il y en a un toutes les six heures au plus.\n");
     text
 }
 
@@ -202,8 +235,8 @@ mod tests {
         }
     }
 
-    fn recipients(form: &str) -> Vec<String> {
-        vec![format!("{form}@mairie.example")]
+    fn recipients(one: &Quarantined) -> Vec<String> {
+        vec![format!("{}@mairie.example", one.form_id)]
     }
 
     #[test]
@@ -212,6 +245,15 @@ mod tests {
             due(&[waiting(1, "ecole", None), waiting(2, "voirie", None), waiting(3, "ecole", None)], recipients, now());
         let told: Vec<(&str, usize)> = notices.iter().map(|one| (one.to.as_str(), one.waiting.len())).collect();
         assert_eq!(told, [("ecole@mairie.example", 2), ("voirie@mairie.example", 1)]);
+    }
+
+    #[test]
+    fn a_form_without_a_mailbox_is_told_to_whoever_reads_the_others() {
+        let own = |form: &str, boxes: &[&str]| (form.to_owned(), boxes.iter().map(|to| (*to).to_owned()).collect());
+        let boxes = BTreeMap::from([own("ecole", &["a@x.fr"]), own("voirie", &[]), own("eau", &["b@x.fr", "a@x.fr"])]);
+        assert_eq!(addressees(&boxes, "ecole"), ["a@x.fr"]);
+        assert_eq!(addressees(&boxes, "voirie"), ["a@x.fr", "b@x.fr"]);
+        assert_eq!(addressees(&boxes, "fermee"), ["a@x.fr", "b@x.fr"]);
     }
 
     #[test]
@@ -228,12 +270,16 @@ mod tests {
     fn the_notice_says_what_waits_until_when_and_what_to_do() {
         let issuer = crate::model::receipt::tests::issuer();
         let notice = Notice { to: "mairie@exemple.fr".into(), waiting: vec![waiting(1, "ecole", None)] };
-        let mail = mail(&issuer, &notice, &reference(9), &noon());
+        let mail = mail(&issuer, &notice, None, &reference(9), &noon());
         for words in [reference(1).as_str(), "14 juillet 2026", "beaucoup de liens", "mulot demandes liberer"] {
             assert!(mail.text.contains(words), "{words}\n{}", mail.text);
         }
         assert!(mail.html.contains("&amp; Cie") && !mail.html.contains("& Cie"));
         assert_eq!(mail.subject, "[Guichet] 1\u{a0}demande à vérifier");
+        let link = "https://guichet.example/guichet/quarantaine/x";
+        let mail = super::mail(&issuer, &notice, Some(link), &reference(9), &noon());
+        assert!(mail.html.contains(&format!("<a href=\"{link}\">")), "{}", mail.html);
+        assert!(mail.text.contains(&format!("mettre de côté : {link}\n")) && !mail.text.contains("mulot demandes"));
     }
 
     #[tokio::test]
@@ -253,7 +299,8 @@ mod tests {
             Hold { quarantine: Some((Suspicion { points: 3, reasons: vec!["liens"] }, until)), ..Hold::default() };
         store.record_held(submission(1), hold).await.unwrap();
         letters.plan(Outcome::Unreachable { host: "x".into(), code: None, reason: "away".into() });
-        let tell = async |at: &Zoned| tell(&store, &mailer, &issuer, recipients, at).await.unwrap();
+        let links = Links::new(store.keys().clone(), "https://guichet.example");
+        let tell = async |at: &Zoned| tell(&store, &mailer, (&issuer, &links), recipients, at).await.unwrap();
         assert_eq!(tell(&noon()).await, Told { taken: 0, refused: 1 });
         assert_eq!(tell(&noon()).await, Told { taken: 1, refused: 0 });
         assert_eq!(tell(&(noon() + SignedDuration::from_hours(12))).await, Told::default());
@@ -261,6 +308,24 @@ mod tests {
         assert_eq!((mails.len(), mails[0].to.as_str()), (1, "saisir-la-mairie@mairie.example"));
         let bytes = String::from_utf8_lossy(&mails[0].bytes).into_owned();
         assert!(["Lampion", "lampion", "Puits"].iter().all(|word| !bytes.contains(word)), "{bytes}");
+    }
+
+    #[tokio::test]
+    async fn a_request_is_told_to_the_mailboxes_it_is_for_as_far_as_they_stand() {
+        use crate::intake::sample::submission;
+        use crate::intake::store::StoreOptions;
+
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap();
+        store.record(submission(1)).await.unwrap();
+        let one = waiting(1, "saisir-la-mairie", None);
+        let boxes = |own: &[&str]| {
+            let own = own.iter().map(|to| (*to).to_owned()).collect::<Vec<_>>();
+            BTreeMap::from([("saisir-la-mairie".to_owned(), own)])
+        };
+        let of = |own: &[&str]| mailboxes_of(&store, &boxes(own), &one);
+        assert_eq!(of(&["mairie@saint-mulot.fr", "autre@saint-mulot.fr"]), ["mairie@saint-mulot.fr"]);
+        assert_eq!(of(&["neuve@saint-mulot.fr"]), ["neuve@saint-mulot.fr"], "the old one has gone");
     }
 
     #[test]

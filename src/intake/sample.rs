@@ -69,5 +69,6 @@ pub(crate) fn mail(reference: &Reference, role: MailRole, to: &str) -> Mail {
         auto_submitted: AutoSubmitted::Generated,
         attachments: Vec::new(),
         json: None,
+        sheets: Vec::new(),
     }
 }

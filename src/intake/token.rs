@@ -21,6 +21,28 @@ pub struct Keys {
     seal: Seal,
     follow: [u8; 32],
     act: [u8; 32],
+    errand: [u8; 32],
+    code: [u8; 32],
+}
+
+/// What a page of the mairie other than that of a request is for; a token of one opens no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errand {
+    /// Confirming a mailbox.
+    Mailbox,
+    /// Judging what waits in quarantine.
+    Quarantine,
+}
+
+/// What a token of an errand is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrandCheck {
+    /// Ours; it is for the mailbox of this tag.
+    Opens([u8; 16]),
+    /// Ours, but its time is over.
+    Expired,
+    /// Not ours, or for something else.
+    Forged,
 }
 
 /// What the address of the mairie's page of actions is worth.
@@ -129,6 +151,8 @@ impl Keys {
             seal: Seal::from_master(master),
             follow: blake3::derive_key("mulot guichet: adresse du suivi v1", master),
             act: blake3::derive_key("mulot guichet: lien d'action de la mairie v1", master),
+            errand: blake3::derive_key("mulot guichet: pages de la mairie v1", master),
+            code: blake3::derive_key("mulot guichet: code d'une boîte v1", master),
         }
     }
 
@@ -234,6 +258,60 @@ impl Keys {
             _ => ActCheck::Forged,
         }
     }
+
+    /// The token of a page for the mailbox of this tag, good until then.
+    ///
+    /// Shape: 76 characters of URL-safe base 64.
+    pub fn errand_token(&self, errand: Errand, tag: &[u8; 16], until: Timestamp) -> String {
+        let mut bytes = Vec::with_capacity(ERRAND);
+        bytes.push(errand as u8 + 1);
+        bytes.extend(until.as_second().to_be_bytes());
+        bytes.extend(tag);
+        let signature = blake3::keyed_hash(&self.errand, &bytes);
+        bytes.extend(signature.as_bytes());
+        BASE64URL_NOPAD.encode(&bytes)
+    }
+
+    /// What a token of an errand is worth.
+    pub fn check_errand(&self, errand: Errand, token: &str, now: Timestamp) -> ErrandCheck {
+        let Some(bytes) = BASE64URL_NOPAD.decode(token.as_bytes()).ok().filter(|bytes| bytes.len() == ERRAND) else {
+            return ErrandCheck::Forged;
+        };
+        let (head, signature) = bytes.split_at(ERRAND - 32);
+        let mut found = [0; 32];
+        found.copy_from_slice(signature);
+        // `blake3::Hash` compares in constant time.
+        let is_ours = blake3::keyed_hash(&self.errand, head) == blake3::Hash::from_bytes(found);
+        if !is_ours || head[0] != errand as u8 + 1 {
+            return ErrandCheck::Forged;
+        }
+        let (mut until, mut tag) = ([0; 8], [0; 16]);
+        until.copy_from_slice(&head[1..9]);
+        tag.copy_from_slice(&head[9..]);
+        match Timestamp::from_second(i64::from_be_bytes(until)) {
+            Ok(until) if now <= until => ErrandCheck::Opens(tag),
+            _ => ErrandCheck::Expired,
+        }
+    }
+
+    /// The code that proves that the mailbox of this tag is read; another one for each instant of issue.
+    ///
+    /// Shape: six digits.
+    pub fn mailbox_code(&self, tag: &[u8; 16], issued: Timestamp) -> String {
+        let mut hasher = blake3::Hasher::new_keyed(&self.code);
+        hasher.update(tag).update(&issued.as_millisecond().to_be_bytes());
+        let mut number = [0; 8];
+        number.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        format!("{:06}", u64::from_be_bytes(number) % 1_000_000)
+    }
+
+    /// Whether what was typed is that code, spaces aside; takes as long when it is not.
+    pub fn is_mailbox_code(&self, tag: &[u8; 16], issued: Timestamp, typed: &str) -> bool {
+        let typed: String = typed.chars().filter(|letter| !letter.is_whitespace() && *letter != '-').collect();
+        // The hashes compare in constant time, and say nothing of how much was right.
+        blake3::keyed_hash(&self.code, typed.as_bytes())
+            == blake3::keyed_hash(&self.code, self.mailbox_code(tag, issued).as_bytes())
+    }
 }
 
 /// Whether a secret is the one this key makes for a reference; takes as long when it is not.
@@ -321,6 +399,8 @@ const TOKEN: usize = HEAD + 32;
 const SECRET: usize = 16;
 /// Version, end of life, a reference with its hyphens, tag.
 const ACT: usize = 1 + 8 + 16 + 32;
+/// What it is for, end of life, tag of a mailbox, signature.
+const ERRAND: usize = 1 + 8 + 16 + 32;
 /// Source: WCAG 2.2, 2.2.1 — far more than a person needs, and the answers are kept beyond.
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(12);
 /// How far ahead a clock that issued a token may have been.
@@ -430,6 +510,29 @@ mod tests {
         let mut later = BASE64URL_NOPAD.decode(token.as_bytes()).unwrap();
         later[8] += 1;
         assert_eq!(keys().check_act(&BASE64URL_NOPAD.encode(&later), at(0)), ActCheck::Forged);
+    }
+
+    #[test]
+    fn a_page_of_the_mairie_opens_for_its_errand_and_its_time() {
+        let keys = keys();
+        let token = keys.errand_token(Errand::Mailbox, &[7; 16], at(1000));
+        assert_eq!(keys.check_errand(Errand::Mailbox, &token, at(1000)), ErrandCheck::Opens([7; 16]));
+        assert_eq!(keys.check_errand(Errand::Mailbox, &token, at(1001)), ErrandCheck::Expired);
+        assert_eq!(keys.check_errand(Errand::Quarantine, &token, at(1000)), ErrandCheck::Forged);
+        assert_eq!(Keys::from_master(&[1; 32]).check_errand(Errand::Mailbox, &token, at(1000)), ErrandCheck::Forged);
+        assert_eq!(keys.check_errand(Errand::Mailbox, &token[1..], at(1000)), ErrandCheck::Forged);
+    }
+
+    #[test]
+    fn a_code_has_six_digits_and_is_of_one_mailbox_and_one_instant() {
+        let keys = keys();
+        let code = keys.mailbox_code(&[7; 16], at(5));
+        assert!(code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
+        assert!(keys.is_mailbox_code(&[7; 16], at(5), &format!("{} {}", &code[..3], &code[3..])));
+        for (tag, issued) in [([8; 16], at(5)), ([7; 16], at(6))] {
+            assert!(!keys.is_mailbox_code(&tag, issued, &code));
+        }
+        assert!(!keys.is_mailbox_code(&[7; 16], at(5), ""));
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use jiff::civil::{Date, DateTime};
 
 use super::commune::{OpeningHours, Person};
-use super::form::{Appeal, DataNotice, Field, Identity, Nature, Opening, Silence};
+use super::form::{Appeal, DataNotice, Delivery, Field, Identity, Nature, Opening, Silence};
 use crate::diagnostic::Place;
 
 /// Where a file comes from; later layers win, file by file.
@@ -403,6 +403,8 @@ pub struct FormSource {
     pub subject_word: String,
     /// Own recipients; empty: the commune's.
     pub recipients: Vec<String>,
+    /// How its requests are delivered besides.
+    pub delivery: Delivery,
     /// Words on the button.
     pub button: String,
     /// What happens next.

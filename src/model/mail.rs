@@ -34,6 +34,18 @@ pub struct Mail {
     pub attachments: Vec<StoredFile>,
     /// Content of the attachment `demande.json`, for the tools of the mairie.
     pub json: Option<String>,
+    /// Files made for this mail, besides those of the file store.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sheets: Vec<Sheet>,
+}
+
+/// A text file made for a mail.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
+pub struct Sheet {
+    /// File name, `reserver-une-salle-2026-11-25.csv`.
+    pub name: String,
+    /// Content, a CSV table.
+    pub text: String,
 }
 
 /// Whom a mail is meant for.

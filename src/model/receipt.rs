@@ -566,6 +566,7 @@ pub(crate) mod tests {
             },
             recipients: vec!["mairie@saint-mulot.example".into()],
             backup_recipients: Vec::new(),
+            delivery: Default::default(),
             data: DataNotice {
                 purpose: "instruire votre demande".into(),
                 legal_basis: "mission d’intérêt public".into(),

@@ -3,11 +3,13 @@
 //! [`Pages`] owns all it needs: header and footer are drawn once, each page then costs one template.
 
 mod dossier;
+mod mairie;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 pub use self::dossier::{Acting, Cancelling, Done, Event, Following, Notice, Writing};
+pub use self::mairie::{Confirming, Held, Judging};
 
 use super::form::{self, Asked, Surroundings};
 use super::pages::{Edition, fiche_link};

@@ -28,6 +28,9 @@ pub mod view;
 // As in `view`.
 #[allow(missing_docs)]
 mod view_dossier;
+// As in `view`.
+#[allow(missing_docs)]
+mod view_mairie;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -387,6 +387,7 @@ pub(super) fn form() -> Form {
         },
         recipients: vec!["mairie@saint-mulot.example".into()],
         backup_recipients: vec![],
+        delivery: Default::default(),
         data: DataNotice {
             purpose: "instruire votre demande".into(),
             legal_basis: "mission d'intérêt public".into(),

@@ -31,6 +31,7 @@ pub use super::view_dossier::{
     ActCardView, ActPageView, CancelView, ComplementView, DoneView, FollowView, LetterFormView, MissingView,
     NoticeView, TimelineView,
 };
+pub use super::view_mairie::{HeldView, MailboxView, QuarantineView};
 
 /// A struct that one template draws.
 pub trait View: Serialize {
@@ -88,6 +89,8 @@ views! {
     ActPageView => "guichet/agir.html",
     LetterFormView => "guichet/agir_lettre.html",
     DoneView => "guichet/agir_fait.html",
+    MailboxView => "guichet/boite.html",
+    QuarantineView => "guichet/quarantaine.html",
     MailView => "mail/message.html",
     DiagnosticsView => "apercu/diagnostics.html",
     LetterboxView => "apercu/boite.html",

@@ -153,6 +153,7 @@ fn joined(
         service,
         recipients: recipients.to_vec(),
         backup_recipients: commune.guichet.destinataires_secours.clone(),
+        delivery: source.delivery.clone(),
         data: source.data.clone(),
         opening: source.opening.clone(),
         paged: source.paged,

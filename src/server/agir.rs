@@ -10,6 +10,7 @@
 //! Scanners of mailboxes follow links: nothing changes on a GET.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -18,7 +19,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::civil::Date;
 
-use super::answer::{page, with};
+use super::agent::{AGENT_CODE, Typed};
+use super::answer::{later, page, with};
 use super::desk::{Desk, DeskContent};
 use super::rate::Act as RateAct;
 use super::receive::receive;
@@ -34,6 +36,7 @@ use crate::model::submission::{AnswerValue, FieldError, RawAnswers};
 use crate::render::guichet::{Acting, Done, Notice, Writing};
 use crate::render::view::MessageKind;
 use crate::text::dates::{received_at, short_date};
+use crate::text::numbers::plural;
 
 /// The routes of the mairie.
 pub(super) fn routes() -> Router<Arc<Desk>> {
@@ -251,7 +254,7 @@ async fn write(State(desk): State<Arc<Desk>>, Path((token, slug)): Path<(String,
         Ok(action) => action,
         Err(page) => return page,
     };
-    let form = fields::action_form(action, &case, &content.issuer);
+    let form = desk.agents.asked(fields::action_form(action, &case, &content.issuer));
     let raw = fields::action_answers(action, &case, desk.now(&content).date());
     let html = letter_page(&desk, &content, (&case, action), &token, (&form, &raw, &[]));
     page(StatusCode::OK, html, "act_letter")
@@ -325,7 +328,7 @@ async fn act(State(desk): State<Arc<Desk>>, Path((token, slug)): Path<(String, S
         return content.message(StatusCode::NOT_FOUND, "not_found", "Page introuvable", &words);
     };
     let form = fields::action_form(action, &case, &content.issuer);
-    let received = match receive(request, &form, &[VERSION], &desk.depot.files, &desk.limits).await {
+    let received = match receive(request, &form, &[VERSION, AGENT_CODE], &desk.depot.files, &desk.limits).await {
         Ok(received) => received,
         Err(refusal) => return refused(&content, None, refusal),
     };
@@ -341,9 +344,18 @@ async fn act(State(desk): State<Arc<Desk>>, Path((token, slug)): Path<(String, S
         }
         return too_late(&desk, &content, &case, (&token, &received.raw));
     }
-    let (decision, agent) = match decided {
-        Ok(decided) => decided,
-        Err(errors) => {
+    let typed = received.others.get(AGENT_CODE).map_or("", String::as_str);
+    let wrong = match desk.agents.judge(&case.kept.reference, typed, Instant::now()) {
+        Typed::Right => None,
+        Typed::Wrong => Some(wrong_code(typed)),
+        Typed::Stopped(wait) => return stopped(&content, wait),
+    };
+    let (decision, agent) = match (decided, wrong) {
+        (Ok(decided), None) => decided,
+        (decided, wrong) => {
+            let mut errors = decided.err().unwrap_or_default();
+            errors.extend(wrong);
+            let form = desk.agents.asked(form);
             let html = letter_page(&desk, &content, (&case, action), &token, (&form, &received.raw, &errors));
             return page(StatusCode::UNPROCESSABLE_ENTITY, html, "to_mend");
         }
@@ -357,6 +369,26 @@ async fn act(State(desk): State<Arc<Desk>>, Path((token, slug)): Path<(String, S
         },
         Err(error) => unreadable(&content, error),
     }
+}
+
+fn wrong_code(typed: &str) -> FieldError {
+    let message =
+        if typed.trim().is_empty() { "Tapez le code de la mairie" } else { "Ce n'est pas le code de la mairie" };
+    FieldError { input: AGENT_CODE.to_owned(), message: message.to_owned() }
+}
+
+/// Too many wrong codes: somebody guesses, or the code has changed.
+fn stopped(content: &DeskContent, wait: Duration) -> Response {
+    tracing::warn!(event = "agent.stopped", "too many wrong codes of the mairie for a request");
+    let words = [
+        format!(
+            "Le code de la mairie a été mal tapé cinq fois pour cette demande. Rien n'est parti. Réessayez dans {}.",
+            plural(wait.as_secs().div_ceil(60), "minute", "minutes")
+        ),
+        "Revenez à la page précédente : votre texte y est encore. La personne qui s'occupe du guichet connaît le code."
+            .to_owned(),
+    ];
+    later(content.message(StatusCode::TOO_MANY_REQUESTS, "agent_stopped", "Trop d'essais", &words), wait)
 }
 
 /// Whether an act is this decision, already written.

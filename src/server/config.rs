@@ -3,15 +3,36 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use super::agent::{AgentCode, SHORTEST};
 use super::listen::{Limits, ListenAddress};
 use super::rate::RateLimits;
 use super::receive::FormLimits;
 use crate::diagnostic::{Code, Diagnostic, Place, has_errors};
-use crate::intake::mailer::{Credentials, Deadlines, Security, SmtpConfig, Transport};
+use crate::intake::bounces::ImapConfig;
+use crate::intake::mailer::{Credentials, Deadlines, Security, Signer, SignerError, SmtpConfig, Transport};
 use crate::load::toml_reader::{Reader, Source, parse};
 
 /// Variable that may hold the password of the mail account.
 pub const PASSWORD_VARIABLE: &str = "MULOT_SMTP_MOT_DE_PASSE";
+
+/// Variable that may hold the password of the mailbox of reports.
+pub const BOUNCES_PASSWORD_VARIABLE: &str = "MULOT_IMAP_MOT_DE_PASSE";
+
+/// Passwords that do not come from files; never printed.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    /// Of the mail account.
+    pub smtp: Option<String>,
+    /// Of the mailbox of reports.
+    pub imap: Option<String>,
+}
+
+impl Secrets {
+    /// For whoever neither sends nor reads mails: the passwords need not be known.
+    pub fn unneeded() -> Secrets {
+        Secrets { smtp: Some("–".to_owned()), imap: Some("–".to_owned()) }
+    }
+}
 
 /// Settings of the guichet of one commune.
 ///
@@ -42,28 +63,38 @@ pub struct GuichetConfig {
     pub rates: RateLimits,
     /// Free bytes on the disk below which nothing more is taken.
     pub reserve_bytes: u64,
+    /// Whether a mailbox must have proved that it is read before requests are sent to it; not on a machine for tests.
+    pub confirms_mailboxes: bool,
+    /// The code typed by who acts for the mairie; `None`: the link of a mail is enough.
+    pub agent_code: Option<AgentCode>,
+    /// Signs messages (DKIM); `None`: the mail server does, or nobody.
+    pub signer: Option<Signer>,
+    /// The mailbox where servers report what they could not deliver; `None`: it is not read.
+    pub bounces: Option<ImapConfig>,
+    /// Messages handed to the mail server in an hour, at most; `None`: as many as there are.
+    pub per_hour: Option<u32>,
     /// Where measures are given, to this machine alone; nowhere unless asked.
     pub metrics: Option<ListenAddress>,
 }
 
 impl GuichetConfig {
-    /// Reads a file; `password` is that of the mail account when it does not come from a file.
+    /// Reads a file; `secrets` are what does not come from files.
     ///
     /// # Errors
     /// Every mistake, with its line.
-    pub fn read(path: &Path, password: Option<String>) -> Result<Self, Vec<Diagnostic>> {
-        Self::read_and(path, password, |_, _, _| {})
+    pub fn read(path: &Path, secrets: Secrets) -> Result<Self, Vec<Diagnostic>> {
+        Self::read_and(path, secrets, |_, _, _| {})
     }
 
     /// The same, for a server about to start: the folders it shows must be there.
     ///
     /// # Errors
     /// Every mistake, with its line.
-    pub fn read_to_serve(path: &Path, password: Option<String>) -> Result<Self, Vec<Diagnostic>> {
-        Self::read_and(path, password, shown_folders)
+    pub fn read_to_serve(path: &Path, secrets: Secrets) -> Result<Self, Vec<Diagnostic>> {
+        Self::read_and(path, secrets, shown_folders)
     }
 
-    fn read_and(path: &Path, password: Option<String>, judge: Judge) -> Result<Self, Vec<Diagnostic>> {
+    fn read_and(path: &Path, secrets: Secrets, judge: Judge) -> Result<Self, Vec<Diagnostic>> {
         let name =
             path.file_name().map_or_else(|| "guichet.toml".to_owned(), |name| name.to_string_lossy().into_owned());
         let unreadable = |cause: String| {
@@ -75,7 +106,7 @@ impl GuichetConfig {
         })?;
         let text = String::from_utf8(bytes).map_err(|_| unreadable("ce fichier n'est pas en UTF-8".to_owned()))?;
         let base = path.parent().unwrap_or(Path::new("."));
-        Self::parse_and(&name, &text, base, password, judge)
+        Self::parse_and(&name, &text, base, secrets, judge)
     }
 
     /// Reads a text; `base` is the folder relative paths are taken from.
@@ -83,22 +114,16 @@ impl GuichetConfig {
     /// # Errors
     /// Every mistake, with its line.
     pub fn parse(file: &str, text: &str, base: &Path, password: Option<String>) -> Result<Self, Vec<Diagnostic>> {
-        Self::parse_and(file, text, base, password, |_, _, _| {})
+        Self::parse_and(file, text, base, Secrets { smtp: password, imap: None }, |_, _, _| {})
     }
 
-    fn parse_and(
-        file: &str,
-        text: &str,
-        base: &Path,
-        password: Option<String>,
-        judge: Judge,
-    ) -> Result<Self, Vec<Diagnostic>> {
+    fn parse_and(file: &str, text: &str, base: &Path, secrets: Secrets, judge: Judge) -> Result<Self, Vec<Diagnostic>> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut diagnostics = Vec::new();
         let source = Source { file, text, first_line: 1 };
         let table = parse(source, &mut diagnostics);
         let mut reader = Reader::new(source, &table);
-        let config = config(&mut reader, base, password, &mut diagnostics);
+        let config = config(&mut reader, base, secrets, &mut diagnostics);
         if let Some(config) = &config {
             judge(config, &reader, &mut diagnostics);
         }
@@ -134,7 +159,7 @@ fn shown_folders(config: &GuichetConfig, reader: &Reader<'_, '_>, diagnostics: &
 fn config(
     reader: &mut Reader<'_, '_>,
     base: &Path,
-    password: Option<String>,
+    secrets: Secrets,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<GuichetConfig> {
     let folder = path(reader, "dossier", base, diagnostics)
@@ -145,10 +170,20 @@ fn config(
     let listen = listen(reader, base, diagnostics);
     let site = path(reader, "site", base, diagnostics);
     let proxies = proxies(reader, diagnostics);
+    let confirms_mailboxes = reader.flag("confirmer_destinataires", diagnostics).unwrap_or(true);
+    let agent_code = agent_code(reader, base, diagnostics);
     let hsts = reader.integer("hsts_jours", 0..=3650, diagnostics).unwrap_or(7);
+    let (mut per_hour, mut signer) = (None, None);
     let transport = match reader.table("courriel", diagnostics) {
         Some(mut mail) => {
-            let transport = transport(&mut mail, base, password, diagnostics);
+            per_hour =
+                mail.integer("par_heure", 1..=100_000, diagnostics).and_then(|number| u32::try_from(number).ok());
+            signer = mail.table("dkim", diagnostics).and_then(|mut table| {
+                let signer = dkim(&mut table, base, diagnostics);
+                table.finish(diagnostics);
+                signer
+            });
+            let transport = transport(&mut mail, base, secrets.smtp, diagnostics);
             mail.finish(diagnostics);
             transport
         }
@@ -162,6 +197,11 @@ fn config(
             None
         }
     };
+    let bounces = reader.table("rebonds", diagnostics).and_then(|mut table| {
+        let bounces = bounces(&mut table, base, secrets.imap, diagnostics);
+        table.finish(diagnostics);
+        bounces
+    });
     let (mut limits, mut form_limits, mut rates) = (Limits::default(), FormLimits::default(), RateLimits::default());
     let mut reserve_bytes = RESERVE_BYTES;
     if let Some(mut table) = reader.table("limites", diagnostics) {
@@ -189,6 +229,11 @@ fn config(
         form_limits,
         rates,
         reserve_bytes,
+        confirms_mailboxes,
+        agent_code,
+        signer,
+        bounces,
+        per_hour,
         metrics,
     })
 }
@@ -329,9 +374,10 @@ fn smtp(
         }
     };
     let credentials = match user {
-        Some(user) => {
-            Some(Credentials { user, password: secret(mail, password_file.as_deref(), password, diagnostics)? })
-        }
+        Some(user) => Some(Credentials {
+            user,
+            password: secret(mail, password_file.as_deref(), (password, PASSWORD_VARIABLE), diagnostics)?,
+        }),
         None => None,
     };
     if security == Security::None && credentials.is_some() {
@@ -343,11 +389,114 @@ fn smtp(
     Some(SmtpConfig { host, port, security, credentials, ca_file, hello, deadlines: Deadlines::default() })
 }
 
+/// The mailbox of reports.
+fn bounces(
+    table: &mut Reader<'_, '_>,
+    base: &Path,
+    password: Option<String>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<ImapConfig> {
+    let host = table.text("serveur", diagnostics);
+    let words = [("tls", Security::Tls), ("starttls", Security::StartTls), ("aucun", Security::None)];
+    let security = table.word("chiffrement", &words, diagnostics).unwrap_or(Security::Tls);
+    let usual = if security == Security::Tls { 993 } else { 143 };
+    let port =
+        table.integer("port", 1..=65_535, diagnostics).and_then(|port| u16::try_from(port).ok()).unwrap_or(usual);
+    let user = table.text("identifiant", diagnostics);
+    let password_file = path(table, "mot_de_passe_fichier", base, diagnostics);
+    let ca_file = path(table, "autorite", base, diagnostics);
+    let folder = table.text("dossier", diagnostics).unwrap_or_else(|| "INBOX".to_owned());
+    let done_folder = table.text("traites", diagnostics);
+    let host =
+        host.or_else(|| missing(table, "serveur", "le serveur IMAP, par exemple \"imap.exemple.fr\"", diagnostics));
+    let user = user.or_else(|| missing(table, "identifiant", "le compte de la boîte d'expéditeur", diagnostics));
+    let (host, user) = (host?, user?);
+    let password = secret(table, password_file.as_deref(), (password, BOUNCES_PASSWORD_VARIABLE), diagnostics)?;
+    if security == Security::None && !["localhost", "127.0.0.1", "::1"].contains(&host.as_str()) {
+        diagnostics.push(
+            Diagnostic::error(Code::BadValue, table.place("chiffrement"), "le mot de passe partirait en clair")
+                .hint("écrivez chiffrement = \"tls\" ou \"starttls\""),
+        );
+    }
+    let credentials = Credentials { user, password };
+    Some(ImapConfig { host, port, security, credentials, ca_file, folder, done_folder })
+}
+
+/// Who signs messages: the key is a file, as `openssl genrsa` or `openssl genpkey` writes it.
+fn dkim(table: &mut Reader<'_, '_>, base: &Path, diagnostics: &mut Vec<Diagnostic>) -> Option<Signer> {
+    const KEY: &str = "cle_fichier";
+    let selector = table.text("selecteur", diagnostics);
+    let domain = table.text("domaine", diagnostics);
+    let file = path(table, KEY, base, diagnostics);
+    let selector =
+        selector.or_else(|| missing(table, "selecteur", "le nom de la clé, par exemple \"mulot\"", diagnostics));
+    let domain = domain.or_else(|| missing(table, "domaine", "le domaine de l'adresse expediteur", diagnostics));
+    let file = file.or_else(|| missing(table, KEY, "le fichier de la clé privée", diagnostics));
+    let (selector, domain, file) = (selector?, domain?, file?);
+    let told = |code, key, message: String, hint: &str| Diagnostic::error(code, table.place(key), message).hint(hint);
+    let bytes = match crate::fs::read(&file) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let message = format!("la clé DKIM ne peut pas être lue : {}", crate::fs::cause(&error.source));
+            let hint = "vérifiez le chemin et les droits : le compte du guichet doit pouvoir la lire";
+            diagnostics.push(told(Code::Unreadable, KEY, message, hint));
+            return None;
+        }
+    };
+    match Signer::new(&selector, &domain, &String::from_utf8_lossy(&bytes)) {
+        Ok(signer) => Some(signer),
+        Err(SignerError::Key) => {
+            let hint = "créez-la avec : openssl genrsa -out dkim.pem 2048 (de 2048 à 4096 bits, ou une clé Ed25519)";
+            diagnostics.push(told(
+                Code::BadValue,
+                KEY,
+                "ce fichier ne contient pas de clé DKIM utilisable".into(),
+                hint,
+            ));
+            None
+        }
+        Err(SignerError::Name(name)) => {
+            let key = if name == selector { "selecteur" } else { "domaine" };
+            let message = format!("« {name} » ne convient pas à « {key} »");
+            diagnostics.push(told(Code::BadValue, key, message, "lettres sans accent, chiffres, tirets et points"));
+            None
+        }
+    }
+}
+
+/// The code of the mairie: the first line of a file.
+fn agent_code(reader: &mut Reader<'_, '_>, base: &Path, diagnostics: &mut Vec<Diagnostic>) -> Option<AgentCode> {
+    const KEY: &str = "code_agent_fichier";
+    let file = path(reader, KEY, base, diagnostics)?;
+    let told = |code, message: String, hint: String| Diagnostic::error(code, reader.place(KEY), message).hint(hint);
+    match crate::fs::read(&file) {
+        Ok(bytes) => {
+            let code = String::from_utf8_lossy(&bytes).lines().next().and_then(AgentCode::new);
+            if code.is_none() {
+                diagnostics.push(told(
+                    Code::BadValue,
+                    "le code de la mairie est trop court".to_owned(),
+                    format!("écrivez-le seul dans ce fichier, sur une ligne, en {SHORTEST} signes au moins"),
+                ));
+            }
+            code
+        }
+        Err(error) => {
+            diagnostics.push(told(
+                Code::Unreadable,
+                format!("le fichier du code de la mairie ne peut pas être lu : {}", crate::fs::cause(&error.source)),
+                "vérifiez le chemin et les droits : le compte du guichet doit pouvoir le lire".to_owned(),
+            ));
+            None
+        }
+    }
+}
+
 /// The password: a file's first line, or the variable.
 fn secret(
     mail: &Reader<'_, '_>,
     file: Option<&Path>,
-    password: Option<String>,
+    (password, variable): (Option<String>, &str),
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<String> {
     let found = match file {
@@ -371,9 +520,7 @@ fn secret(
     if found.is_none() {
         diagnostics.push(
             Diagnostic::error(Code::MissingKey, mail.place("identifiant"), "le mot de passe de cet identifiant manque")
-                .hint(format!(
-                    "écrivez mot_de_passe_fichier = \"…\", ou donnez-le dans la variable {PASSWORD_VARIABLE}"
-                )),
+                .hint(format!("écrivez mot_de_passe_fichier = \"…\", ou donnez-le dans la variable {variable}")),
         );
     }
     found
@@ -453,11 +600,11 @@ mod tests {
         let file = root.path().join("guichet.toml");
         let rest = "donnees = \"d\"\n[courriel]\ntransport = \"dossier\"\ndossier = \"boite\"\n";
         std::fs::write(&file, format!("dossier = \"absent\"\nsite = \"absent-public\"\n{rest}")).unwrap();
-        let told = GuichetConfig::read_to_serve(&file, None).unwrap_err();
+        let told = GuichetConfig::read_to_serve(&file, Secrets::default()).unwrap_err();
         let lines: Vec<_> = told.iter().map(|one| one.place.line).collect();
         assert_eq!(lines, [1, 2], "{told:?}");
         assert!(told[0].message.contains(&root.path().join("absent").display().to_string()), "{told:?}");
-        assert!(GuichetConfig::read(&file, None).is_ok(), "the requests can still be looked at");
+        assert!(GuichetConfig::read(&file, Secrets::default()).is_ok(), "the requests can still be looked at");
     }
 
     #[test]
@@ -484,6 +631,60 @@ mod tests {
         assert_eq!(config.rates.quarantine, jiff::SignedDuration::from_hours(24));
         assert_eq!(config.metrics.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:9464"));
         assert_eq!(read(SMTP).unwrap().metrics, None, "off unless asked");
+    }
+
+    #[test]
+    fn the_code_of_the_mairie_comes_from_a_file_and_is_long() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!("code_agent_fichier = \"code\"\nconfirmer_destinataires = false\n{SMTP}par_heure = 50\n");
+        let read = || GuichetConfig::parse("guichet.toml", &text, dir.path(), None);
+        assert!(read().unwrap_err()[0].message.contains("ne peut pas être lu"));
+        std::fs::write(dir.path().join("code"), "court\n").unwrap();
+        assert!(read().unwrap_err()[0].message.contains("trop court"));
+        std::fs::write(dir.path().join("code"), "champ de lin\n").unwrap();
+        let config = read().unwrap();
+        assert_eq!(config.agent_code, AgentCode::new("champ de lin"));
+        assert_eq!((config.per_hour, config.confirms_mailboxes), (Some(50), false));
+        let plain = GuichetConfig::parse("guichet.toml", SMTP, dir.path(), None).unwrap();
+        assert_eq!((plain.agent_code, plain.per_hour, plain.confirms_mailboxes), (None, None, true));
+    }
+
+    #[test]
+    fn a_mailbox_of_reports_can_be_said_and_its_password_never_leaves_in_clear() {
+        let own = "[rebonds]\nserveur = \"imap.exemple.fr\"\nidentifiant = \"guichet@exemple.fr\"\n";
+        let parse = |rest: &str, imap: Option<&str>| {
+            let secrets = Secrets { smtp: None, imap: imap.map(str::to_owned) };
+            let text = format!("{SMTP}{own}{rest}");
+            GuichetConfig::parse_and("guichet.toml", &text, Path::new("/"), secrets, |_, _, _| {})
+        };
+        let bounces = parse("traites = \"Rebonds\"\n", Some("secret")).unwrap().bounces.unwrap();
+        assert_eq!((bounces.port, bounces.security, bounces.folder.as_str()), (993, Security::Tls, "INBOX"));
+        assert_eq!(bounces.done_folder.as_deref(), Some("Rebonds"));
+        assert!(!format!("{bounces:?}").contains("secret"));
+        let told = parse("", None).unwrap_err();
+        assert!(told[0].hint.as_deref().is_some_and(|hint| hint.contains(BOUNCES_PASSWORD_VARIABLE)), "{told:?}");
+        let told = parse("chiffrement = \"aucun\"\n", Some("secret")).unwrap_err();
+        assert_eq!(told[0].message, "le mot de passe partirait en clair");
+        assert!(read(SMTP).unwrap().bounces.is_none(), "off unless asked");
+    }
+
+    #[test]
+    fn a_signature_needs_a_name_a_domain_and_a_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let parse = |rest: &str| {
+            let text = format!("{SMTP}[courriel.dkim]\n{rest}");
+            let told = GuichetConfig::parse("guichet.toml", &text, dir.path(), None);
+            told.map_err(|told| told.into_iter().map(|one| one.message).collect::<Vec<_>>())
+        };
+        let told = parse("selecteur = \"mulot\"\n").unwrap_err();
+        assert_eq!(told, ["la clé « cle_fichier » manque", "la clé « domaine » manque"]);
+        let all = "selecteur = \"mulot\"\ndomaine = \"exemple.fr\"\ncle_fichier = \"dkim.pem\"\n";
+        assert!(parse(all).unwrap_err()[0].contains("ne peut pas être lue"));
+        std::fs::write(dir.path().join("dkim.pem"), "rien").unwrap();
+        assert!(parse(all).unwrap_err()[0].contains("pas de clé DKIM"));
+        std::fs::write(dir.path().join("dkim.pem"), "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=\n").unwrap();
+        assert_eq!(parse(all).unwrap().signer.unwrap().record_name(), "mulot._domainkey.exemple.fr");
+        assert_eq!(parse(&all.replace("exemple.fr", "a b")).unwrap_err(), ["« a b » ne convient pas à « domaine »"]);
     }
 
     #[test]

@@ -9,7 +9,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use jiff::{Timestamp, Zoned};
 
+use super::agent::{AgentCode, Agents};
 use super::answer::page;
+use super::boite::Confirmed;
 use super::listen::Peer;
 use super::rate::{Act, RateLimits, Rates};
 use super::receive::FormLimits;
@@ -96,6 +98,10 @@ pub struct Desk {
     address: Option<String>,
     pub(super) clock: Clock,
     pub(super) watch: Arc<Watch>,
+    pub(super) agents: Agents,
+    mailboxes: RwLock<Arc<Option<Confirmed>>>,
+    /// A code is to be sent now.
+    pub(super) mailbox_due: tokio::sync::Notify,
 }
 
 /// What a [`Desk`] is made with, besides its content.
@@ -114,6 +120,10 @@ pub struct DeskOptions {
     pub reserve_bytes: u64,
     /// Scheme and host it is reached at, when it is not where the commune says.
     pub address: Option<String>,
+    /// Whether a mailbox must have proved that it is read before requests are sent to it.
+    pub confirms_mailboxes: bool,
+    /// The code typed by who acts for the mairie; `None`: the link is enough.
+    pub agent_code: Option<AgentCode>,
     /// Tells the time.
     pub clock: Clock,
     /// Who watches over it.
@@ -134,6 +144,9 @@ impl Desk {
             address: options.address,
             clock: options.clock,
             watch: options.watch,
+            agents: Agents::new(options.agent_code),
+            mailboxes: RwLock::new(Arc::new(options.confirms_mailboxes.then(Confirmed::default))),
+            mailbox_due: tokio::sync::Notify::new(),
         }
     }
 
@@ -142,11 +155,27 @@ impl Desk {
         *self.content.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(content);
     }
 
-    /// The commune as its mails name it, the mailboxes of each form, and the time there.
+    pub(super) fn mailboxes_known(&self) -> Arc<Option<Confirmed>> {
+        self.mailboxes.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_mailboxes(&self, known: Confirmed) {
+        *self.mailboxes.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Some(known));
+    }
+
+    /// The commune as its mails name it, the confirmed mailboxes of each form, and the time there.
     pub(super) fn mailboxes(&self) -> (Issuer, std::collections::BTreeMap<String, Vec<String>>, Zoned) {
         let content = self.content();
-        let boxes = content.site.forms.iter().map(|(id, form)| (id.clone(), form.recipients.clone())).collect();
+        let boxes =
+            content.site.forms.iter().map(|(id, form)| (id.clone(), self.confirmed(form.mailboxes()))).collect();
         (content.issuer.clone(), boxes, self.now(&content))
+    }
+
+    /// Forms whose requests of the day before go with the morning's digest.
+    pub(super) fn daily_forms(&self) -> std::collections::BTreeSet<String> {
+        let content = self.content();
+        let daily = content.site.forms.iter().filter(|(_, form)| form.delivery.daily_csv);
+        daily.map(|(id, _)| id.clone()).collect()
     }
 
     pub(super) fn content(&self) -> Arc<DeskContent> {

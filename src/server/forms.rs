@@ -218,7 +218,7 @@ async fn sent(
     }
     // In a task of its own: a client that leaves does not stop it half-way.
     let task = tokio::spawn({
-        let (desk, content, form) = (desk.clone(), content.clone(), placed(form, &room));
+        let (desk, content, form) = (desk.clone(), content.clone(), desk.addressed(placed(form, &room), &received.raw));
         async move {
             let now = desk.now(&content);
             let watched = desk.rates.as_ref().map(|rates| Watched::new(rates, &form, &content.issuer, &valid));

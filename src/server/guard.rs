@@ -48,7 +48,7 @@ impl<'a> Watched<'a> {
 /// The resident's address, when it is not one of the mairie's own.
 pub(super) fn residents_email<'v>(form: &Form, issuer: &Issuer, valid: &'v ValidAnswers) -> Option<&'v str> {
     let is_own = |email: &&str| {
-        let own = form.recipients.iter().chain([&issuer.email, &form.service.email]);
+        let own = form.mailboxes().chain([&issuer.email, &form.service.email]);
         own.into_iter().any(|own| own.eq_ignore_ascii_case(email))
     };
     valid.sender.email.as_deref().filter(|email| !is_own(email))

@@ -3,7 +3,6 @@
 //! The commune's folder is read at start and again every hour, so that alerts come and go and a changed form is taken up; a
 //! folder that has become wrong leaves what was right in place.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,15 +15,21 @@ use jiff::tz::TimeZone;
 
 use super::answer::crashed;
 use super::config::GuichetConfig;
-use super::desk::{Clock, Desk, DeskContent, DeskOptions};
+use super::desk::{Clock, Desk, DeskContent, DeskOptions, reading};
 use super::headers::{Outside, Policy, harden, origin};
 use super::listen::{self, Limits, ListenAddress, Listener, Stop, Stopper};
 use super::observe::observe;
+use super::office::Outgoing;
+use super::recu::half_hidden;
 use super::watch::metrics_router;
-use super::{Office, StartError, by_prefix, routes, site};
+use super::{Office, StartError, boite, by_prefix, routes, site};
 use crate::diagnostic::Diagnostic;
+use crate::intake::bounces::{self, ImapConfig, Strangers};
+use crate::intake::mailer::Signer;
 use crate::intake::notice;
+use crate::intake::store::Store;
 use crate::model::commune::Commune;
+use crate::model::intake::Quarantined;
 use crate::model::output::{Output, Pictures};
 use crate::pipeline::{Base, BuildRequest, build};
 use crate::render::Options;
@@ -55,6 +60,8 @@ pub struct Guichet {
     desk: Arc<Desk>,
     source: Arc<Source>,
     open_forms: Vec<String>,
+    signed_as: Option<String>,
+    bounces: Option<ImapConfig>,
     diagnostics: Vec<Diagnostic>,
     stopper: Stopper,
     stop: Stop,
@@ -74,7 +81,9 @@ impl Guichet {
         let source = Arc::new(Source { folder: config.folder, means });
         let built = blocking(&source, Source::content).await?;
         let commune = built.content.site().commune.clone();
-        let office = Office::open(&config.data, config.key_file, config.transport, config.reserve_bytes)?;
+        let signed_as = config.signer.as_ref().map(Signer::record_name);
+        let outgoing = Outgoing { transport: config.transport, per_hour: config.per_hour, signer: config.signer };
+        let office = Office::open(&config.data, config.key_file, outgoing, config.reserve_bytes)?;
         let open_forms = built.content.site().forms.keys().cloned().collect();
         let options = DeskOptions {
             depot: office.depot(),
@@ -84,10 +93,14 @@ impl Guichet {
             proxies: config.proxies,
             reserve_bytes: config.reserve_bytes,
             address: None,
+            confirms_mailboxes: config.confirms_mailboxes,
+            agent_code: config.agent_code,
             clock: source.means.clock.clone(),
             watch: office.watch(),
         };
         let desk = Arc::new(Desk::new(built.content, options));
+        let looking = desk.clone();
+        reading(move || looking.look_at_mailboxes()).await?;
         let outside = outside(&commune, config.hsts_seconds);
         let trusted: Vec<String> =
             [&commune.domaine, &commune.guichet.adresse].into_iter().filter_map(|url| origin(url)).collect();
@@ -113,6 +126,8 @@ impl Guichet {
             desk,
             source,
             open_forms,
+            signed_as,
+            bounces: config.bounces,
             diagnostics,
             stopper,
             stop,
@@ -139,6 +154,21 @@ impl Guichet {
         &self.diagnostics
     }
 
+    /// Mailboxes of the folder that must still be confirmed, their names half hidden, and how many forms wait for that.
+    ///
+    /// # Errors
+    /// [`StartError`] when the store cannot be read.
+    pub fn waiting_mailboxes(&self) -> Result<(Vec<String>, usize), StartError> {
+        let waiting = self.desk.waiting_mailboxes()?;
+        let forms = self.desk.content().site().forms.values().filter(|form| self.desk.waits_for_mailbox(form)).count();
+        Ok((waiting.iter().map(|state| half_hidden(&state.address)).collect(), forms))
+    }
+
+    /// The DNS name of the key that signs mails, when they are signed.
+    pub fn signed_as(&self) -> Option<&str> {
+        self.signed_as.as_deref()
+    }
+
     /// Where mails go: a host and port, or a folder.
     pub fn destination(&self) -> String {
         self.office.destination()
@@ -153,7 +183,14 @@ impl Guichet {
     pub async fn run_until_stopped(self, signal: impl Future<Output = ()>) {
         tracing::info!(event = "started", address = %self.local_addr(), forms = self.open_forms.len(), "the guichet is open");
         let digest = self.office.digest(&self.address, self.zone);
-        let worker = self.office.deliver(digest, self.source.means.clock.clone());
+        let desk = self.desk.clone();
+        let daily = Arc::new(move || desk.daily_forms());
+        let worker = self.office.deliver(digest, daily, self.source.means.clock.clone());
+        let asking = tokio::spawn(boite::ask_until_stopped(self.desk.clone(), self.office.mailer(), self.stop.clone()));
+        if let Some(bounces) = self.bounces {
+            let (store, clock) = (self.office.depot().store, self.source.means.clock.clone());
+            tokio::spawn(listen_to_bounces(bounces, store, clock, self.stop.clone()));
+        }
         let telling = tokio::spawn(tell(self.desk.clone(), self.office.clone(), self.stop.clone()));
         if let Some(listener) = self.metrics {
             let router =
@@ -173,6 +210,7 @@ impl Guichet {
         // They only wait; a mail under way is sent again at the next start.
         refreshing.abort();
         telling.abort();
+        asking.abort();
         worker.stop().await;
         tracing::info!(event = "stopped", "the guichet is closed");
     }
@@ -235,7 +273,14 @@ async fn refresh(source: Arc<Source>, desk: Arc<Desk>, mut stop: Stop) {
             () = tokio::time::sleep(HOUR) => {}
         }
         match blocking(&source, Source::content).await {
-            Ok(built) => desk.show(built.content),
+            Ok(built) => {
+                desk.show(built.content);
+                let looking = desk.clone();
+                if let Err(error) = reading(move || looking.look_at_mailboxes()).await {
+                    tracing::error!(event = "mailbox.failed", error.reason = %error, "mailboxes could not be looked at");
+                }
+                desk.mailbox_due.notify_one();
+            }
             Err(StartError::Content(told)) => {
                 let errors = told.iter().filter(|one| one.severity == crate::diagnostic::Severity::Error).count();
                 tracing::warn!(
@@ -257,10 +302,9 @@ async fn tell(desk: Arc<Desk>, office: Office, mut stop: Stop) {
     let mut pause = TELL_AGAIN;
     loop {
         let (issuer, boxes, now) = desk.mailboxes();
-        // A form closed meanwhile: whoever reads the mails of the mairie will do.
-        let all: Vec<String> = boxes.values().flatten().cloned().collect::<BTreeSet<_>>().into_iter().collect();
-        let recipients = |form: &str| boxes.get(form).unwrap_or(&all).clone();
-        let is_refused = match notice::tell(&store, &mailer, &issuer, recipients, &now).await {
+        let links = desk.links(&desk.content());
+        let recipients = |one: &Quarantined| notice::mailboxes_of(&store, &boxes, one);
+        let is_refused = match notice::tell(&store, &mailer, (&issuer, &links), recipients, &now).await {
             Ok(told) => told.refused > 0,
             Err(error) => {
                 tracing::error!(event = "quarantine.failed", error.reason = %error, "the mairie could not be told");
@@ -272,6 +316,34 @@ async fn tell(desk: Arc<Desk>, office: Office, mut stop: Stop) {
             () = stop.asked() => return,
             // A flood is no reason to try a server that refuses more often.
             () = watch.suspect(), if !is_refused => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Reads the mailbox of reports, now and then; one that cannot be read keeps nothing else from working.
+async fn listen_to_bounces(config: ImapConfig, store: Store, clock: Clock, mut stop: Stop) {
+    let (mut strangers, mut pause) = (Strangers::default(), BOUNCES_AGAIN);
+    loop {
+        let looked = tokio::select! {
+            () = stop.asked() => return,
+            looked = bounces::look(&config, &store, &mut strangers, clock()) => looked,
+        };
+        match looked {
+            Ok(looked) => {
+                pause = BOUNCES_AGAIN;
+                if looked.ours > 0 {
+                    let (ours, failed) = (looked.ours, looked.failed);
+                    tracing::info!(event = "bounces", ours, failed, "servers report what they could not deliver");
+                }
+            }
+            Err(error) => {
+                pause = (pause * 2).min(HOUR);
+                tracing::warn!(event = "bounces.failed", error.reason = %error, "the mailbox of reports cannot be read");
+            }
+        }
+        tokio::select! {
+            () = stop.asked() => return,
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -307,4 +379,6 @@ fn outside(commune: &Commune, hsts_seconds: u64) -> Outside {
 
 /// Between two looks at what the mairie was not told yet.
 const TELL_AGAIN: Duration = Duration::from_secs(300);
+/// Between two looks at the mailbox of reports.
+const BOUNCES_AGAIN: Duration = Duration::from_secs(300);
 const HOUR: Duration = Duration::from_secs(3600);

@@ -1,8 +1,10 @@
 //! HTTP, nothing but HTTP: connections, the guichet's routes, the live preview, the production server.
 
+pub mod agent;
 mod agir;
 mod answer;
 mod asking;
+mod boite;
 pub mod config;
 pub mod desk;
 mod forms;
@@ -16,6 +18,7 @@ mod observe;
 mod office;
 mod opening;
 pub mod preview;
+mod quarantaine;
 pub mod rate;
 pub mod receive;
 mod recu;

@@ -1,5 +1,6 @@
 //! The back of a guichet: its data folder opened, its worker, its housework. What stands beside the web server.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +18,22 @@ use crate::intake::deliver::Worker;
 use crate::intake::digest::{self, Digest};
 use crate::intake::files::{FileStore, tidy};
 use crate::intake::links::Links;
-use crate::intake::mailer::{Mailer, Transport};
+use crate::intake::mailer::{Mailer, Signer, Transport};
 use crate::intake::store::{Store, StoreOptions};
 use crate::intake::token::Keys;
+
+/// Tells which forms want a file of their requests each morning; the folder may change.
+pub(super) type Daily = Arc<dyn Fn() -> BTreeSet<String> + Send + Sync>;
+
+/// How mails go out.
+pub(super) struct Outgoing {
+    /// Where they go.
+    pub(super) transport: Transport,
+    /// Signs them, when the commune does.
+    pub(super) signer: Option<Signer>,
+    /// How many in an hour, at most.
+    pub(super) per_hour: Option<u32>,
+}
 
 /// A data folder in use; clones share it.
 #[derive(Clone)]
@@ -37,11 +51,12 @@ impl Office {
     pub(super) fn open(
         folder: &Path,
         key_file: Option<PathBuf>,
-        transport: Transport,
+        outgoing: Outgoing,
         reserve_bytes: u64,
     ) -> Result<Self, StartError> {
-        let options = StoreOptions { key_file, min_free_bytes: reserve_bytes, ..StoreOptions::default() };
-        let mailer = Arc::new(Mailer::new(transport)?);
+        let per_hour = outgoing.per_hour;
+        let options = StoreOptions { key_file, min_free_bytes: reserve_bytes, per_hour, ..StoreOptions::default() };
+        let mailer = Arc::new(Mailer::new(outgoing.transport)?.signing(outgoing.signer));
         let store = Store::open(folder, options)?;
         let files = FileStore::open(folder, store.seal(), reserve_bytes)?;
         let keys = store.keys().clone();
@@ -69,7 +84,7 @@ impl Office {
 
     /// What the digest is made with, for a guichet reached at `address`.
     pub(super) fn digest(&self, address: &str, zone: TimeZone) -> Digest {
-        Digest { links: Links::new(self.keys.clone(), address), zone }
+        Digest { links: Links::new(self.keys.clone(), address), zone, daily: BTreeSet::new() }
     }
 
     pub(super) fn watch(&self) -> Arc<Watch> {
@@ -85,7 +100,7 @@ impl Office {
     }
 
     /// Starts the delivery, the morning's digest and the housework.
-    pub(super) fn deliver(&self, digest: Digest, clock: Clock) -> Delivery {
+    pub(super) fn deliver(&self, digest: Digest, daily: Daily, clock: Clock) -> Delivery {
         let (stop, stopping) = watch::channel(false);
         let worker =
             Worker { store: self.depot.store.clone(), mailer: self.mailer.clone(), files: self.depot.files.clone() };
@@ -98,7 +113,7 @@ impl Office {
                 drop(delivering);
             }
         });
-        let mornings = tokio::spawn(mornings(self.depot.store.clone(), digest, clock, stopping.clone()));
+        let mornings = tokio::spawn(mornings(self.depot.store.clone(), (digest, daily), clock, stopping.clone()));
         let housework = tokio::spawn(housework(self.depot.clone(), stopping));
         Delivery { stop, delivering, mornings, housework }
     }
@@ -125,8 +140,14 @@ impl Delivery {
 }
 
 /// Looks every minute whether this morning's digest is to be written.
-async fn mornings(store: Store, digest: Digest, clock: Clock, mut stopping: watch::Receiver<bool>) {
+async fn mornings(
+    store: Store,
+    (mut digest, daily): (Digest, Daily),
+    clock: Clock,
+    mut stopping: watch::Receiver<bool>,
+) {
     while !*stopping.borrow_and_update() {
+        digest.daily = daily();
         match digest::step(&store, &digest, clock()).await {
             Ok(true) => tracing::info!(event = "digest", "the morning's digest is written"),
             Ok(false) => {}

@@ -70,6 +70,14 @@ pub(super) fn placed(form: &Form, room: &Room) -> Form {
 
 /// The page that says that the form takes nothing that day; `None` when it does.
 pub(super) fn closed(desk: &Desk, content: &DeskContent, form: &Form, raw: &RawAnswers) -> Option<Response> {
+    if desk.waits_for_mailbox(form) {
+        let words = [
+            "Ce formulaire ouvrira bientôt : la mairie confirme d'abord la boîte aux lettres où arriveront les demandes."
+                .to_owned(),
+            "D'ici là, appelez-la : elle prend votre démarche de la même façon.".to_owned(),
+        ];
+        return Some(page(StatusCode::FORBIDDEN, content.pages.closed(form, &words, raw), "mailbox_waits"));
+    }
     let own = form.opening.closed_message.clone();
     let words = match form.opening.on(desk.now(content).date()) {
         Door::Open => return None,

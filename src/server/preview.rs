@@ -28,6 +28,7 @@ use super::desk::{Desk, DeskContent, DeskOptions};
 use super::headers::{Outside, Policy, harden, is_loopback_host};
 use super::letterbox;
 use super::listen::{self, Limits, ListenAddress, Listener, Stop, Stopper};
+use super::office::Outgoing;
 use super::receive::FormLimits;
 use super::routes;
 use super::site::{self, media_type};
@@ -146,7 +147,7 @@ impl Preview {
     pub async fn run_until_stopped(self, signal: impl Future<Output = ()>) {
         let paris = TimeZone::get("Europe/Paris").unwrap_or(TimeZone::UTC);
         let digest = self.office.digest(&format!("http://{}", self.listener.local_addr()), paris);
-        let worker = self.office.deliver(digest, Arc::new(Timestamp::now));
+        let worker = self.office.deliver(digest, Arc::new(Default::default), Arc::new(Timestamp::now));
         let web = listen::serve(self.listener, self.router, self.limits, self.stop);
         let stopper = self.stopper;
         let signal = async {
@@ -168,7 +169,8 @@ fn office(state: Option<&Path>, folder: &Path) -> Result<Office, StartError> {
     let open = |data: &Path| {
         let letterbox = data.join(LETTERBOX);
         std::fs::create_dir_all(&letterbox).map_err(|source| StartError::Io { path: letterbox.clone(), source })?;
-        Office::open(data, None, Transport::Folder(letterbox), RESERVE_BYTES)
+        let outgoing = Outgoing { transport: Transport::Folder(letterbox), per_hour: None, signer: None };
+        Office::open(data, None, outgoing, RESERVE_BYTES)
     };
     let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let hash = blake3::hash(whole.as_os_str().as_encoded_bytes()).to_hex();
@@ -208,6 +210,8 @@ impl Shop {
                         proxies: Vec::new(),
                         reserve_bytes: RESERVE_BYTES,
                         address: Some(self.address.clone()),
+                        confirms_mailboxes: false,
+                        agent_code: None,
                         clock: Arc::new(Timestamp::now),
                         watch: office.watch(),
                     },

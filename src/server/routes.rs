@@ -10,7 +10,8 @@
 //! GET  /guichet/pret                      requests can be taken: 200, or 503 with reasons; without data
 //! ```
 //!
-//! What follows a request is beside: [`suivi`] for the resident, [`agir`] for the mairie.
+//! What follows a request is beside: [`suivi`] for the resident, [`agir`] for the mairie; its mailboxes have [`boite`] and
+//! [`quarantaine`].
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use super::headers::{Outside, Policy, harden};
 use super::observe::observe;
 use super::receive::Refusal;
 use super::refusal::refused;
-use super::{agir, forms, recu, suivi, watch};
+use super::{agir, boite, forms, quarantaine, recu, suivi, watch};
 
 /// The guichet's routes with all that protects them. `trusted` are the origins of the site and of the guichet itself.
 pub(super) fn router(desk: Arc<Desk>, outside: &Outside, trusted: &[String]) -> Router {
@@ -44,6 +45,8 @@ pub(super) fn router(desk: Arc<Desk>, outside: &Outside, trusted: &[String]) -> 
         .route("/guichet/recu/{reference}/{secret}", get(recu::receipt))
         .merge(suivi::routes())
         .merge(agir::routes())
+        .merge(boite::routes())
+        .merge(quarantaine::routes())
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
         .with_state(desk.clone())

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod abuse;
+mod boite;
 #[path = "../support/chance.rs"]
 mod chance;
 mod connections;

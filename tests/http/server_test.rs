@@ -61,6 +61,11 @@ impl ServerTest {
             form_limits: FormLimits::default(),
             rates: RateLimits::default(),
             reserve_bytes: 1 << 20,
+            confirms_mailboxes: false,
+            agent_code: None,
+            per_hour: None,
+            signer: None,
+            bounces: None,
             metrics: None,
         };
         change(&mut config);

@@ -333,6 +333,7 @@ fn submission(files: &FileStore, with_file: bool) -> NewSubmission {
         auto_submitted: AutoSubmitted::Generated,
         attachments: if role == MailRole::Mairie { stored.clone() } else { Vec::new() },
         json: None,
+        sheets: Vec::new(),
     };
     NewSubmission {
         mails: vec![mail(MailRole::Mairie), mail(MailRole::Usager)],

@@ -46,7 +46,7 @@ impl Bench {
         std::fs::create_dir(test.root().join("site")).unwrap();
         std::fs::write(test.root().join("site/index.html"), "<!doctype html><title>Trou-la-Ville</title>").unwrap();
         let config = format!(
-            "dossier = \"commune\"\ndonnees = \"donnees\"\nsite = \"site\"\necoute = \"127.0.0.1:0\"\n\n\
+            "confirmer_destinataires = false\ndossier = \"commune\"\ndonnees = \"donnees\"\nsite = \"site\"\necoute = \"127.0.0.1:0\"\n\n\
              [courriel]\n{mail}\n\n\
              [limites]\nenvois_par_adresse = 10000\nenvois_par_heure = 1000000\n\
              envois_par_formulaire = 100000\nenvois_par_courriel = 10000\nreserve_mo = 16\n"

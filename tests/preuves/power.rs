@@ -258,7 +258,7 @@ const NEEDS: &str =
 const MODULES: [&str; 6] =
     ["virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "virtio_blk"];
 
-const SETTINGS: &str = "dossier = \"commune\"\ndonnees = \"data/donnees\"\necoute = \"127.0.0.1:8080\"\n\n\
+const SETTINGS: &str = "confirmer_destinataires = false\ndossier = \"commune\"\ndonnees = \"data/donnees\"\necoute = \"127.0.0.1:8080\"\n\n\
     [courriel]\ntransport = \"dossier\"\ndossier = \"courriels\"\n\n\
     [limites]\nenvois_par_adresse = 10000\nenvois_par_heure = 1000000\n\
     envois_par_formulaire = 100000\nreserve_mo = 16\n";

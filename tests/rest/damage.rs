@@ -45,6 +45,7 @@ pub(crate) fn submission(number: u32, stored: Vec<StoredFile>) -> NewSubmission 
         in_reply_to: None,
         attachments: if role == MailRole::Mairie { stored.clone() } else { Vec::new() },
         json: None,
+        sheets: Vec::new(),
     };
     let mut nonce = [0; 16];
     nonce[..4].copy_from_slice(&number.to_be_bytes());

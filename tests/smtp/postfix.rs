@@ -51,6 +51,11 @@ impl Postfix {
         })
     }
 
+    /// Where it keeps all mails.
+    pub(crate) fn maildir(&self) -> PathBuf {
+        self.dir.path().join("mail/all")
+    }
+
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
@@ -144,13 +149,13 @@ pub(crate) fn poll<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-fn require(program: &str, package: &str) {
+pub(crate) fn require(program: &str, package: &str) {
     let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
         .any(|dir| dir.join(program).exists() || Path::new("/usr/sbin").join(program).exists());
     assert!(found, "{program} is needed for this test: apt-get install {package}");
 }
 
-fn require_root() {
+pub(crate) fn require_root() {
     let id = Command::new("id").arg("-u").output().unwrap();
     let id = String::from_utf8_lossy(&id.stdout).trim().to_owned();
     assert_eq!(id, "0", "Postfix only starts for root: run this test as root, in a container for instance");
@@ -200,6 +205,7 @@ flush     unix  n - n 1000? 0 flush
 proxymap  unix  - - n - - proxymap
 proxywrite unix - - n - 1 proxymap
 error     unix  - - n - - error
+smtp      unix  - - n - - smtp
 retry     unix  - - n - - error
 discard   unix  - - n - - discard
 virtual   unix  - n n - - virtual

@@ -57,6 +57,7 @@ pub(crate) fn mail(reference: &Reference, to: &str) -> Mail {
         auto_submitted: AutoSubmitted::Generated,
         attachments: Vec::new(),
         json: Some("{\"référence\":1}".into()),
+        sheets: Vec::new(),
     }
 }
 

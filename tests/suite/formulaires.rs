@@ -45,6 +45,12 @@ fn after_choice(lines: &str) -> String {
     ))
 }
 
+/// A fiche with a choice « c » and a route, whose lines begin at line 18.
+fn with_route(lines: &str) -> String {
+    let question = "[[champ]]\nid = \"c\"\ntype = \"choix\"\nquestion = \"C ?\"\nchoix = [\"Un\", \"Deux\"]";
+    format!("{}\n\n\n\n\n[[formulaire.aiguillage]]\n{lines}\n{question}\n+++\n", HEAD[..12].join("\n"))
+}
+
 fn group(lines: &str) -> String {
     question(&format!("type = \"groupe\"\n{lines}"))
 }
@@ -53,6 +59,15 @@ fn group(lines: &str) -> String {
 fn mistakes() -> Vec<(Code, u32, String)> {
     use Code::*;
     vec![
+        // The routes: the first line below the head is line 13.
+        (MissingKey, 17, with_route("destinataires = [\"nord@exemple.fr\"]")),
+        (MissingKey, 17, with_route("si = \"c = un\"")),
+        (BadCondition, 18, with_route("si = \"secteur\"\ndestinataires = [\"nord@exemple.fr\"]")),
+        (BadCondition, 18, with_route("si = \"secteur = nord\"\ndestinataires = [\"nord@exemple.fr\"]")),
+        (BadCondition, 18, with_route("si = \"c = trois\"\ndestinataires = [\"nord@exemple.fr\"]")),
+        (BadCondition, 18, with_route("si = \"c != un | deux\"\ndestinataires = [\"nord@exemple.fr\"]")),
+        (BadValue, 19, with_route("si = \"c = un\"\ndestinataires = [\"nord\"]")),
+        (UnknownKey, 20, with_route("si = \"c = un\"\ndestinataires = [\"nord@exemple.fr\"]\nsecours = \"x\"")),
         // The table.
         (MissingKey, 5, with_line(6, "titre_bouton = \"Écrire\"")),
         (BadValue, 6, with_line(6, "nature = \"requete\"")),

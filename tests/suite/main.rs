@@ -11,3 +11,4 @@ mod formulaires;
 mod layering;
 mod mangled;
 mod new;
+mod schema;

@@ -346,6 +346,8 @@ pub(in crate::cli) fn outcome(word: &str) -> &str {
         "quarantined" => "mise en quarantaine",
         "released" => "sortie de quarantaine",
         "set_aside" => "écartée : rien n'est envoyé",
+        "bounced" => "revenu : un serveur n'a pas pu le remettre",
+        "late" => "en retard chez un autre serveur",
         "receipt_capped" => "accusé donné sur la page seulement",
         other => other,
     }

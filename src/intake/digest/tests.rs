@@ -29,7 +29,11 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap();
         let links = Links::new(Keys::from_master(&[7; 32]), "https://www.saint-mulot.example");
-        World { _dir: dir, store, digest: Digest { links, zone: TimeZone::get("Europe/Paris").unwrap() } }
+        World {
+            _dir: dir,
+            store,
+            digest: Digest { links, zone: TimeZone::get("Europe/Paris").unwrap(), daily: BTreeSet::new() },
+        }
     }
 
     /// Records a request received that day at 10:30, sent to one mailbox.
@@ -69,7 +73,7 @@ impl World {
 
     /// What a morning would tell, without writing it.
     fn look(&self, day: Date) -> Option<NewBulletin> {
-        super::look(&self.store, &self.digest.links, &at(day, 7)).unwrap()
+        super::look(&self.store, &self.digest, &at(day, 7)).unwrap()
     }
 
     async fn morning(&self, day: Date) -> bool {
@@ -245,4 +249,64 @@ async fn the_digest_does_not_count_as_the_request_delivered() {
     assert_eq!((sums.delivered, sums.failed), (0, vec![reference.clone()]));
     let purged = world.store.purge_elapsed(&at(date(2031, 1, 1), 9)).unwrap();
     assert_eq!(purged.held, [reference], "it exists nowhere else");
+}
+
+/// The names and the rows of the files of each mail, by recipient.
+fn sheets_of(bulletin: &NewBulletin) -> Vec<(String, Vec<(String, usize)>)> {
+    let rows = |sheet: &Sheet| (sheet.name.clone(), sheet.text.lines().count() - 1);
+    bulletin.mails.iter().map(|(_, mail)| (mail.to[0].clone(), mail.sheets.iter().map(rows).collect())).collect()
+}
+
+#[tokio::test]
+async fn a_form_that_asks_for_it_has_the_requests_of_the_day_before_in_a_file() {
+    let mut world = World::new();
+    let day = date(2026, 11, 25);
+    assert!(!world.morning(day).await);
+    for (number, to) in [(1, "nord@x.fr"), (2, "nord@x.fr"), (3, "sud@x.fr")] {
+        world.receive(number, Silence::SansDecision, day, to).await;
+    }
+    let next = date(2026, 11, 26);
+    assert!(sheets_of(&world.look(next).unwrap()).iter().all(|(_, sheets)| sheets.is_empty()), "none is asked for");
+    world.digest.daily = [form(Nature::Demande, Identity::Person, Silence::SansDecision).id].into();
+    let bulletin = world.look(next).unwrap();
+    let name = format!("{}-2026-11-25.csv", world.digest.daily.first().unwrap());
+    assert_eq!(
+        sheets_of(&bulletin),
+        [("nord@x.fr".to_owned(), vec![(name.clone(), 2)]), ("sud@x.fr".to_owned(), vec![(name.clone(), 1)])],
+        "each mailbox has its own"
+    );
+    let mail = &bulletin.mails[0].1;
+    assert!(mail.text.contains(&name) && mail.sheets[0].text.contains("Jeanne Martin"), "{}", mail.text);
+    assert!(!mail.text.contains("Jeanne Martin"), "the words of the digest hold no name");
+    assert!(world.morning(next).await);
+    assert_eq!(world.look(date(2026, 11, 27)).map_or(0, |bulletin| bulletin.mails.len()), 0, "once");
+}
+
+#[tokio::test]
+async fn a_file_goes_even_when_there_is_nothing_else_to_tell_and_is_erased_once_it_has_left() {
+    let mut world = World::new();
+    let day = date(2026, 11, 25);
+    world.digest.daily = [form(Nature::Demande, Identity::Person, Silence::SansDecision).id].into();
+    assert!(!world.morning(day).await);
+    let reference = world.receive(1, Silence::SansDecision, day, "mairie@x.fr").await;
+    world.act(&reference, 0, day, ActKind::Cloture).await;
+    let next = date(2026, 11, 26);
+    let bulletin = world.look(next).unwrap();
+    assert_eq!(bulletin.mails.len(), 1);
+    assert!(bulletin.mails[0].1.subject.ends_with("1 fichier"), "{}", bulletin.mails[0].1.subject);
+    assert!(world.morning(next).await);
+    let letters = Letterbox::default();
+    let mailer = Mailer::new(Transport::Memory(letters.clone())).unwrap();
+    let files = FileStore::open(world._dir.path(), world.store.seal(), 0).unwrap();
+    while deliver::step(&world.store, &mailer, &files, at(next, 8).timestamp()).await.unwrap() == deliver::Step::Sent {}
+    let taken = letters.taken();
+    let bulletin =
+        taken.iter().find(|parcel| String::from_utf8_lossy(&parcel.bytes).contains("text/csv")).expect("a file");
+    assert_eq!(bulletin.to, "mairie@x.fr");
+    let database = rusqlite::Connection::open(world._dir.path().join("guichet.db")).unwrap();
+    let kept: i64 = database
+        .query_row("SELECT count(*) FROM mail WHERE kind = 'bulletin' AND mail IS NOT NULL", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(kept, 0);
+    assert!(world.store.damaged().unwrap().is_empty());
 }

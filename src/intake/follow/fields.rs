@@ -308,6 +308,7 @@ fn form(case: &Case, fields: Vec<Field>) -> Form {
         service: case.service().clone(),
         recipients: Vec::new(),
         backup_recipients: Vec::new(),
+        delivery: Default::default(),
         data: DataNotice {
             purpose: String::new(),
             legal_basis: String::new(),

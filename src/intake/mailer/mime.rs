@@ -80,6 +80,9 @@ fn body(mail: &Mail, attached: Vec<Attached<'_>>) -> MultiPart {
     if let Some(json) = &mail.json {
         whole = whole.singlepart(file("demande.json", "application/json", json.clone().into_bytes()));
     }
+    for sheet in &mail.sheets {
+        whole = whole.singlepart(file(&sheet.name, "text/csv; charset=utf-8", sheet.text.clone().into_bytes()));
+    }
     whole
 }
 
@@ -192,6 +195,7 @@ mod tests {
             auto_submitted: AutoSubmitted::Generated,
             attachments: vec![stored("plan.pdf")],
             json: Some("{\"a\":1}".into()),
+            sheets: Vec::new(),
         }
     }
 

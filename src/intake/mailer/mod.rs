@@ -1,6 +1,7 @@
 //! Hands one message to one mail server, a folder or a list in memory, and says exactly what came of it. The only door to
 //! the mail library; it neither retries nor reads the store.
 
+mod dkim;
 mod mime;
 mod smtp;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+pub use self::dkim::{Signer, SignerError};
 pub use self::mime::{Attached, Unsendable, render};
 use self::smtp::Route;
 use crate::model::mail::MailRole;
@@ -234,6 +236,7 @@ pub enum MailerError {
 #[derive(Debug)]
 pub struct Mailer {
     way: Way,
+    signer: Option<Signer>,
 }
 
 #[derive(Debug)]
@@ -258,11 +261,26 @@ impl Mailer {
             },
             Transport::Memory(letterbox) => Way::Memory(letterbox),
         };
-        Ok(Mailer { way })
+        Ok(Mailer { way, signer: None })
+    }
+
+    /// The same, signing what it sends.
+    pub fn signing(mut self, signer: Option<Signer>) -> Mailer {
+        self.signer = signer;
+        self
     }
 
     /// Tries once to deliver a message to one recipient. Never panics, never lasts longer than its deadlines together.
     pub async fn send(&self, parcel: Parcel) -> Outcome {
+        let parcel = match &self.signer {
+            Some(signer) => {
+                let (signer, plain) = (signer.clone(), parcel.bytes.clone());
+                let signed = tokio::task::spawn_blocking(move || signer.sign(&plain)).await;
+                // The program is ending: the message goes as it is, or never left.
+                Parcel { bytes: signed.map_or(parcel.bytes, Arc::new), ..parcel }
+            }
+            None => parcel,
+        };
         match &self.way {
             Way::Smtp(route) => route.send(&parcel).await,
             Way::Folder(dir) => {
@@ -333,6 +351,9 @@ fn write_letter(dir: &Path, parcel: &Parcel) -> io::Result<()> {
     std::fs::File::open(dir)?.sync_all()
 }
 
+/// How the Message-IDs begin of mails that are of no single request.
+const OWN_NAMES: [&str; 3] = ["bulletin.", "boite.", "quarantaine."];
+
 /// `<reference>-<role>`, then what sets the mails of one request apart; the same for each try of the same mail.
 fn letter_name(parcel: &Parcel) -> String {
     let first = format!("{}.{}", parcel.reference, parcel.role.as_str());
@@ -340,6 +361,10 @@ fn letter_name(parcel: &Parcel) -> String {
     let id = head.lines().find_map(|line| line.strip_prefix("Message-ID: <"));
     let local = id.and_then(|id| id.split('@').next()).unwrap_or_default();
     let is_plain = local.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
-    let own = if is_plain && (local.starts_with(&first) || local.starts_with("bulletin.")) { local } else { &first };
+    let own = if is_plain && OWN_NAMES.iter().chain([&first.as_str()]).any(|start| local.starts_with(start)) {
+        local
+    } else {
+        &first
+    };
     own.replace('.', "-")
 }

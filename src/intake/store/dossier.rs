@@ -143,6 +143,34 @@ impl Store {
         })
     }
 
+    /// Requests to these forms that left for the mairie from `from` (included) to `to` (excluded), oldest first: when they were
+    /// accepted, or when they came out of quarantine. What is put aside, or still waits, is not among them.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub fn left_between(
+        &self,
+        forms: &std::collections::BTreeSet<String>,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Result<Vec<(String, Reference)>, StoreError> {
+        if forms.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.read(|connection| {
+            let mut select = connection.prepare_cached(LEFT)?;
+            let (from, to) = (from.as_millisecond(), to.as_millisecond());
+            let mut rows = select.query(params![from, to, from.saturating_sub(LONGEST_QUARANTINE_MS)])?;
+            let mut left = Vec::new();
+            while let Some(row) = rows.next()? {
+                let form: String = row.get(0)?;
+                if forms.contains(&form) {
+                    left.push((form, super::admin::reference(row, 1)?));
+                }
+            }
+            Ok(left)
+        })
+    }
+
     /// The last morning that was looked at.
     ///
     /// # Errors
@@ -320,6 +348,17 @@ const UNDELIVERED: &str = "
 const FAILED: &str = "
     SELECT outbox.role, coalesce(outbox.settled_ms, outbox.next_ms) FROM outbox JOIN mail ON mail.id = outbox.mail
     WHERE mail.submission = ?1 AND mail.kind <> 'bulletin' AND outbox.state = 'définitif' ORDER BY outbox.id";
+
+/// Eight days: a quarantine lasts seven at most.
+const LONGEST_QUARANTINE_MS: i64 = 8 * 24 * 3_600_000;
+
+const LEFT: &str = "
+    SELECT form_id, reference, coalesce(iif(quarantine.settled = 'libérée', quarantine.settled_ms, NULL), quarantine.until_ms,
+                                        submission.received_ms) AS left_ms
+    FROM submission LEFT JOIN quarantine ON quarantine.submission = submission.id
+    WHERE submission.received_ms >= ?3 AND submission.received_ms < ?2 AND purged_ms IS NULL
+      AND coalesce(quarantine.settled, '') <> 'écartée' AND left_ms >= ?1 AND left_ms < ?2
+    ORDER BY submission.id";
 
 const OPEN: &str = "
     SELECT id, reference, form_title, received_at, receipt FROM submission

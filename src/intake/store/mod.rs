@@ -3,11 +3,14 @@
 //! This is the only door to the database. It never sends anything and never phrases anything for people.
 
 mod admin;
+mod bounces;
 mod copy;
 mod dossier;
 mod error;
+mod mailboxes;
 mod open;
 mod outbox;
+mod pace;
 mod places;
 mod probe;
 mod purge;
@@ -33,11 +36,14 @@ use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use self::admin::{Counts, Detail, DetailFile, Event, RouteState};
+pub use self::bounces::Bounced;
 pub(in crate::intake) use self::copy::examine;
 pub use self::dossier::{Acted, Kept, NewAct, NewBulletin, Open};
 pub use self::error::StoreError;
+pub use self::mailboxes::{CodeSent, MailboxState, MailboxTag, Tried};
 pub(in crate::intake) use self::open::{FILE, create_private_dir, sync_dir};
 pub use self::outbox::{Claim, Claimed, Settlement, Trace};
+pub use self::pace::Pace;
 pub use self::purge::PurgeReport;
 pub use self::reconcile::Reconciliation;
 pub use self::verify::Damage;
@@ -58,6 +64,8 @@ pub struct StoreOptions {
     pub key_file: Option<PathBuf>,
     /// Free bytes below which no submission is recorded, so that deliveries and the purge can still be written.
     pub min_free_bytes: u64,
+    /// Mails handed to the mail server in an hour, at most; `None`: as many as are due.
+    pub per_hour: Option<u32>,
     /// Orders that may wait for the writer.
     pub queue: usize,
     /// Orders in one transaction, at most.
@@ -66,7 +74,14 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        StoreOptions { access: Access::Serve, key_file: None, min_free_bytes: 64 << 20, queue: 256, batch: 256 }
+        StoreOptions {
+            access: Access::Serve,
+            key_file: None,
+            min_free_bytes: 64 << 20,
+            per_hour: None,
+            queue: 256,
+            batch: 256,
+        }
     }
 }
 
@@ -93,6 +108,7 @@ struct Inner {
     dir: PathBuf,
     path: PathBuf,
     min_free_bytes: u64,
+    per_hour: Option<u32>,
     counts: Arc<WriterCounts>,
     wake: Arc<Notify>,
     keys: Keys,
@@ -136,6 +152,7 @@ impl Store {
                 dir: dir.to_owned(),
                 path: opened.path,
                 min_free_bytes: options.min_free_bytes,
+                per_hour: options.per_hour,
                 counts,
                 wake,
                 keys: opened.keys,

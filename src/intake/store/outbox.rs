@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Fault, StoreError};
 use super::record::opened;
-use super::{Store, instant};
+use super::{Store, instant, pace};
 use crate::intake::retry;
 use crate::intake::seal::{Place, Seal, SealError};
 use crate::model::intake::DeliveryState;
@@ -86,7 +86,8 @@ pub struct Trace {
 }
 
 impl Store {
-    /// Takes the next mail that is due under a lease: requests before receipts, the one that waits longest first.
+    /// Takes the next mail that is due under a lease: requests to the mairie, then receipts, then what follows, then digests; in
+    /// each the one that waits longest first. None while the hour has had its share ([`super::StoreOptions::per_hour`]).
     ///
     /// The attempt is counted and the next one planned here, so that a mail that kills the process cannot come first for
     /// ever.
@@ -94,8 +95,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the claim cannot be written.
     pub async fn claim(&self, now: Timestamp, lease: SignedDuration) -> Result<Claimed, StoreError> {
-        let seal = self.seal().clone();
-        self.write(move |connection| claim(connection, &seal, now, lease), false).await
+        let (seal, per_hour) = (self.seal().clone(), self.inner.per_hour);
+        self.write(move |connection| claim(connection, &seal, (now, lease), per_hour), false).await
     }
 
     /// Writes what became of a claimed mail; gives the instant the way out opens again when it is closed.
@@ -171,7 +172,12 @@ pub(super) fn submission_of(connection: &Connection, outbox: i64) -> rusqlite::R
     connection.prepare_cached(sql)?.query_row([outbox], |row| row.get(0))
 }
 
-fn claim(connection: &Connection, seal: &Seal, now: Timestamp, lease: SignedDuration) -> Result<Claimed, Fault> {
+fn claim(
+    connection: &Connection,
+    seal: &Seal,
+    (now, lease): (Timestamp, SignedDuration),
+    per_hour: Option<u32>,
+) -> Result<Claimed, Fault> {
     let now_ms = now.as_millisecond();
     let expired = "UPDATE outbox SET state = 'à_envoyer', lease_ms = NULL
                    WHERE state = 'en_cours' AND (lease_ms <= ?1 OR lease_ms > ?2)";
@@ -183,6 +189,10 @@ fn claim(connection: &Connection, seal: &Seal, now: Timestamp, lease: SignedDura
         .query_row([now_ms], |row| row.get(0))?;
     if let Some(blocked) = blocked {
         let next_at = if waits(connection)? { Some(instant(blocked)?) } else { None };
+        return Ok(Claimed::Nothing { next_at });
+    }
+    if let Some(opens_at) = per_hour.map(|per_hour| pace::opens_at(connection, per_hour, now)).transpose()?.flatten() {
+        let next_at = if waits(connection)? { Some(opens_at) } else { None };
         return Ok(Claimed::Nothing { next_at });
     }
     let lease_until = now.checked_add(lease).unwrap_or(Timestamp::MAX);
@@ -217,16 +227,27 @@ fn waits(connection: &Connection) -> rusqlite::Result<bool> {
 
 fn due(connection: &Connection, now: i64) -> rusqlite::Result<Option<i64>> {
     let mut select = connection.prepare_cached(
-        "SELECT id FROM outbox WHERE state = 'à_envoyer' AND role = ?1 AND next_ms <= ?2 ORDER BY next_ms, id LIMIT 1",
+        "SELECT outbox.id FROM outbox JOIN mail ON mail.id = outbox.mail
+         WHERE outbox.state = 'à_envoyer' AND outbox.role = ?1 AND outbox.next_ms <= ?2 AND mail.kind = ?3
+         ORDER BY outbox.next_ms, outbox.id LIMIT 1",
     )?;
-    for role in [MailRole::Mairie, MailRole::Usager] {
-        let found = select.query_row(params![role.as_str(), now], |row| row.get(0)).optional()?;
+    for (role, kind) in ORDER {
+        let found = select.query_row(params![role.as_str(), now, kind], |row| row.get(0)).optional()?;
         if found.is_some() {
             return Ok(found);
         }
     }
     Ok(None)
 }
+
+/// What leaves first: requests, receipts, what follows them, digests.
+const ORDER: [(MailRole, &str); 5] = [
+    (MailRole::Mairie, "accueil"),
+    (MailRole::Usager, "accueil"),
+    (MailRole::Usager, "suite"),
+    (MailRole::Mairie, "suite"),
+    (MailRole::Mairie, "bulletin"),
+];
 
 /// A row of the outbox with what surrounds it, as read.
 struct Due {
@@ -343,8 +364,20 @@ fn settle(
         ])?;
     let submission = submission_of(connection, claim.id)?;
     log(connection, Some(submission), Some(claim.id), trace, now_ms)?;
+    if *settlement == Settlement::Delivered {
+        // What a digest tells is of many requests, each with its own last day: once it is taken nothing of it is kept.
+        let sql = "UPDATE mail SET mail = NULL WHERE kind = 'bulletin' AND id = (SELECT mail FROM outbox WHERE id = ?1)
+                   AND NOT EXISTS (SELECT 1 FROM outbox WHERE mail = mail.id AND state IN ('à_envoyer', 'en_cours'))";
+        connection.prepare_cached(sql)?.execute([claim.id])?;
+    }
     if *settlement == Settlement::Failed && changed > 0 && claim.role == MailRole::Mairie && !claim.backup {
-        queue_backups(connection, seal, claim, submission, now_ms)?;
+        let refused = Refused {
+            outbox: claim.id,
+            reference: claim.reference.as_str(),
+            message_id: &claim.mail.message_id,
+            bare: claim.bare,
+        };
+        queue_backups(connection, seal, &refused, submission, now_ms)?;
     }
     match settlement {
         Settlement::Closed { is_refusal } => close_route(connection, *is_refusal, trace.outcome, now).map(Some),
@@ -355,11 +388,25 @@ fn settle(
     }
 }
 
+/// A mail to the mairie that was refused for good.
+pub(super) struct Refused<'a> {
+    pub(super) outbox: i64,
+    pub(super) reference: &'a str,
+    pub(super) message_id: &'a str,
+    pub(super) bare: bool,
+}
+
 /// One copy to each backup recipient, once a submission, whichever mailbox refused.
-fn queue_backups(connection: &Connection, seal: &Seal, claim: &Claim, submission: i64, now: i64) -> Result<(), Fault> {
+pub(super) fn queue_backups(
+    connection: &Connection,
+    seal: &Seal,
+    refused: &Refused<'_>,
+    submission: i64,
+    now: i64,
+) -> Result<(), Fault> {
     let sql = "SELECT backup FROM submission WHERE id = ?1";
     let sealed: Vec<u8> = connection.query_row(sql, [submission], |row| row.get(0))?;
-    let place = Place("submission.backup", &[claim.reference.as_str().as_bytes()]);
+    let place = Place("submission.backup", &[refused.reference.as_bytes()]);
     let (outcome, backups): (_, Vec<String>) = match opened(seal, place, &sealed, "backup recipients") {
         Ok(backups) => ("backup_queued", backups),
         // Damaged: the refusal must be settled all the same, and a person sees both.
@@ -371,11 +418,11 @@ fn queue_backups(connection: &Connection, seal: &Seal, claim: &Claim, submission
          ON CONFLICT (mail, tag) DO NOTHING",
     )?;
     for backup in backups {
-        let owed = Owed::new(seal, &claim.mail.message_id, &backup);
+        let owed = Owed::new(seal, refused.message_id, &backup);
         let owed = owed.map_err(|error| Fault::Store(StoreError::unsealed(error)))?;
-        insert.execute(params![claim.id, owed.recipient, owed.tag.as_slice(), claim.bare, now])?;
+        insert.execute(params![refused.outbox, owed.recipient, owed.tag.as_slice(), refused.bare, now])?;
     }
-    log(connection, Some(submission), Some(claim.id), &Trace { outcome, ..Trace::default() }, now)?;
+    log(connection, Some(submission), Some(refused.outbox), &Trace { outcome, ..Trace::default() }, now)?;
     Ok(())
 }
 

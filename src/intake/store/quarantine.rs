@@ -74,6 +74,7 @@ impl Store {
                     connection.execute(sql, params![id, now.as_millisecond()])?;
                 }
             }
+            log(connection, None, None, &Trace { outcome: "notice_sent", ..Trace::default() }, now.as_millisecond())?;
             Ok(())
         };
         self.write(told, false).await

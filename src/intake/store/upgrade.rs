@@ -25,6 +25,7 @@ const STEPS: &[(i32, Step)] = &[
     (SEALED, Step::Seal(include_str!("../migrations/0002_scelle.sql"))),
     (3, Step::Words(include_str!("../migrations/0003_dossier.sql"))),
     (4, Step::Words(include_str!("../migrations/0004_quarantaine.sql"))),
+    (5, Step::Words(include_str!("../migrations/0005_boites.sql"))),
 ];
 
 /// Newest schema this program knows.

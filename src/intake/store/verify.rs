@@ -83,7 +83,8 @@ fn look(
 }
 
 /// Every sealed column and how its rows are named.
-const SEALED: [(&str, &str); 8] = [
+const SEALED: [(&str, &str); 9] = [
+    ("boite.address", "SELECT 'boîte', address FROM boite"),
     ("submission.sender", "SELECT reference, sender, reference FROM submission WHERE sender IS NOT NULL"),
     ("submission.receipt", "SELECT reference, receipt, reference FROM submission WHERE receipt IS NOT NULL"),
     ("submission.backup", "SELECT reference, backup, reference FROM submission"),

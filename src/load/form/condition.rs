@@ -47,10 +47,39 @@ pub(super) fn check(
     diagnostics: &mut Vec<Diagnostic>,
 ) {
     let Some(condition) = &field.condition else { return };
+    let never = format!("la question « {} » ne serait jamais posée", field.id);
+    judge(condition, (&format!("la condition de « {} »", field.id), &never), (earlier, identity), place, diagnostics);
+}
+
+/// Tells what is wrong with the condition of a route, given all questions of its form.
+pub(super) fn check_route(
+    condition: &Condition,
+    fields: &[Field],
+    identity: &[Field],
+    place: &Place,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let words = ("l'aiguillage", "cet aiguillage ne servirait jamais");
+    judge(condition, words, (fields, identity), place, diagnostics);
+}
+
+/// `who` begins a sentence, `never` says what becomes of a condition that cannot hold.
+fn judge(
+    condition: &Condition,
+    (who, never): (&str, &str),
+    (earlier, identity): (&[Field], &[Field]),
+    place: &Place,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let never = || Diagnostic::error(Code::BadCondition, place.clone(), never).hint("corrigez sa condition si");
     for test in &condition.tests {
         match earlier.iter().chain(identity).find(|other| other.id == test.field) {
-            Some(parent) => check_test(field, test, parent, place, diagnostics),
-            None => diagnostics.push(not_before(field, test, earlier, place)),
+            Some(parent) => {
+                if check_test(test, parent, place, diagnostics) {
+                    diagnostics.push(never());
+                }
+            }
+            None => diagnostics.push(not_before(who, test, earlier, place)),
         }
     }
     let contradict = |one: &Test, other: &Test| {
@@ -66,15 +95,15 @@ pub(super) fn check(
         .enumerate()
         .any(|(at, test)| condition.tests[at + 1..].iter().any(|other| contradict(test, other)));
     if contradicts {
-        diagnostics.push(never(field, place));
+        diagnostics.push(never());
     }
 }
 
-fn not_before(field: &Field, test: &Test, earlier: &[Field], place: &Place) -> Diagnostic {
+fn not_before(who: &str, test: &Test, earlier: &[Field], place: &Place) -> Diagnostic {
     let diagnostic = Diagnostic::error(
         Code::BadCondition,
         place.clone(),
-        format!("la condition de « {} » parle d'une question « {} » qui n'est pas posée avant", field.id, test.field),
+        format!("{who} parle d'une question « {} » qui n'est pas posée avant", test.field),
     );
     diagnostic.hint(match nearest(&test.field, earlier.iter().map(|other| other.id.as_str())) {
         Some(near) => format!("vouliez-vous dire « {near} » ?"),
@@ -82,12 +111,8 @@ fn not_before(field: &Field, test: &Test, earlier: &[Field], place: &Place) -> D
     })
 }
 
-fn never(field: &Field, place: &Place) -> Diagnostic {
-    Diagnostic::error(Code::BadCondition, place.clone(), format!("la question « {} » ne serait jamais posée", field.id))
-        .hint("corrigez sa condition si")
-}
-
-fn check_test(field: &Field, test: &Test, parent: &Field, place: &Place, diagnostics: &mut Vec<Diagnostic>) {
+/// Judges one test; `true` when it never holds.
+fn check_test(test: &Test, parent: &Field, place: &Place, diagnostics: &mut Vec<Diagnostic>) -> bool {
     let bad = |message: String, hint: String| Diagnostic::error(Code::BadCondition, place.clone(), message).hint(hint);
     let compares = !matches!(test.operator, Operator::Is | Operator::IsNot);
     let possible: Vec<&str> = match &parent.kind {
@@ -98,7 +123,7 @@ fn check_test(field: &Field, test: &Test, parent: &Field, place: &Place, diagnos
                     format!("écrivez si = \"{} > 50\"", parent.id),
                 ));
             }
-            return;
+            return false;
         }
         FieldKind::Choice { choices } | FieldKind::Choices { choices } => {
             choices.iter().map(|choice| choice.value.as_str()).collect()
@@ -111,7 +136,7 @@ fn check_test(field: &Field, test: &Test, parent: &Field, place: &Place, diagnos
                 "une condition porte sur une question de type choix, choix_multiple, oui_non, case_a_cocher ou nombre"
                     .into(),
             ));
-            return;
+            return false;
         }
     };
     if compares {
@@ -119,7 +144,7 @@ fn check_test(field: &Field, test: &Test, parent: &Field, place: &Place, diagnos
             format!("« {} » ne se compare pas : ce n'est pas un nombre", parent.id),
             format!("écrivez si = \"{} = {}\"", parent.id, possible.first().unwrap_or(&"oui")),
         ));
-        return;
+        return false;
     }
     for value in test.values.iter().filter(|value| !possible.contains(&value.as_str())) {
         diagnostics.push(bad(
@@ -127,11 +152,8 @@ fn check_test(field: &Field, test: &Test, parent: &Field, place: &Place, diagnos
             format!("réponses possibles : {}", possible.join(", ")),
         ));
     }
-    let unreachable = match test.operator {
+    match test.operator {
         Operator::Is => test.values.is_empty(),
         _ => possible.iter().all(|value| test.values.iter().any(|listed| listed == value)),
-    };
-    if unreachable {
-        diagnostics.push(never(field, place));
     }
 }

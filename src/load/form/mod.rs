@@ -14,7 +14,7 @@ use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::calendar::kept_until;
 use crate::model::content::FormSource;
 use crate::model::form::{
-    Appeal, DataNotice, Delay, Field, FieldKind, Identity, Nature, Opening, Regime, Silence, Source,
+    Appeal, DataNotice, Delay, Delivery, Field, FieldKind, Identity, Nature, Opening, Regime, Route, Silence, Source,
 };
 use crate::text::typography::french;
 
@@ -79,6 +79,8 @@ pub(super) fn form(reader: &mut Reader<'_, '_>, title: &str, diagnostics: &mut V
     for address in &recipients {
         check_email(address, table.place("destinataires"), diagnostics);
     }
+    let routes = table.tables("aiguillage", diagnostics);
+    let daily = table.word("recapitulatif", &[("csv", true), ("aucun", false)], diagnostics);
     let button = table.text("titre_bouton", diagnostics).unwrap_or_else(|| "Commencer".into());
     let confirmation = table.text("confirmation", diagnostics).map(|text| french(&text).into_owned());
     let data = data_notice(&mut table, diagnostics);
@@ -88,6 +90,9 @@ pub(super) fn form(reader: &mut Reader<'_, '_>, title: &str, diagnostics: &mut V
     table.finish(diagnostics);
 
     let fields = fields::all(fields, identity, diagnostics);
+    let routes =
+        routes.into_iter().filter_map(|table| route(table, &fields, &identity.fields(), diagnostics)).collect();
+    let delivery = Delivery { routes, daily_csv: daily.unwrap_or(false) };
     let data = data.map(|(data, place)| {
         if is_kept_too_short(&fields, data.retention) {
             diagnostics.push(
@@ -116,6 +121,7 @@ pub(super) fn form(reader: &mut Reader<'_, '_>, title: &str, diagnostics: &mut V
         legal_basis,
         subject_word,
         recipients,
+        delivery,
         button: french(&button).into_owned(),
         confirmation,
         data: data?,
@@ -124,6 +130,29 @@ pub(super) fn form(reader: &mut Reader<'_, '_>, title: &str, diagnostics: &mut V
         fields,
         place,
     })
+}
+
+/// `[[formulaire.aiguillage]]`: other mailboxes for some answers.
+fn route(
+    mut table: Reader<'_, '_>,
+    fields: &[Field],
+    identity: &[Field],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Route> {
+    let place = table.place("si");
+    let condition = table.required("si", diagnostics).and_then(|text| condition::read(&text, &place, diagnostics));
+    if let Some(condition) = &condition {
+        condition::check_route(condition, fields, identity, &place, diagnostics);
+    }
+    let recipients = table.texts("destinataires", diagnostics);
+    for address in &recipients {
+        check_email(address, table.place("destinataires"), diagnostics);
+    }
+    if recipients.is_empty() {
+        diagnostics.push(table.missing("destinataires"));
+    }
+    table.finish(diagnostics);
+    condition.filter(|_| !recipients.is_empty()).map(|condition| Route { condition, recipients })
 }
 
 /// When the form is open and for how many requests; `[demarches.…]` of `commune.toml` has the same keys.

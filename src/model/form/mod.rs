@@ -1,6 +1,7 @@
 //! What a form is: the one definition that serves the page that shows it and the code that receives it.
 
 mod block;
+mod delivery;
 mod identity;
 mod question;
 mod regime;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::submission::RawAnswers;
 
 pub use self::block::{ChildPart, PersonPart, Shape};
+pub use self::delivery::{Delivery, Route};
 pub use self::identity::{IDENTITY_FIELD, IDENTITY_STEP, Identity};
 pub use self::question::{Choice, Condition, DateBounds, Field, FieldKind, FileFormat, Operator, Test};
 pub use self::regime::{Appeal, Regime, Source};
@@ -156,6 +158,9 @@ pub struct Form {
     pub recipients: Vec<String>,
     /// Mailboxes told when the first ones refuse for good.
     pub backup_recipients: Vec<String>,
+    /// How its requests are delivered besides.
+    #[serde(default)]
+    pub delivery: Delivery,
     /// Data-protection notice.
     pub data: DataNotice,
     /// When it takes requests.

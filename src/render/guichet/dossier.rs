@@ -244,7 +244,7 @@ impl Pages {
             intro: parts::texts(&told.intro),
             action_url: told.urls.0.as_str().into(),
             hidden: hidden(&told.hidden),
-            groups: form::groups(form, &form.fields, &around, raw, errors),
+            groups: hiding_secrets(form::groups(form, &form.fields, &around, raw, errors)),
             errors: form::summary_of_errors(form, errors),
             added: parts::texts(&told.added),
             service: rows(&told.service),
@@ -283,7 +283,7 @@ impl Pages {
     }
 
     /// A page of the mairie: it stands nowhere in the site.
-    fn of_mairie<'a>(&self, title: &'a str, refused: bool) -> PageView<'a> {
+    pub(super) fn of_mairie<'a>(&self, title: &'a str, refused: bool) -> PageView<'a> {
         let mut page = self.page_view(title);
         page.breadcrumb.clear();
         if refused {
@@ -291,6 +291,15 @@ impl Pages {
         }
         page
     }
+}
+
+/// A secret is not shown to whoever stands at the counter.
+fn hiding_secrets(mut groups: Vec<FieldGroup<'_>>) -> Vec<FieldGroup<'_>> {
+    let fields = groups.iter_mut().flat_map(|group| &mut group.fields);
+    fields.filter(|field| field.autocomplete.as_deref() == Some("current-password")).for_each(|field| {
+        field.input_type = "password".into();
+    });
+    groups
 }
 
 /// One answer is enough, whichever: « facultatif » said of each would be untrue of all.
@@ -314,7 +323,7 @@ fn rows(rows: &[(String, String)]) -> Vec<Row<'_>> {
     rows.iter().map(|(label, value)| Row { label: french(label), value: french(value) }).collect()
 }
 
-fn notices(notices: &[Notice]) -> Vec<NoticeView<'_>> {
+pub(super) fn notices(notices: &[Notice]) -> Vec<NoticeView<'_>> {
     let notice = notices.iter();
     notice
         .map(|notice| NoticeView {

@@ -20,7 +20,8 @@ export async function guichet() {
   const config = path.join(home, "guichet.toml");
   fs.writeFileSync(
     config,
-    `dossier = "commune"
+    `confirmer_destinataires = false
+dossier = "commune"
 donnees = "donnees"
 ecoute = "127.0.0.1:${await freePort()}"
 site = "public"

@@ -74,7 +74,8 @@ impl Guichet {
         let source = Arc::new(Source { folder: config.folder, means });
         let built = blocking(&source, Source::content).await?;
         let commune = built.content.site().commune.clone();
-        let office = Office::open(&config.data, config.key_file, config.transport, config.reserve_bytes)?;
+        let office =
+            Office::open(&config.data, config.key_file, config.transport, config.files.options(config.reserve_bytes))?;
         let open_forms = built.content.site().forms.keys().cloned().collect();
         let options = DeskOptions {
             depot: office.depot(),
@@ -156,8 +157,7 @@ impl Guichet {
         let worker = self.office.deliver(digest, self.source.means.clock.clone());
         let telling = tokio::spawn(tell(self.desk.clone(), self.office.clone(), self.stop.clone()));
         if let Some(listener) = self.metrics {
-            let router =
-                metrics_router(self.office.watch(), self.office.depot().store, self.source.means.clock.clone());
+            let router = metrics_router(self.office.watch(), self.office.depot(), self.source.means.clock.clone());
             tokio::spawn(listen::serve(listener, router, self.limits.clone(), self.stop.clone()));
         }
         let refreshing = tokio::spawn(refresh(self.source, self.desk, self.stop.clone()));

@@ -5,6 +5,7 @@
 mod abuse;
 mod connections;
 mod dossier;
+mod fichiers;
 mod headers;
 mod health;
 mod journey;

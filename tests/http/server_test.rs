@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use mulot::intake::mailer::{Letterbox, Transport};
 use mulot::pictures::PictureCache;
 use mulot::pipeline::Base;
-use mulot::server::config::GuichetConfig;
+use mulot::server::config::{FileSettings, GuichetConfig};
 use mulot::server::guichet::{Guichet, Means};
 use mulot::server::listen::{Limits, ListenAddress};
 use mulot::server::preview::{Preview, PreviewConfig};
@@ -62,6 +62,7 @@ impl ServerTest {
             rates: RateLimits::default(),
             reserve_bytes: 1 << 20,
             metrics: None,
+            files: FileSettings::default(),
         };
         change(&mut config);
         let runtime = runtime();

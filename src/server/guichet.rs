@@ -76,6 +76,7 @@ impl Guichet {
         let commune = built.content.site().commune.clone();
         let office =
             Office::open(&config.data, config.key_file, config.transport, config.files.options(config.reserve_bytes))?;
+        config.form_limits.compare(built.content.site().forms.values());
         let open_forms = built.content.site().forms.keys().cloned().collect();
         let options = DeskOptions {
             depot: office.depot(),

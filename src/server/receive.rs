@@ -53,6 +53,30 @@ impl Default for FormLimits {
     }
 }
 
+impl FormLimits {
+    /// Tells the journal of the forms whose page announces more files than these limits take: what is said before sending
+    /// must stay true.
+    pub(super) fn compare<'f>(&self, forms: impl Iterator<Item = &'f Form>) {
+        for form in forms {
+            let announced = form.fields.iter().map(|field| match field.kind {
+                FieldKind::File { max_count, max_bytes, .. } => u64::from(max_count) * max_bytes,
+                _ => 0,
+            });
+            let announced: u64 = announced.sum();
+            if announced > self.files_bytes {
+                let (announced, taken) = (announced >> 20, self.files_bytes >> 20);
+                tracing::warn!(
+                    event = "files.limit",
+                    form = form.id,
+                    announced,
+                    taken,
+                    "fichiers_mo is below what a form announces"
+                );
+            }
+        }
+    }
+}
+
 /// What came with a form.
 #[derive(Debug, Default)]
 pub(super) struct Received {

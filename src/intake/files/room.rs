@@ -146,6 +146,7 @@ impl FileStore {
         if room.max_drafts == u64::MAX && room.max_kept == u64::MAX {
             return Ok(());
         }
+        let before = [&room.drafts, &room.kept].map(|counter| counter.load(Ordering::Relaxed));
         let weight = |path: &std::path::Path| fs::metadata(path).map_or(0, |found| found.len().max(LEAST));
         let mut drafts = 0;
         for name in names(&self.folders.drafts)?.iter().filter(|name| name.ends_with(".part")) {
@@ -156,8 +157,10 @@ impl FileStore {
             let shelf = self.folders.kept.join(shelf);
             kept += names(&shelf)?.iter().map(|name| weight(&shelf.join(name))).sum::<u64>();
         }
-        room.drafts.store(drafts, Ordering::Relaxed);
-        room.kept.store(kept, Ordering::Relaxed);
+        // Whoever came or went while the disk was read has been counted, and may not have been seen: the next time will do.
+        for (counter, before, now) in [(&room.drafts, before[0], drafts), (&room.kept, before[1], kept)] {
+            let _ = counter.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed);
+        }
         Ok(())
     }
 }

@@ -157,7 +157,7 @@ fn what_is_dangerous_is_refused_whatever_its_name() {
         ("photo.jpg", b"<svg onload='x'>".to_vec(), Unwanted::Format(Content::Svg)),
         ("photo.jpg", b"<!DOCTYPE html><script>".to_vec(), Unwanted::Format(Content::Html)),
         ("a.pdf", eicar.to_vec(), Unwanted::Virus),
-        ("a.pdf", [&PDF[..], &eicar].concat(), Unwanted::Virus),
+        ("a.pdf", [PDF, &eicar].concat(), Unwanted::Virus),
         ("a.pdf", launch, Unwanted::Launch),
         ("a.jpg", photo(40, 20)[..300].to_vec(), Unwanted::BrokenPicture),
         ("a.jpg", [&photo(40, 20)[..], &eicar].concat(), Unwanted::Virus),

@@ -37,6 +37,7 @@ need() { # command, package
 }
 need cc build-essential
 need chromium chromium
+need clamd clamav-daemon
 need java default-jre-headless
 need node nodejs
 need npm npm

@@ -148,7 +148,7 @@ fn submission(
     now: &Zoned,
 ) -> Result<NewSubmission, AcceptError> {
     let receipt = Receipt::for_submission(form, issuer, reference, now);
-    let links = links.of(reference, now.timestamp());
+    let links = links.with_files(reference, answers.files(), now.timestamp());
     let mails = compose::mails(form, issuer, answers, &receipt, &links);
     Ok(NewSubmission {
         reference: reference.clone(),

@@ -10,14 +10,15 @@ use jiff::Zoned;
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::links::RequestLinks;
+use super::links::{PieceLinks, RequestLinks};
+use super::pieces;
 use crate::model::calendar::{add_delay, kept_until};
 use crate::model::form::{Choice, Delay, FieldKind, Form, Nature, Shape, Silence};
 use crate::model::mail::{AutoSubmitted, Mail, MailRole, Mailbox};
 use crate::model::receipt::{DeadlineKind, Envoi, Issuer, Receipt, acceptation_words, court, delay_words, rejet_words};
-use crate::model::submission::{Answer, AnswerValue, Entry, StoredFile, ValidAnswers};
+use crate::model::submission::{Answer, AnswerValue, Caution, Entry, StoredFile, ValidAnswers};
 use crate::text::dates::{figures, parse_date, parse_hour, received_at, short_date};
-use crate::text::numbers::{file_size, parse_euros, telephone_display, telephone_link};
+use crate::text::numbers::{parse_euros, telephone_display, telephone_link};
 use crate::text::typography::french;
 
 /// Characters of a subject at most.
@@ -39,17 +40,18 @@ pub fn mails(
     receipt: &Receipt,
     links: &RequestLinks,
 ) -> Vec<Mail> {
-    let mut mails = vec![to_mairie(form, issuer, answers, receipt, links.act.as_deref())];
+    let mut mails = vec![to_mairie(form, issuer, answers, receipt, links)];
     mails.extend(
         answers.sender.email.as_ref().map(|email| to_resident(issuer, email, receipt, links.follow.as_deref())),
     );
     mails
 }
 
-fn to_mairie(form: &Form, issuer: &Issuer, answers: &ValidAnswers, receipt: &Receipt, act: Option<&str>) -> Mail {
+fn to_mairie(form: &Form, issuer: &Issuer, answers: &ValidAnswers, receipt: &Receipt, links: &RequestLinks) -> Mail {
     let envoi = receipt.envoi();
-    let mut letter = mairie_letter(form, issuer, answers, receipt);
-    if let Some(act) = act {
+    let pieces = links.pieces.as_ref();
+    let mut letter = mairie_letter(form, issuer, answers, (receipt, pieces));
+    if let Some(act) = links.act.as_deref() {
         // After what to do and the facts, before what was sent.
         let at = letter.blocks.iter().position(|block| matches!(block, Block::Facts(_))).map_or(1, |at| at + 1);
         letter.blocks.splice(at..at, act_words(act).map(Block::Paragraph));
@@ -66,8 +68,8 @@ fn to_mairie(form: &Form, issuer: &Issuer, answers: &ValidAnswers, receipt: &Rec
         in_reply_to: None,
         date: rfc3339(&envoi.received_at),
         auto_submitted: AutoSubmitted::Generated,
-        attachments: answers.files().cloned().collect(),
-        json: Some(demande_json(form, issuer, answers, receipt)),
+        attachments: pieces::attached(answers.files(), pieces),
+        json: Some(demande_json(form, issuer, answers, (receipt, pieces))),
         sheets: Vec::new(),
     }
 }
@@ -183,7 +185,12 @@ fn resident_letter(receipt: &Receipt, follow: Option<&str>) -> Letter {
     Letter { title: document.title, blocks }
 }
 
-fn mairie_letter(form: &Form, issuer: &Issuer, answers: &ValidAnswers, receipt: &Receipt) -> Letter {
+fn mairie_letter(
+    form: &Form,
+    issuer: &Issuer,
+    answers: &ValidAnswers,
+    (receipt, pieces): (&Receipt, Option<&PieceLinks>),
+) -> Letter {
     let envoi = receipt.envoi();
     let mut blocks = Vec::new();
     blocks.push(Block::Notice(reply_words(answers)));
@@ -198,8 +205,9 @@ fn mairie_letter(form: &Form, issuer: &Issuer, answers: &ValidAnswers, receipt: 
             step = answer.step.as_deref();
             blocks.extend(step.map(|title| Block::Heading(title.to_owned())));
         }
-        blocks.push(Block::Answer(answer.question.clone(), answer_lines(&answer.value)));
+        blocks.push(Block::Answer(answer.question.clone(), answer_lines(&answer.value, pieces)));
     }
+    blocks.extend(pieces::blocks(answers.files(), pieces, &envoi.received_at));
     if form.nature != Nature::Contact && form.silence == Silence::Inconnu {
         blocks.extend(ready_texts(issuer, receipt));
     }
@@ -262,7 +270,7 @@ fn footer(form: &Form, receipt: &Receipt) -> Vec<String> {
         // Art. L112-8 and L114-2.
         words.push("Ne demandez pas à l'usager de confirmer son envoi ni de le refaire sur papier (art. L112-8). Si l'affaire relève d'une autre administration, transmettez-la-lui et dites-le à l'usager (art. L114-2).".into());
     }
-    words.push("Les réponses et les fichiers sont tels que l'usager les a envoyés ; son adresse électronique n'a pas été vérifiée.".into());
+    words.push("Les réponses et les fichiers sont tels que l'usager les a envoyés, sauf les photos, réduites et sans leur lieu de prise de vue ; son adresse électronique n'a pas été vérifiée.".into());
     words.push(format!(
         "Le guichet garde ces réponses {}, jusqu'au {}. Le fichier demande.json contient les mêmes réponses, pour un logiciel.",
         delay_words(envoi.retention),
@@ -326,13 +334,11 @@ pub(super) fn ready_start(envoi: &Envoi) -> Vec<String> {
     ]
 }
 
-fn answer_lines(value: &AnswerValue) -> Vec<String> {
+fn answer_lines(value: &AnswerValue, pieces: Option<&PieceLinks>) -> Vec<String> {
     match value {
         AnswerValue::Text(text) => text.split('\n').map(str::to_owned).collect(),
         AnswerValue::Choices(lines) | AnswerValue::Address(lines) => lines.clone(),
-        AnswerValue::Files(files) => {
-            files.iter().map(|file| format!("{} ({}), joint à ce message", file.name, file_size(file.size))).collect()
-        }
+        AnswerValue::Files(files) => files.iter().map(|file| pieces::line(file, pieces)).collect(),
         AnswerValue::Group(entries) => entries.iter().flat_map(Entry::lines).collect(),
     }
 }
@@ -545,9 +551,18 @@ struct DemandeFile<'s> {
     media_type: &'s str,
     taille: u64,
     blake3: &'s str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lien: Option<&'s str>,
+    #[serde(skip_serializing_if = "<[Caution]>::is_empty")]
+    reserves: &'s [Caution],
 }
 
-fn demande_json(form: &Form, issuer: &Issuer, answers: &ValidAnswers, receipt: &Receipt) -> String {
+fn demande_json(
+    form: &Form,
+    issuer: &Issuer,
+    answers: &ValidAnswers,
+    (receipt, pieces): (&Receipt, Option<&PieceLinks>),
+) -> String {
     let envoi = receipt.envoi();
     let demande = Demande {
         schema: JSON_SCHEMA,
@@ -572,21 +587,21 @@ fn demande_json(form: &Form, issuer: &Issuer, answers: &ValidAnswers, receipt: &
             date: deadline.date,
         }),
         usager: DemandeSender { nom: &answers.sender.name, courriel: answers.sender.email.as_deref() },
-        reponses: answers.answers.iter().map(|answer| demande_answer(form, answer)).collect(),
+        reponses: answers.answers.iter().map(|answer| demande_answer(form, answer, pieces)).collect(),
         conserve_jusqu_au: kept_until(envoi.received_at.date(), envoi.retention),
     };
     // Strings, numbers and dates always have a JSON form.
     serde_json::to_string_pretty(&demande).unwrap_or_default()
 }
 
-fn demande_answer<'s>(form: &'s Form, answer: &'s Answer) -> DemandeAnswer<'s> {
+fn demande_answer<'s>(form: &'s Form, answer: &'s Answer, pieces: Option<&PieceLinks>) -> DemandeAnswer<'s> {
     let kind = form.field(&answer.field).map(|field| &field.kind);
     DemandeAnswer {
         champ: &answer.field,
         etape: answer.step.as_deref(),
         question: &answer.question,
         kind: kind.map_or("texte", kind_word),
-        valeur: machine_value(kind, &answer.value),
+        valeur: machine_value(kind, &answer.value, pieces),
         texte: match &answer.value {
             AnswerValue::Text(text) => text.clone(),
             AnswerValue::Choices(lines) => lines.join(", "),
@@ -598,7 +613,7 @@ fn demande_answer<'s>(form: &'s Form, answer: &'s Answer) -> DemandeAnswer<'s> {
 }
 
 /// The answer for a program: figures, dates and identifiers in their standard forms.
-fn machine_value(kind: Option<&FieldKind>, value: &AnswerValue) -> serde_json::Value {
+fn machine_value(kind: Option<&FieldKind>, value: &AnswerValue, pieces: Option<&PieceLinks>) -> serde_json::Value {
     use serde_json::{Value, json};
     match (kind, value) {
         (Some(FieldKind::Date { .. }), AnswerValue::Text(text)) => {
@@ -624,7 +639,9 @@ fn machine_value(kind: Option<&FieldKind>, value: &AnswerValue) -> serde_json::V
         (Some(FieldKind::Choices { choices }), AnswerValue::Choices(labels)) => json!(values_of(choices, labels)),
         (_, AnswerValue::Text(text)) => json!(text),
         (_, AnswerValue::Choices(lines) | AnswerValue::Address(lines)) => json!(lines),
-        (_, AnswerValue::Files(files)) => json!(files.iter().map(demande_file).collect::<Vec<_>>()),
+        (_, AnswerValue::Files(files)) => {
+            json!(files.iter().map(|file| demande_file(file, pieces)).collect::<Vec<_>>())
+        }
         (_, AnswerValue::Group(entries)) => json!(entries.iter().map(demande_entry).collect::<Vec<_>>()),
     }
 }
@@ -638,8 +655,15 @@ fn demande_entry(entry: &Entry) -> serde_json::Map<String, serde_json::Value> {
     entry.parts.iter().map(|part| (part.part.clone(), part.value.clone().into())).collect()
 }
 
-fn demande_file(file: &StoredFile) -> DemandeFile<'_> {
-    DemandeFile { nom: &file.name, media_type: &file.media_type, taille: file.size, blake3: &file.hash }
+fn demande_file<'s>(file: &'s StoredFile, pieces: Option<&'s PieceLinks>) -> DemandeFile<'s> {
+    DemandeFile {
+        nom: &file.name,
+        media_type: &file.media_type,
+        taille: file.size,
+        blake3: &file.hash,
+        lien: pieces.and_then(|pieces| pieces.url(file)),
+        reserves: &file.cautions,
+    }
 }
 
 /// The words of docs/contenu.md.
@@ -696,6 +720,7 @@ mod tests {
         RequestLinks {
             follow: Some("https://www.saint-mulot.example/guichet/suivi/2026-KJM2-QYJD-9/secret".into()),
             act: Some("https://www.saint-mulot.example/guichet/agir/jeton".into()),
+            pieces: None,
         }
     }
 

@@ -14,6 +14,7 @@ pub use self::words::{
 use super::accept::KeptReceipt;
 use super::compose::{self, Block, Letter, act_words, message_id, rfc3339, subject};
 use super::links::RequestLinks;
+use super::pieces;
 use super::store::Kept;
 use crate::model::dossier::{Act, ActKind, Agent, Life, Missing};
 use crate::model::form::ServiceContact;
@@ -21,7 +22,7 @@ use crate::model::mail::{AutoSubmitted, Mail, MailRole, Mailbox};
 use crate::model::receipt::{Effect, Issuer, Receipt};
 use crate::model::submission::StoredFile;
 use crate::text::dates::{received_at, short_date};
-use crate::text::numbers::{file_size, plural, telephone_display};
+use crate::text::numbers::{plural, telephone_display};
 use crate::text::typography::french;
 
 /// A request whose answers are still kept, and its life.
@@ -126,13 +127,13 @@ pub fn mails(case: &Case, act: &Act, number: usize, issuer: &Issuer, links: &Req
         });
     }
     if let Some(request) = &case.kept.request {
-        let letter = mairie_letter(&after, act, links.act.as_deref());
+        let letter = mairie_letter(&after, act, links);
         mails.push(Mail {
             from: Mailbox { name: request.from.name.clone(), email: issuer.sender.clone() },
             to: request.to.clone(),
             reply_to: request.reply_to.clone(),
             subject: mairie_subject(&request.subject, act, &after),
-            attachments: files(act).to_vec(),
+            attachments: pieces::attached(files(act).iter(), links.pieces.as_ref()),
             ..mail(case, act, number, MailRole::Mairie, &letter, issuer)
         });
     }
@@ -172,7 +173,8 @@ fn mairie_subject(first: &str, act: &Act, after: &Case) -> String {
     format!("{start} — {what}")
 }
 
-fn files(act: &Act) -> &[StoredFile] {
+/// The files an act brought.
+pub fn files(act: &Act) -> &[StoredFile] {
     match &act.kind {
         ActKind::Complement { files, .. } => files,
         _ => &[],
@@ -243,7 +245,7 @@ pub fn signature(agent: Option<&Agent>, service: &ServiceContact) -> Vec<(String
     rows
 }
 
-fn mairie_letter(after: &Case, act: &Act, link: Option<&str>) -> Letter {
+fn mairie_letter(after: &Case, act: &Act, links: &RequestLinks) -> Letter {
     let has_email = after.kept.sender.email.is_some();
     let mut blocks = vec![Block::Notice(match (&act.agent, has_email) {
         (Some(_), true) => "Copie de la lettre envoyée à l'usager par courriel.".into(),
@@ -252,6 +254,9 @@ fn mairie_letter(after: &Case, act: &Act, link: Option<&str>) -> Letter {
         }
         (None, _) if matches!(act.kind, ActKind::Annulation) => {
             "L'usager a annulé sa demande. Vous n'avez pas à y répondre.".into()
+        }
+        (None, _) if links.pieces.is_some() => {
+            "L'usager a complété sa demande. Des fichiers sont à télécharger : leurs adresses sont plus bas.".into()
         }
         (None, _) => "L'usager a complété sa demande. Les fichiers sont joints à ce message.".into(),
     })];
@@ -271,8 +276,9 @@ fn mairie_letter(after: &Case, act: &Act, link: Option<&str>) -> Letter {
             blocks.push(Block::Answer("Message de l'usager".into(), text.split('\n').map(str::to_owned).collect()));
         }
         if !files.is_empty() {
-            let lines = files.iter().map(|file| format!("{} ({})", file.name, file_size(file.size)));
-            blocks.push(Block::Answer("Fichiers joints".into(), lines.collect()));
+            let lines = files.iter().map(|file| pieces::line(file, links.pieces.as_ref()));
+            blocks.push(Block::Answer("Fichiers".into(), lines.collect()));
+            blocks.extend(pieces::blocks(files.iter(), links.pieces.as_ref(), &act.at));
         }
     }
     if !act.letter.is_empty() {
@@ -281,7 +287,7 @@ fn mairie_letter(after: &Case, act: &Act, link: Option<&str>) -> Letter {
         blocks.push(Block::Ready("La lettre".into(), lines));
     }
     if !after.life.state.is_closed() {
-        blocks.extend(link.into_iter().flat_map(act_words).map(Block::Paragraph));
+        blocks.extend(links.act.as_deref().into_iter().flat_map(act_words).map(Block::Paragraph));
     }
     Letter { title: french(&act_title(&act.kind)).into_owned(), blocks }
 }

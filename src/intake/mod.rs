@@ -23,6 +23,7 @@ pub mod follow;
 pub mod links;
 pub mod mailer;
 pub mod notice;
+mod pieces;
 pub mod reference;
 pub mod retry;
 pub mod seal;

@@ -23,6 +23,7 @@ pub struct Keys {
     act: [u8; 32],
     errand: [u8; 32],
     code: [u8; 32],
+    piece: [u8; 32],
 }
 
 /// What a page of the mairie other than that of a request is for; a token of one opens no other.
@@ -42,6 +43,17 @@ pub enum ErrandCheck {
     /// Ours, but its time is over.
     Expired,
     /// Not ours, or for something else.
+    Forged,
+}
+
+/// What the address of a file is worth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PieceCheck {
+    /// Ours; it opens this file of this request.
+    Opens(Reference, String),
+    /// Ours, but its time is over.
+    Expired(Reference),
+    /// Not ours.
     Forged,
 }
 
@@ -153,6 +165,7 @@ impl Keys {
             act: blake3::derive_key("mulot guichet: lien d'action de la mairie v1", master),
             errand: blake3::derive_key("mulot guichet: pages de la mairie v1", master),
             code: blake3::derive_key("mulot guichet: code d'une boîte v1", master),
+            piece: blake3::derive_key("mulot guichet: lien d'un fichier pour la mairie v1", master),
         }
     }
 
@@ -235,6 +248,44 @@ impl Keys {
         let tag = blake3::keyed_hash(&self.act, &bytes);
         bytes.extend(tag.as_bytes());
         BASE64URL_NOPAD.encode(&bytes)
+    }
+
+    /// The token by which the mairie reads one file of a request until then; [`None`] when `file` is no id of the store.
+    ///
+    /// Shape: 98 characters of URL-safe base 64.
+    pub fn piece_token(&self, reference: &Reference, file: &str, until: Timestamp) -> Option<String> {
+        let id: [u8; 16] = data_encoding::HEXLOWER.decode(file.as_bytes()).ok()?.try_into().ok()?;
+        let mut bytes = Vec::with_capacity(PIECE);
+        bytes.push(VERSION);
+        bytes.extend(until.as_second().to_be_bytes());
+        bytes.extend(id);
+        bytes.extend(reference.as_str().as_bytes());
+        let tag = blake3::keyed_hash(&self.piece, &bytes);
+        bytes.extend(tag.as_bytes());
+        Some(BASE64URL_NOPAD.encode(&bytes))
+    }
+
+    /// What the token of a file is worth.
+    pub fn check_piece(&self, token: &str, now: Timestamp) -> PieceCheck {
+        let Some(bytes) = BASE64URL_NOPAD.decode(token.as_bytes()).ok().filter(|bytes| bytes.len() == PIECE) else {
+            return PieceCheck::Forged;
+        };
+        let (head, tag) = bytes.split_at(PIECE - 32);
+        let mut found = [0; 32];
+        found.copy_from_slice(tag);
+        // `blake3::Hash` compares in constant time.
+        if head[0] != VERSION || blake3::keyed_hash(&self.piece, head) != blake3::Hash::from_bytes(found) {
+            return PieceCheck::Forged;
+        }
+        let mut until = [0; 8];
+        until.copy_from_slice(&head[1..9]);
+        let file = data_encoding::HEXLOWER.encode(&head[9..25]);
+        let reference = std::str::from_utf8(&head[25..]).ok().and_then(|text| text.parse().ok());
+        match (reference, Timestamp::from_second(i64::from_be_bytes(until))) {
+            (Some(reference), Ok(until)) if now <= until => PieceCheck::Opens(reference, file),
+            (Some(reference), Ok(_)) => PieceCheck::Expired(reference),
+            _ => PieceCheck::Forged,
+        }
     }
 
     /// What a token of the mairie is worth.
@@ -401,6 +452,8 @@ const SECRET: usize = 16;
 const ACT: usize = 1 + 8 + 16 + 32;
 /// What it is for, end of life, tag of a mailbox, signature.
 const ERRAND: usize = 1 + 8 + 16 + 32;
+/// The same, with the id of a file.
+const PIECE: usize = 1 + 8 + 16 + 16 + 32;
 /// Source: WCAG 2.2, 2.2.1 — far more than a person needs, and the answers are kept beyond.
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(12);
 /// How far ahead a clock that issued a token may have been.

@@ -47,6 +47,30 @@ pub struct StoredFile {
     pub size: u64,
     /// BLAKE3 of the bytes, hexadecimal.
     pub hash: String,
+    /// What the mairie is told before it opens the file.
+    #[serde(default, rename = "reserves", skip_serializing_if = "Vec::is_empty")]
+    pub cautions: Vec<Caution>,
+}
+
+/// What was found, or could not be looked for, in a file that is taken all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Caution {
+    /// The antivirus was to look at it and could not.
+    #[serde(rename = "non_analyse")]
+    Unscanned,
+    /// A PDF that holds a program (JavaScript), as many official forms do.
+    #[serde(rename = "script")]
+    Script,
+}
+
+impl Caution {
+    /// In words, for the mairie.
+    pub fn words(self) -> &'static str {
+        match self {
+            Caution::Unscanned => "non analysé par l'antivirus",
+            Caution::Script => "contient un programme JavaScript : n'autorisez rien à l'ouverture",
+        }
+    }
 }
 
 /// A valid answer.

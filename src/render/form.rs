@@ -484,14 +484,7 @@ fn kept_files<'a>(field: &str, answers: &'a RawAnswers) -> Vec<KeptFile<'a>> {
 
 /// « 3 fichiers au plus, PDF, JPEG ou PNG, 7 Mo chacun ».
 fn file_limits(formats: &[FileFormat], count: u8, bytes: u64) -> String {
-    let names: Vec<&str> = formats
-        .iter()
-        .map(|format| match format {
-            FileFormat::Pdf => "PDF",
-            FileFormat::Jpg => "JPEG",
-            FileFormat::Png => "PNG",
-        })
-        .collect();
+    let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
     let names = match names.as_slice() {
         [] => String::new(),
         [name] => (*name).to_owned(),
@@ -505,15 +498,17 @@ fn file_limits(formats: &[FileFormat], count: u8, bytes: u64) -> String {
     }
 }
 
+/// What the browser offers to pick. Never `image/heic` nor `image/*`: an iPhone turns its photos into JPEG by itself only when
+/// the page asks for JPEG. WebP is turned into one of the two on arrival.
 fn accept(formats: &[FileFormat]) -> String {
-    let accepted: Vec<&str> = formats
-        .iter()
-        .map(|format| match format {
-            FileFormat::Pdf => ".pdf,application/pdf",
-            FileFormat::Jpg => ".jpg,.jpeg,image/jpeg",
-            FileFormat::Png => ".png,image/png",
-        })
-        .collect();
+    let mut accepted = Vec::new();
+    for format in formats {
+        accepted.extend(format.extensions().iter().map(|extension| format!(".{extension}")));
+        accepted.push(format.media_type().to_owned());
+    }
+    if formats.iter().any(|format| format.is_picture()) {
+        accepted.extend([".webp".to_owned(), "image/webp".to_owned()]);
+    }
     accepted.join(",")
 }
 

@@ -447,6 +447,7 @@ fn the_guichet_keeps_what_was_typed_and_ties_each_error_to_its_field() {
                 media_type: "image/jpeg".into(),
                 size: 1_200_000,
                 hash: String::new(),
+                cautions: Vec::new(),
             }],
         )]),
     };

@@ -99,6 +99,8 @@ pub struct ActPageView<'a> {
     pub rows: Vec<Row<'a>>,
     /// Empty once the request is closed.
     pub actions: Vec<ActCardView<'a>>,
+    /// Name, size and address of each file.
+    pub files: Vec<ActCardView<'a>>,
     /// Newest first.
     pub timeline: Vec<TimelineView<'a>>,
     pub answers: Vec<SummaryGroup<'a>>,

@@ -105,10 +105,6 @@ fn request_page(
     if !life.state.is_closed() {
         rows.extend(case.asked().map(|missing| ("Documents demandés".to_owned(), missing.asked.join("\n"))));
     }
-    // Files that were added later left with the message that told of them.
-    if kept.answers.iter().any(|answer| matches!(&answer.value, AnswerValue::Files(files) if !files.is_empty())) {
-        rows.push(("Pièces jointes".to_owned(), "Dans le message reçu par la mairie".to_owned()));
-    }
     content.pages.acting(&Acting {
         form_title: &kept.form_title,
         reference: kept.reference.as_str(),
@@ -124,6 +120,7 @@ fn request_page(
                 (words.label, words.hint, format!("/guichet/agir/{token}/{}", action.slug()))
             })
             .collect(),
+        files: super::piece::links(desk, content, case),
         events: events(case),
         answers: &kept.answers,
     })

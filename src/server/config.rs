@@ -9,6 +9,8 @@ use super::rate::RateLimits;
 use super::receive::FormLimits;
 use crate::diagnostic::{Code, Diagnostic, Place, has_errors};
 use crate::intake::bounces::ImapConfig;
+use crate::intake::files::FileOptions;
+use crate::intake::files::scanner::ScannerAddress;
 use crate::intake::mailer::{Credentials, Deadlines, Security, Signer, SignerError, SmtpConfig, Transport};
 use crate::load::toml_reader::{Reader, Source, parse};
 
@@ -75,6 +77,33 @@ pub struct GuichetConfig {
     pub per_hour: Option<u32>,
     /// Where measures are given, to this machine alone; nowhere unless asked.
     pub metrics: Option<ListenAddress>,
+    /// How many files may be kept, and who looks at them.
+    pub files: FileSettings,
+}
+
+/// Limits of the files kept, and the antivirus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSettings {
+    /// Bytes of all files sent and not yet confirmed.
+    pub max_draft_bytes: u64,
+    /// Bytes of all accepted files.
+    pub max_kept_bytes: u64,
+    /// Where clamd listens; no antivirus unless asked.
+    pub scanner: Option<ScannerAddress>,
+}
+
+impl FileSettings {
+    /// What the file store is opened with, `reserve` bytes being left free.
+    pub(super) fn options(self, reserve: u64) -> FileOptions {
+        let FileSettings { max_draft_bytes, max_kept_bytes, scanner } = self;
+        FileOptions { min_free_bytes: reserve, max_draft_bytes, max_kept_bytes, scanner }
+    }
+}
+
+impl Default for FileSettings {
+    fn default() -> Self {
+        FileSettings { max_draft_bytes: 200 << 20, max_kept_bytes: 5_000 << 20, scanner: None }
+    }
 }
 
 impl GuichetConfig {
@@ -204,11 +233,13 @@ fn config(
     });
     let (mut limits, mut form_limits, mut rates) = (Limits::default(), FormLimits::default(), RateLimits::default());
     let mut reserve_bytes = RESERVE_BYTES;
+    let mut files = FileSettings { scanner: scanner(reader, base, diagnostics), ..FileSettings::default() };
     if let Some(mut table) = reader.table("limites", diagnostics) {
         set_limits(&mut table, &mut limits, &mut form_limits, &mut rates, diagnostics);
         if let Some(reserve) = table.integer("reserve_mo", 16..=1 << 20, diagnostics) {
             reserve_bytes = reserve.unsigned_abs() << 20;
         }
+        set_files(&mut table, &mut files, &mut form_limits, diagnostics);
         table.finish(diagnostics);
     }
     let metrics = reader.table("mesures", diagnostics).and_then(|mut table| {
@@ -235,7 +266,43 @@ fn config(
         bounces,
         per_hour,
         metrics,
+        files,
     })
+}
+
+/// The antivirus: a socket, or a port of this machine, for files travel there in clear.
+fn scanner(reader: &mut Reader<'_, '_>, base: &Path, diagnostics: &mut Vec<Diagnostic>) -> Option<ScannerAddress> {
+    let text = reader.text("clamav", diagnostics)?;
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => return Some(ScannerAddress::Tcp(address)),
+        Ok(_) => {}
+        Err(_) if text.contains('/') => return Some(ScannerAddress::Unix(base.join(text))),
+        Err(_) => {}
+    }
+    let message = format!("« {text} » n'est pas une adresse de clamd sur cette machine");
+    diagnostics.push(
+        Diagnostic::error(Code::BadValue, reader.place("clamav"), message)
+            .hint("écrivez clamav = \"/run/clamav/clamd.ctl\" ou clamav = \"127.0.0.1:3310\""),
+    );
+    None
+}
+
+fn set_files(
+    table: &mut Reader<'_, '_>,
+    files: &mut FileSettings,
+    form_limits: &mut FormLimits,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let mut bytes = |key, range| table.integer(key, range, diagnostics).map(|number| number.unsigned_abs() << 20);
+    if let Some(bytes) = bytes("courriel_mo", 1..=25) {
+        form_limits.mail_bytes = bytes;
+    }
+    if let Some(bytes) = bytes("brouillons_mo", 32..=1 << 20) {
+        files.max_draft_bytes = bytes;
+    }
+    if let Some(bytes) = bytes("pieces_mo", 64..=1 << 24) {
+        files.max_kept_bytes = bytes;
+    }
 }
 
 /// Where measures are given: they say how busy the mairie is, so only this machine may ask.
@@ -685,6 +752,24 @@ mod tests {
         std::fs::write(dir.path().join("dkim.pem"), "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=\n").unwrap();
         assert_eq!(parse(all).unwrap().signer.unwrap().record_name(), "mulot._domainkey.exemple.fr");
         assert_eq!(parse(&all.replace("exemple.fr", "a b")).unwrap_err(), ["« a b » ne convient pas à « domaine »"]);
+    }
+
+    #[test]
+    fn files_have_limits_and_perhaps_an_antivirus() {
+        let usual = read(SMTP).unwrap();
+        assert_eq!((usual.files, usual.form_limits.mail_bytes), (FileSettings::default(), 7 << 20));
+        let text = format!("clamav = \"clamd.ctl\"\n{SMTP}");
+        assert!(read(&text).unwrap_err()[0].contains("n'est pas une adresse de clamd"));
+        let set = read(&format!(
+            "clamav = \"127.0.0.1:3310\"\n{SMTP}[limites]\ncourriel_mo = 12\nbrouillons_mo = 64\npieces_mo = 900\n"
+        ));
+        let set = set.unwrap();
+        assert_eq!(set.files.scanner, Some(ScannerAddress::Tcp(([127, 0, 0, 1], 3310).into())));
+        assert_eq!((set.files.max_draft_bytes, set.files.max_kept_bytes), (64 << 20, 900 << 20));
+        assert_eq!(set.form_limits.mail_bytes, 12 << 20);
+        let socket = read(&format!("clamav = \"/run/clamav/clamd.ctl\"\n{SMTP}")).unwrap().files.scanner;
+        assert_eq!(socket, Some(ScannerAddress::Unix("/run/clamav/clamd.ctl".into())));
+        assert!(read(&format!("clamav = \"192.0.2.7:3310\"\n{SMTP}")).is_err());
     }
 
     #[test]

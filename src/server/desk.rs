@@ -184,7 +184,8 @@ impl Desk {
 
     /// Addresses of its pages, for mails.
     pub(super) fn links(&self, content: &DeskContent) -> Links {
-        Links::new(self.keys.clone(), self.address.as_deref().unwrap_or_else(|| content.site.commune.guichet_address()))
+        let base = self.address.as_deref().unwrap_or_else(|| content.site.commune.guichet_address());
+        Links::new(self.keys.clone(), base).within(self.limits.mail_bytes)
     }
 
     pub(super) fn now(&self, content: &DeskContent) -> Zoned {

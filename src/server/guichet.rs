@@ -83,7 +83,8 @@ impl Guichet {
         let commune = built.content.site().commune.clone();
         let signed_as = config.signer.as_ref().map(Signer::record_name);
         let outgoing = Outgoing { transport: config.transport, per_hour: config.per_hour, signer: config.signer };
-        let office = Office::open(&config.data, config.key_file, outgoing, config.reserve_bytes)?;
+        let office = Office::open(&config.data, config.key_file, outgoing, config.files.options(config.reserve_bytes))?;
+        config.form_limits.compare(built.content.site().forms.values());
         let open_forms = built.content.site().forms.keys().cloned().collect();
         let options = DeskOptions {
             depot: office.depot(),
@@ -193,8 +194,7 @@ impl Guichet {
         }
         let telling = tokio::spawn(tell(self.desk.clone(), self.office.clone(), self.stop.clone()));
         if let Some(listener) = self.metrics {
-            let router =
-                metrics_router(self.office.watch(), self.office.depot().store, self.source.means.clock.clone());
+            let router = metrics_router(self.office.watch(), self.office.depot(), self.source.means.clock.clone());
             tokio::spawn(listen::serve(listener, router, self.limits.clone(), self.stop.clone()));
         }
         let refreshing = tokio::spawn(refresh(self.source, self.desk, self.stop.clone()));

@@ -606,12 +606,14 @@ struct TimedBody {
     limits: Arc<Limits>,
     clock: Clock,
     begun: Option<Instant>,
+    /// When the last bytes were handed over: what we then do with them is not the client's slowness.
+    given: Option<Instant>,
     received: u64,
 }
 
 impl TimedBody {
     fn new(body: hyper::body::Incoming, limits: Arc<Limits>) -> Self {
-        TimedBody { body, limits, clock: Clock::default(), begun: None, received: 0 }
+        TimedBody { body, limits, clock: Clock::default(), begun: None, given: None, received: 0 }
     }
 
     /// How long the next byte may take.
@@ -633,8 +635,12 @@ impl hyper::body::Body for TimedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
+        if let (Some(given), Some(begun)) = (this.given.take(), &mut this.begun) {
+            *begun += given.elapsed();
+        }
         if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
             this.clock.stop();
+            this.given = Some(Instant::now());
             if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(Frame::data_ref)) {
                 this.received += data.map_or(0, |data| data.len() as u64);
             }

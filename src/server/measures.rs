@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::intake::files::FileCounts;
 use crate::model::mail::MailRole;
 
 /// What this process has counted since it started.
@@ -39,6 +40,8 @@ pub(super) struct Seen {
     pub(super) queue: u64,
     /// Free bytes where requests are kept.
     pub(super) free_bytes: u64,
+    /// What became of files.
+    pub(super) files: FileCounts,
     /// Whether mails are being delivered.
     pub(super) delivering: bool,
     /// Whether the way out was closed at the last attempt.
@@ -107,6 +110,21 @@ impl Measures {
         page.one("mulot_ordres_total", "counter", "Ordres servis par ces transactions", seen.orders);
         page.one("mulot_ordres_en_attente", "gauge", "Ordres qui attendent l'écriture", seen.queue);
         page.one("mulot_octets_libres", "gauge", "Place libre où sont gardées les demandes", seen.free_bytes);
+        let files = &seen.files;
+        page.one("mulot_pieces_recues_total", "counter", "Fichiers reçus", files.taken);
+        page.head("mulot_pieces_refusees_total", "counter", "Fichiers refusés pour ce qu'ils contiennent, par raison");
+        for (reason, count) in &files.refused {
+            page.line("mulot_pieces_refusees_total", &format!("raison=\"{reason}\""), count);
+        }
+        page.one(
+            "mulot_pieces_non_analysees_total",
+            "counter",
+            "Fichiers pris sans que l'antivirus ait pu les regarder",
+            files.unscanned,
+        );
+        page.one("mulot_pieces_lues_total", "counter", "Fichiers lus par la mairie avec leur lien", files.read);
+        page.one("mulot_octets_brouillons", "gauge", "Fichiers envoyés et pas encore confirmés", files.draft_bytes);
+        page.one("mulot_octets_pieces", "gauge", "Fichiers acceptés et gardés", files.kept_bytes);
         page.one("mulot_livraison_en_marche", "gauge", "1 si les messages sont envoyés", u8::from(seen.delivering));
         page.one(
             "mulot_messagerie_fermee",

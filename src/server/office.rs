@@ -16,7 +16,7 @@ use super::watch::Watch;
 use crate::intake::accept::{AcceptError, Depot};
 use crate::intake::deliver::Worker;
 use crate::intake::digest::{self, Digest};
-use crate::intake::files::{FileStore, tidy};
+use crate::intake::files::{FileOptions, FileStore, tidy};
 use crate::intake::links::Links;
 use crate::intake::mailer::{Mailer, Signer, Transport};
 use crate::intake::store::{Store, StoreOptions};
@@ -52,13 +52,14 @@ impl Office {
         folder: &Path,
         key_file: Option<PathBuf>,
         outgoing: Outgoing,
-        reserve_bytes: u64,
+        files: FileOptions,
     ) -> Result<Self, StartError> {
         let per_hour = outgoing.per_hour;
-        let options = StoreOptions { key_file, min_free_bytes: reserve_bytes, per_hour, ..StoreOptions::default() };
+        let options =
+            StoreOptions { key_file, min_free_bytes: files.min_free_bytes, per_hour, ..StoreOptions::default() };
         let mailer = Arc::new(Mailer::new(outgoing.transport)?.signing(outgoing.signer));
         let store = Store::open(folder, options)?;
-        let files = FileStore::open(folder, store.seal(), reserve_bytes)?;
+        let files = FileStore::open_with(folder, store.seal(), files)?;
         let keys = store.keys().clone();
         let watch = Watch::new(store.key_file().to_owned());
         Ok(Office { folder: folder.to_owned(), depot: Depot { store, files }, keys, mailer, watch, _temporary: None })

@@ -15,9 +15,10 @@ use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use hyper::body::Frame;
 
+use super::file_words;
 use super::listen::BodyError;
-use crate::intake::files::{FileError, FileStore, Upload, UploadLimits};
-use crate::intake::validate::format_words;
+use crate::intake::files::{FileError, FileStore, Unwanted, Upload, UploadLimits};
+use crate::intake::links::MAIL_BUDGET;
 use crate::model::form::{FieldKind, Form};
 use crate::model::submission::{FieldError, RawAnswers, StoredFile};
 use crate::text::numbers::file_size;
@@ -35,6 +36,8 @@ pub struct FormLimits {
     pub parts: usize,
     /// Bytes read, and thrown away, so that a browser that sends too much still reads our answer.
     pub drained_bytes: u64,
+    /// Bytes of files attached to a mail; the others are reached by links in it.
+    pub mail_bytes: u64,
 }
 
 impl Default for FormLimits {
@@ -45,6 +48,31 @@ impl Default for FormLimits {
             texts_bytes: 1 << 20,
             parts: 200,
             drained_bytes: 64 << 20,
+            mail_bytes: MAIL_BUDGET,
+        }
+    }
+}
+
+impl FormLimits {
+    /// Tells the journal of the forms whose page announces more files than these limits take: what is said before sending
+    /// must stay true.
+    pub(super) fn compare<'f>(&self, forms: impl Iterator<Item = &'f Form>) {
+        for form in forms {
+            let announced = form.fields.iter().map(|field| match field.kind {
+                FieldKind::File { max_count, max_bytes, .. } => u64::from(max_count) * max_bytes,
+                _ => 0,
+            });
+            let announced: u64 = announced.sum();
+            if announced > self.files_bytes {
+                let (announced, taken) = (announced >> 20, self.files_bytes >> 20);
+                tracing::warn!(
+                    event = "files.limit",
+                    form = form.id,
+                    announced,
+                    taken,
+                    "fichiers_mo is below what a form announces"
+                );
+            }
         }
     }
 }
@@ -198,7 +226,7 @@ impl Reading<'_> {
     /// Writes a file to the store, or says why not and reads past it.
     async fn file(&mut self, name: &str, file_name: &str, chunks: &mut Chunks<'_>) -> Result<(), MultipartError> {
         let kind = self.form.field(name).map(|field| &field.kind);
-        let Some(FieldKind::File { formats, max_count, max_bytes, .. }) = kind else {
+        let Some(FieldKind::File { formats, max_count, max_bytes, photo }) = kind else {
             return chunks.skip().await;
         };
         let mut first = chunks.next().await?;
@@ -212,7 +240,8 @@ impl Reading<'_> {
         }
         let left = self.limits.files_bytes.saturating_sub(self.received.files_bytes);
         let limits = UploadLimits { max_bytes: (*max_bytes).min(left), formats: formats.clone() };
-        let mut uploading = Uploading::begin(self.files.clone(), file_name.to_owned(), limits).await;
+        let before = self.received.files_bytes;
+        let mut uploading = Uploading::begin(self.files.clone(), file_name.to_owned(), limits, *photo).await;
         while let Some(chunk) = first.take() {
             self.received.files_bytes += if uploading.is_going() { chunk.len() as u64 } else { 0 };
             uploading.write(&chunk).await;
@@ -220,6 +249,8 @@ impl Reading<'_> {
         }
         match uploading.finish().await {
             Ok(file) => {
+                // A photograph made lighter leaves more room for the next one.
+                self.received.files_bytes = before + file.size;
                 self.received.raw.files.entry(name.to_owned()).or_default().push(file);
             }
             Err(error) => self.refused(name, file_name, &error, left < *max_bytes),
@@ -229,49 +260,23 @@ impl Reading<'_> {
 
     /// Says beside the question why a file was not taken; a disk at fault is told apart.
     fn refused(&mut self, name: &str, file_name: &str, error: &FileError, by_total: bool) {
-        let shown: String = file_name.chars().filter(|c| !c.is_control()).take(60).collect();
-        let shown = if shown.is_empty() { "Ce fichier".to_owned() } else { format!("« {shown} »") };
-        let formats = match self.form.field(name).map(|field| &field.kind) {
-            Some(FieldKind::File { formats, .. }) => format_words(formats).replace(" et ", " ou "),
-            _ => String::new(),
-        };
-        let message = match error {
-            FileError::TooLarge { .. } if by_total => format!(
-                "Vos fichiers dépassent {} en tout : {shown} n'a pas été gardé. Réduisez-les, ou apportez-les à la mairie",
-                file_size(self.limits.files_bytes)
-            ),
-            FileError::TooLarge { max_bytes } => {
-                format!("{shown} dépasse {} : {}", file_size(*max_bytes), self.too_large_remedy(name, file_name))
-            }
-            FileError::Empty => format!("{shown} est vide : choisissez un autre fichier"),
-            FileError::Format { .. } => {
-                format!("{shown} n'est pas d'un format accepté : joignez un fichier {formats}")
-            }
-            _ => {
-                format!("{shown} n'a pas pu être enregistré : joignez-le de nouveau")
-            }
-        };
+        let most = by_total.then_some(self.limits.files_bytes);
+        let message = file_words::refusal(self.form, (name, file_name), error, most);
         self.received.errors.push(FieldError { input: name.to_owned(), message });
+        match error {
+            FileError::Unwanted(unwanted) => {
+                tracing::info!(event = "files.unwanted", reason = unwanted.as_str(), "a file was not taken");
+            }
+            FileError::Quota { kept } => {
+                let full = if *kept { "kept" } else { "drafts" };
+                tracing::warn!(event = "files.quota", full, "files have no more room");
+            }
+            _ => {}
+        }
         if self.received.storage.is_none() && is_disk_at_fault(error) {
             tracing::error!(event = "files.refused", reason = trouble(error), "a file could not be stored");
             self.received.storage = Some(storage_error(error));
         }
-    }
-
-    /// What to do with a file that is too large: telephones offer sizes, and nobody should be stopped by a photograph.
-    fn too_large_remedy(&self, name: &str, file_name: &str) -> String {
-        let extension = file_name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
-        let photo = matches!(extension.as_str(), "jpg" | "jpeg" | "png" | "heic" | "webp");
-        let smaller =
-            if photo { "choisissez une plus petite taille de photo" } else { "choisissez un fichier plus petit" };
-        if self.form.field(name).is_some_and(|field| field.required) {
-            return format!("{smaller}, ou apportez-le à la mairie");
-        }
-        let (without, later) = if photo { ("sans elle", "-la") } else { ("sans lui", "-le") };
-        let address = &self.form.service.email;
-        format!(
-            "{smaller}, ou continuez {without} et envoyez{later} ensuite par courriel à {address} avec la référence"
-        )
     }
 
     /// Sorts a text by its name; names that no page of ours sends are dropped.
@@ -382,7 +387,9 @@ pub(super) fn trouble(error: &FileError) -> &'static str {
         FileError::Damaged { .. } => "damaged",
         FileError::TooLarge { .. } => "too_large",
         FileError::Empty => "empty",
-        FileError::Format { .. } => "format",
+        FileError::Unwanted(Unwanted::Virus) => "virus",
+        FileError::Unwanted(_) => "unwanted",
+        FileError::Quota { .. } => "quota",
     }
 }
 
@@ -416,13 +423,17 @@ impl Chunks<'_> {
 
 /// A file on its way to the store; the disk is only touched from threads that may wait.
 struct Uploading {
+    files: FileStore,
     state: Result<Upload, FileError>,
     buffer: Vec<u8>,
 }
 
 impl Uploading {
-    async fn begin(files: FileStore, name: String, limits: UploadLimits) -> Self {
-        Uploading { state: blocking(move || files.begin(&name, limits)).await, buffer: Vec::new() }
+    async fn begin(files: FileStore, name: String, limits: UploadLimits, photo: bool) -> Self {
+        let store = files.clone();
+        let begun = blocking(move || store.begin(&name, limits)).await;
+        let state = if photo { begun.map(Upload::as_photo) } else { begun };
+        Uploading { files, state, buffer: Vec::new() }
     }
 
     fn is_going(&self) -> bool {
@@ -452,8 +463,7 @@ impl Uploading {
         if self.state.is_ok() && !self.buffer.is_empty() {
             self.flush().await;
         }
-        let upload = self.state?;
-        blocking(move || upload.finish()).await
+        self.files.settle(self.state?).await
     }
 }
 
@@ -550,7 +560,7 @@ fn bounded(bytes: Vec<u8>, most: usize) -> String {
     text
 }
 
-/// Bytes gathered before a file is written to.
-const BUFFER: usize = 128 << 10;
+/// Bytes gathered before a file is written to: two hundred files come in at once in a few megabytes.
+const BUFFER: usize = 32 << 10;
 /// Bytes that may come between two parts, their heads included.
 const UNSHAPED: usize = 64 << 10;

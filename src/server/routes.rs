@@ -6,6 +6,7 @@
 //! POST /guichet/{form}/modifier           answers → 200 questions, filled
 //! POST /guichet/{form}/envoyer            answers and token → 303 to the receipt, once and for all
 //! GET  /guichet/recu/{reference}/{secret} receipt
+//! GET  /guichet/piece/{token}             a file, for the mairie
 //! GET  /guichet/sante                     the program answers
 //! GET  /guichet/pret                      requests can be taken: 200, or 503 with reasons; without data
 //! ```
@@ -30,7 +31,7 @@ use super::headers::{Outside, Policy, harden};
 use super::observe::observe;
 use super::receive::Refusal;
 use super::refusal::refused;
-use super::{agir, boite, forms, quarantaine, recu, suivi, watch};
+use super::{agir, boite, forms, piece, quarantaine, recu, suivi, watch};
 
 /// The guichet's routes with all that protects them. `trusted` are the origins of the site and of the guichet itself.
 pub(super) fn router(desk: Arc<Desk>, outside: &Outside, trusted: &[String]) -> Router {
@@ -47,6 +48,7 @@ pub(super) fn router(desk: Arc<Desk>, outside: &Outside, trusted: &[String]) -> 
         .merge(agir::routes())
         .merge(boite::routes())
         .merge(quarantaine::routes())
+        .merge(piece::routes())
         .fallback(nowhere)
         .method_not_allowed_fallback(wrong_method)
         .with_state(desk.clone())

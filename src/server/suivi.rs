@@ -347,7 +347,8 @@ pub(super) async fn record(
 ) -> Result<Acted, StoreError> {
     let (desk, content, case) = (desk.clone(), content.clone(), case.clone());
     let task = tokio::spawn(async move {
-        let links = desk.links(&content).of(&case.kept.reference, act.at.timestamp());
+        let files = follow::files(&act);
+        let links = desk.links(&content).with_files(&case.kept.reference, files, act.at.timestamp());
         let version = case.kept.acts.len();
         let mails = follow::mails(&case, &act, version + 1, &content.issuer, &links);
         desk.depot.store.act(&case.kept.reference, NewAct { version, act, mails }).await

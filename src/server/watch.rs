@@ -17,6 +17,8 @@ use tokio::sync::Notify;
 
 use super::measures::{Measures, Seen};
 use super::observe::Outcome;
+use crate::intake::accept::Depot;
+use crate::intake::files::FileStore;
 use crate::intake::store::{Store, StoreError};
 use crate::intake::token::Keys;
 use crate::model::intake::Hold;
@@ -126,7 +128,7 @@ impl Watch {
     }
 
     /// What the store says now, for the measures.
-    fn seen(&self, store: &Store, now: Timestamp) -> Result<Seen, StoreError> {
+    fn seen(&self, store: &Store, files: &FileStore, now: Timestamp) -> Result<Seen, StoreError> {
         let wait = |role: MailRole| {
             let oldest = store.oldest_waiting(role)?;
             let wait = oldest.map_or(0, |oldest| now.duration_since(oldest).as_secs().max(0).unsigned_abs());
@@ -142,6 +144,7 @@ impl Watch {
             orders,
             queue: store.queue_depth() as u64,
             free_bytes: store.free_bytes()?,
+            files: files.counts(),
             delivering: self.delivering.load(Ordering::Relaxed),
             route_closed: store.route()?.is_some(),
         })
@@ -171,11 +174,12 @@ pub(super) async fn count(State(watch): State<Arc<Watch>>, request: Request, nex
 }
 
 /// What a collector of this machine asks: `/metrics`.
-pub(super) fn metrics_router(watch: Arc<Watch>, store: Store, clock: super::desk::Clock) -> Router {
+pub(super) fn metrics_router(watch: Arc<Watch>, depot: Depot, clock: super::desk::Clock) -> Router {
     let answer = move || {
-        let (watch, store, now) = (watch.clone(), store.clone(), clock());
+        let (watch, depot, now) = (watch.clone(), depot.clone(), clock());
         async move {
-            let text = tokio::task::spawn_blocking(move || Ok(watch.measures.text(&watch.seen(&store, now)?))).await;
+            let look = move || Ok(watch.measures.text(&watch.seen(&depot.store, &depot.files, now)?));
+            let text = tokio::task::spawn_blocking(look).await;
             match text.unwrap_or(Err(StoreError::Closed)) {
                 Ok(text) => {
                     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

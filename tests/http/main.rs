@@ -8,6 +8,7 @@ mod boite;
 mod chance;
 mod connections;
 mod dossier;
+mod fichiers;
 mod headers;
 mod health;
 mod injection;

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use mulot::intake::mailer::{Letterbox, Transport};
 use mulot::pictures::PictureCache;
 use mulot::pipeline::Base;
-use mulot::server::config::GuichetConfig;
+use mulot::server::config::{FileSettings, GuichetConfig};
 use mulot::server::guichet::{Guichet, Means};
 use mulot::server::listen::{Limits, ListenAddress};
 use mulot::server::preview::{Preview, PreviewConfig};
@@ -67,6 +67,7 @@ impl ServerTest {
             signer: None,
             bounces: None,
             metrics: None,
+            files: FileSettings::default(),
         };
         change(&mut config);
         let runtime = runtime();

@@ -72,6 +72,7 @@ fn submission(now: &Zoned, nonce: u8) -> NewSubmission {
             auto_submitted: AutoSubmitted::Generated,
             attachments: Vec::new(),
             json: None,
+            sheets: Vec::new(),
         }],
         reference,
     }

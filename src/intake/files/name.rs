@@ -1,30 +1,6 @@
-//! Names and formats of files that come from anywhere: nothing of them is believed.
+//! Names of files that come from anywhere: nothing of them is believed.
 
 use crate::model::form::FileFormat;
-
-/// The format found in the first bytes of a file, whatever its name says.
-///
-/// A PDF may start after a byte order mark and blank lines, as some scanners write it.
-pub fn format_of(head: &[u8]) -> Option<FileFormat> {
-    if infer::image::is_jpeg(head) {
-        return Some(FileFormat::Jpg);
-    }
-    if infer::image::is_png(head) {
-        return Some(FileFormat::Png);
-    }
-    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
-    let blank = head.iter().take(16).take_while(|byte| byte.is_ascii_whitespace()).count();
-    head[blank..].starts_with(b"%PDF-").then_some(FileFormat::Pdf)
-}
-
-/// Media type of a format.
-pub fn media_type(format: FileFormat) -> &'static str {
-    match format {
-        FileFormat::Pdf => "application/pdf",
-        FileFormat::Jpg => "image/jpeg",
-        FileFormat::Png => "image/png",
-    }
-}
 
 /// A name that can be shown, put in a mail and saved anywhere, with the one extension of its content.
 ///
@@ -36,9 +12,9 @@ pub fn safe_name(raw: &str, format: FileFormat) -> String {
         Some((stem, extension)) if looks_like_extension(extension) => (stem, extension.to_ascii_lowercase()),
         _ => (last, String::new()),
     };
-    let extension = match extensions(format).iter().find(|known| **known == extension) {
+    let extension = match format.extensions().iter().find(|known| **known == extension) {
         Some(known) => known,
-        None => extensions(format)[0],
+        None => format.extensions()[0],
     };
     let mut name = clean(stem);
     if name.is_empty() {
@@ -47,15 +23,6 @@ pub fn safe_name(raw: &str, format: FileFormat) -> String {
         name.insert(0, '_');
     }
     format!("{name}.{extension}")
-}
-
-/// Every extension of a format, the usual one first.
-fn extensions(format: FileFormat) -> &'static [&'static str] {
-    match format {
-        FileFormat::Pdf => &["pdf"],
-        FileFormat::Jpg => &["jpg", "jpeg"],
-        FileFormat::Png => &["png"],
-    }
 }
 
 /// `pdf`, `jpeg`, `mp4`, but not the `2` of « plan v1.2 ».
@@ -137,29 +104,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_content_decides() {
-        assert_eq!(format_of(b"%PDF-1.7\n"), Some(FileFormat::Pdf));
-        assert_eq!(format_of(b"\xef\xbb\xbf\r\n%PDF-1.4"), Some(FileFormat::Pdf));
-        assert_eq!(format_of(b"\xff\xd8\xff\xe0\0\x10JFIF"), Some(FileFormat::Jpg));
-        assert_eq!(format_of(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"), Some(FileFormat::Png));
-        for refused in [
-            &b"MZ\x90\0"[..],
-            b"PK\x03\x04",
-            b"<svg xmlns='http://www.w3.org/2000/svg'>",
-            b"<html>",
-            b"GIF89a",
-            b"",
-            b"%P",
-        ] {
-            assert_eq!(format_of(refused), None, "{refused:?}");
-        }
-        assert_eq!(format_of(b"GIF89a = 1; %PDF-1.4"), None, "two formats at once");
-    }
-
     proptest! {
         #[test]
-        fn a_safe_name_is_safe(raw in ".{0,300}", format in prop::sample::select(&[FileFormat::Pdf, FileFormat::Jpg, FileFormat::Png][..])) {
+        fn a_safe_name_is_safe(raw in ".{0,300}", format in prop::sample::select(&FileFormat::ALL[..])) {
             let name = safe_name(&raw, format);
             prop_assert!(name.chars().count() <= 100 && name.len() <= 200);
             prop_assert_eq!(name.matches('.').count(), 1);
@@ -167,11 +114,6 @@ mod tests {
             prop_assert!(!name.contains(forbidden), "{:?}", name);
             prop_assert!(!name.starts_with(['.', ' ', '-']));
             prop_assert_eq!(safe_name(&name, format), name.clone(), "cleaning twice changes nothing");
-        }
-
-        #[test]
-        fn formats_never_panic(head: Vec<u8>) {
-            let _ = format_of(&head);
         }
     }
 }

@@ -72,30 +72,76 @@ impl From<io::Error> for ReadFault {
     }
 }
 
-/// Gives each piece of a sealed file to `take`, opened, in order; what was given before a fault must be thrown away.
-pub(super) fn open_pieces(
-    seal: &Seal,
-    id: &str,
-    mut source: impl Read,
-    mut take: impl FnMut(&[u8]),
-) -> Result<(), ReadFault> {
-    let mut head = Vec::with_capacity(HEAD);
-    source.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
-    let nonce = head.strip_prefix(MAGIC).and_then(|nonce| nonce.try_into().ok()).ok_or(ReadFault::Broken)?;
-    let mut opener: FileOpener = seal.file_opener(id, nonce);
-    let mut piece = Vec::with_capacity(PIECE + TAG);
-    let mut ahead = Vec::with_capacity(PIECE + TAG);
-    fill(&mut source, &mut piece)?;
-    loop {
+/// Opens a sealed file piece after piece, in order; what was given before a fault must be thrown away.
+pub(super) struct SealedReader<R> {
+    source: R,
+    id: String,
+    /// `None` once the last piece was given.
+    opener: Option<FileOpener>,
+    piece: Vec<u8>,
+    ahead: Vec<u8>,
+    /// Bytes of the piece already given by [`Read`].
+    given: usize,
+}
+
+impl<R: Read> SealedReader<R> {
+    /// Begins to read the sealed file of this id.
+    pub(super) fn new(seal: &Seal, id: &str, mut source: R) -> Result<SealedReader<R>, ReadFault> {
+        let mut head = Vec::with_capacity(HEAD);
+        source.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
+        let nonce = head.strip_prefix(MAGIC).and_then(|nonce| nonce.try_into().ok()).ok_or(ReadFault::Broken)?;
+        let mut ahead = Vec::with_capacity(PIECE + TAG);
         fill(&mut source, &mut ahead)?;
-        if ahead.is_empty() {
-            opener.decrypt_last_in_place(id.as_bytes(), &mut piece).map_err(|_| ReadFault::Broken)?;
-            take(&piece);
-            return Ok(());
+        let piece = Vec::with_capacity(PIECE + TAG);
+        Ok(SealedReader {
+            source,
+            id: id.to_owned(),
+            opener: Some(seal.file_opener(id, nonce)),
+            piece,
+            ahead,
+            given: 0,
+        })
+    }
+
+    /// The next piece, opened; `None` after the last.
+    pub(super) fn next_piece(&mut self) -> Result<Option<&[u8]>, ReadFault> {
+        let Some(mut opener) = self.opener.take() else { return Ok(None) };
+        std::mem::swap(&mut self.piece, &mut self.ahead);
+        fill(&mut self.source, &mut self.ahead)?;
+        if self.ahead.is_empty() {
+            opener.decrypt_last_in_place(self.id.as_bytes(), &mut self.piece).map_err(|_| ReadFault::Broken)?;
+        } else {
+            opener.decrypt_next_in_place(self.id.as_bytes(), &mut self.piece).map_err(|_| ReadFault::Broken)?;
+            self.opener = Some(opener);
         }
-        opener.decrypt_next_in_place(id.as_bytes(), &mut piece).map_err(|_| ReadFault::Broken)?;
-        take(&piece);
-        std::mem::swap(&mut piece, &mut ahead);
+        Ok(Some(&self.piece))
+    }
+}
+
+impl<R: Read> Read for SealedReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.given == self.piece.len() {
+            self.given = 0;
+            match self.next_piece() {
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    self.piece.clear();
+                    return Ok(0);
+                }
+                Err(ReadFault::Broken) => return Err(io::ErrorKind::InvalidData.into()),
+                Err(ReadFault::Io(error)) => return Err(error),
+            }
+        }
+        let length = buffer.len().min(self.piece.len() - self.given);
+        buffer[..length].copy_from_slice(&self.piece[self.given..self.given + length]);
+        self.given += length;
+        Ok(length)
+    }
+}
+
+impl<R> std::fmt::Debug for SealedReader<R> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("SealedReader(…)")
     }
 }
 
@@ -139,7 +185,11 @@ mod tests {
 
     fn opened(id: &str, bytes: &[u8]) -> Result<Vec<u8>, ReadFault> {
         let mut plain = Vec::new();
-        open_pieces(&seal(), id, bytes, |piece| plain.extend_from_slice(piece)).map(|()| plain)
+        let mut reader = SealedReader::new(&seal(), id, bytes)?;
+        while let Some(piece) = reader.next_piece()? {
+            plain.extend_from_slice(piece);
+        }
+        Ok(plain)
     }
 
     #[test]

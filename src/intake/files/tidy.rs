@@ -36,6 +36,7 @@ pub fn tidy(store: &Store, files: &FileStore, now: &Zoned) -> Result<Tidied, Fil
     let clock = SystemTime::from(now.timestamp());
     let drafts = files.sweep_drafts(clock)?;
     let orphans = files.collect_orphans(store, clock)?;
+    files.measure_room()?;
     let missing = files.missing(store)?;
     for (file, reference) in &missing {
         tracing::error!(file.id = file, submission.reference = reference.as_str(), "a file is missing");

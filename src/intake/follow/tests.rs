@@ -15,6 +15,7 @@ fn links() -> RequestLinks {
     RequestLinks {
         follow: Some("https://www.saint-mulot.example/guichet/suivi/2026-KJM2-QYJD-9/secret".into()),
         act: Some("https://www.saint-mulot.example/guichet/agir/jeton".into()),
+        pieces: None,
     }
 }
 
@@ -193,6 +194,7 @@ fn what_the_resident_does_is_told_to_both() {
         media_type: "application/pdf".into(),
         size: 1_234_567,
         hash: "0".repeat(64),
+        cautions: Vec::new(),
     };
     let kind = ActKind::Complement { text: "Le voici,\navec mes excuses".into(), files: vec![file.clone()] };
     let complement = Act { at: later().saturating_add(10.days()), agent: None, kind, letter: Vec::new() };

@@ -151,7 +151,7 @@ fn with_note(text: &str, left_out: &[&StoredFile]) -> String {
         return text.to_owned();
     }
     let names: String = left_out.iter().map(|file| format!("- {}\n", one_line(&file.name))).collect();
-    format!("{}\n\n{NOTE} :\n{names}{NOTE_END}\n", text.trim_end())
+    format!("{}\n\n{NOTE} :\n{names}{}\n", text.trim_end(), note_end(text))
 }
 
 fn with_html_note(html: &str, left_out: &[&StoredFile]) -> String {
@@ -159,11 +159,16 @@ fn with_html_note(html: &str, left_out: &[&StoredFile]) -> String {
         return html.to_owned();
     }
     let names: String = left_out.iter().map(|file| format!("<li>{}</li>", escaped(&one_line(&file.name)))).collect();
-    let note = format!("<p>{NOTE} :</p><ul>{names}</ul><p>{NOTE_END}</p>");
+    let note = format!("<p>{NOTE} :</p><ul>{names}</ul><p>{}</p>", note_end(html));
     match html.rfind("</body>") {
         Some(at) => format!("{}{note}{}", &html[..at], &html[at..]),
         None => format!("{html}{note}"),
     }
+}
+
+/// Where the files are to be had: the page of actions has them all, when the mail leads to it.
+fn note_end(text: &str) -> &'static str {
+    if text.contains("/guichet/agir/") { NOTE_LINK } else { NOTE_END }
 }
 
 fn escaped(text: &str) -> String {
@@ -171,6 +176,8 @@ fn escaped(text: &str) -> String {
 }
 
 const NOTE: &str = "Fichiers qui n'ont pas pu être joints à ce courriel";
+const NOTE_LINK: &str =
+    "Ouvrez le lien « Prendre en charge… » de ce message : la page de la demande permet de les télécharger.";
 const NOTE_END: &str = "Demandez-les, avec la référence, à la personne qui tient le guichet de la commune.";
 
 #[cfg(test)]
@@ -206,6 +213,7 @@ mod tests {
             media_type: "application/pdf".into(),
             size: 3,
             hash: String::new(),
+            cautions: Vec::new(),
         }
     }
 

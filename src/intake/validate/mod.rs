@@ -172,7 +172,7 @@ fn files(
             mistakes
                 .extend(mistake(&field.id, format!("Réduisez « {name} » : il pèse {size}, la limite est de {most}")));
         }
-        if !formats.iter().any(|format| media_type(*format) == file.media_type) {
+        if !formats.iter().any(|format| format.media_type() == file.media_type) {
             let accepted = format_words(formats);
             mistakes.extend(mistake(&field.id, format!("Remplacez « {name} » : les formats acceptés sont {accepted}")));
         }
@@ -180,25 +180,9 @@ fn files(
     if mistakes.is_empty() { Ok(Some(AnswerValue::Files(files.to_vec()))) } else { Err(mistakes) }
 }
 
-/// The media type that a format is recognised by.
-fn media_type(format: FileFormat) -> &'static str {
-    match format {
-        FileFormat::Pdf => "application/pdf",
-        FileFormat::Jpg => "image/jpeg",
-        FileFormat::Png => "image/png",
-    }
-}
-
 /// « PDF », « PDF et JPEG », « PDF, JPEG et PNG ».
 pub fn format_words(formats: &[FileFormat]) -> String {
-    let names: Vec<&str> = formats
-        .iter()
-        .map(|format| match format {
-            FileFormat::Pdf => "PDF",
-            FileFormat::Jpg => "JPEG",
-            FileFormat::Png => "PNG",
-        })
-        .collect();
+    let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
     match names.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} et {last}", rest.join(", ")),
         _ => names.concat(),

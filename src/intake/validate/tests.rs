@@ -82,7 +82,8 @@ fn raw(pairs: &[(&str, &str)]) -> RawAnswers {
 }
 
 fn stored(name: &str, media_type: &str, size: u64) -> StoredFile {
-    StoredFile { id: "0".repeat(32), name: name.into(), media_type: media_type.into(), size, hash: "0".repeat(64) }
+    let (id, hash, cautions) = ("0".repeat(32), "0".repeat(64), Vec::new());
+    StoredFile { id, name: name.into(), media_type: media_type.into(), size, hash, cautions }
 }
 
 /// Answers of a resident that are all right.

@@ -183,20 +183,23 @@ fn date_bounds(table: &mut Reader<'_, '_>, may_be_past: bool, diagnostics: &mut 
 }
 
 fn file(table: &mut Reader<'_, '_>, photo: bool, diagnostics: &mut Vec<Diagnostic>) -> FieldKind {
-    let known =
-        [("pdf", FileFormat::Pdf), ("jpg", FileFormat::Jpg), ("jpeg", FileFormat::Jpg), ("png", FileFormat::Png)];
+    let known = |word: &str| {
+        FileFormat::ALL
+            .into_iter()
+            .find(|format| format.extensions().iter().any(|name| word.eq_ignore_ascii_case(name)))
+    };
     let mut formats = Vec::new();
     if !photo {
         for word in table.texts("formats", diagnostics) {
-            match known.iter().find(|(name, _)| word.eq_ignore_ascii_case(name)) {
-                Some((_, format)) => formats.push(*format),
+            match known(&word) {
+                Some(format) => formats.push(format),
                 None => diagnostics.push(
                     Diagnostic::error(
                         Code::BadValue,
                         table.place("formats"),
                         format!("le format « {word} » n'est pas accepté"),
                     )
-                    .hint("formats possibles : pdf, jpg, png"),
+                    .hint("formats possibles : pdf, jpg, png, docx, odt, xlsx, ods"),
                 ),
             }
         }

@@ -31,6 +31,71 @@ pub enum FileFormat {
     Jpg,
     /// PNG.
     Png,
+    /// Text of Word and its kin (OOXML).
+    Docx,
+    /// Text of LibreOffice (OpenDocument).
+    Odt,
+    /// Sheet of Excel and its kin (OOXML).
+    Xlsx,
+    /// Sheet of LibreOffice (OpenDocument).
+    Ods,
+}
+
+impl FileFormat {
+    /// Every format, those that any machine opens first.
+    pub const ALL: [FileFormat; 7] = [
+        FileFormat::Pdf,
+        FileFormat::Jpg,
+        FileFormat::Png,
+        FileFormat::Docx,
+        FileFormat::Odt,
+        FileFormat::Xlsx,
+        FileFormat::Ods,
+    ];
+
+    /// Its name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            FileFormat::Pdf => "PDF",
+            FileFormat::Jpg => "JPEG",
+            FileFormat::Png => "PNG",
+            FileFormat::Docx => "Word (DOCX)",
+            FileFormat::Odt => "texte ODT",
+            FileFormat::Xlsx => "Excel (XLSX)",
+            FileFormat::Ods => "tableur ODS",
+        }
+    }
+
+    /// Its media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            FileFormat::Pdf => "application/pdf",
+            FileFormat::Jpg => "image/jpeg",
+            FileFormat::Png => "image/png",
+            FileFormat::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+            FileFormat::Odt => "application/vnd.oasis.opendocument.text",
+            FileFormat::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            FileFormat::Ods => "application/vnd.oasis.opendocument.spreadsheet",
+        }
+    }
+
+    /// Every extension, the usual one first.
+    pub fn extensions(self) -> &'static [&'static str] {
+        match self {
+            FileFormat::Pdf => &["pdf"],
+            FileFormat::Jpg => &["jpg", "jpeg"],
+            FileFormat::Png => &["png"],
+            FileFormat::Docx => &["docx"],
+            FileFormat::Odt => &["odt"],
+            FileFormat::Xlsx => &["xlsx"],
+            FileFormat::Ods => &["ods"],
+        }
+    }
+
+    /// Whether it is a picture.
+    pub fn is_picture(self) -> bool {
+        matches!(self, FileFormat::Jpg | FileFormat::Png)
+    }
 }
 
 /// Between which days a date must fall, counted from the day of the answer.

@@ -105,6 +105,8 @@ pub struct Acting<'a> {
     pub rows: Vec<(String, String)>,
     /// Label, hint and address of each action.
     pub actions: Vec<(&'static str, &'static str, String)>,
+    /// Name, size and address of each file.
+    pub files: Vec<(String, String, String)>,
     /// Newest first.
     pub events: Vec<Event>,
     /// What was sent.
@@ -225,6 +227,15 @@ impl Pages {
                 .map(|(label, hint, url)| ActCardView {
                     label: french(label),
                     hint: french(hint),
+                    url: url.as_str().into(),
+                })
+                .collect(),
+            files: told
+                .files
+                .iter()
+                .map(|(name, size, url)| ActCardView {
+                    label: name.as_str().into(),
+                    hint: french(size),
                     url: url.as_str().into(),
                 })
                 .collect(),

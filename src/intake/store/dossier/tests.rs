@@ -76,6 +76,7 @@ async fn the_purge_takes_letters_and_added_files_from_the_disk() {
         media_type: "application/pdf".into(),
         size: 1,
         hash: "0".repeat(64),
+        cautions: Vec::new(),
     };
     let kind = ActKind::Complement { text: "Canari complément".into(), files: vec![file.clone()] };
     store.act(&reference(1), new(1, 0, kind)).await.unwrap();

@@ -1,6 +1,7 @@
 //! `mulot demandes etat`: the technician's page. Is everything in order; what waits and since when; why the way out is closed;
 //! the disk; the last backup; which forms are closed and why.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
@@ -136,6 +137,7 @@ fn look(
     let (comptes, route, bloques) = (store.counts()?, store.route()?, store.stuck(now, STUCK_AFTER)?);
     let integrite = Integrity::look(store, data, reading)?;
     let boites = waiting_mailboxes(store, config)?;
+    let waiting = boites.iter().map(|state| state.address.to_lowercase()).collect();
     Ok(StateReport {
         en_ordre: integrite.is_sound()
             && comptes.failed == 0
@@ -157,7 +159,7 @@ fn look(
         derniere_sauvegarde: last_backup(data),
         integrite,
         boites,
-        formulaires: config.and_then(|config| forms(&config.folder, now)),
+        formulaires: config.and_then(|config| forms(&config.folder, &waiting, now)),
     })
 }
 
@@ -175,9 +177,18 @@ fn last_backup(data: &Path) -> Option<Timestamp> {
 }
 
 /// Forms of the commune's folder: those that take requests, and why the others do not.
-fn forms(folder: &Path, now: Timestamp) -> Option<Forms> {
+fn forms(folder: &Path, waiting: &BTreeSet<String>, now: Timestamp) -> Option<Forms> {
     let (site, told) = resolved(folder, now)?;
-    let mut forms = Forms { ouverts: site.forms.keys().cloned().collect(), fermes: Vec::new() };
+    let mut forms = Forms::default();
+    for form in site.forms.values() {
+        if form.mailboxes().all(|address| waiting.contains(&address.trim().to_lowercase())) {
+            let (formulaire, titre) = (form.id.clone(), form.title.clone());
+            let raisons = vec!["aucune de ses boîtes n'est confirmée".to_owned()];
+            forms.fermes.push(Closed { formulaire, titre, raisons });
+        } else {
+            forms.ouverts.push(form.id.clone());
+        }
+    }
     for content in &site.contents {
         let Kind::Demarche(demarche) = &content.kind else { continue };
         if demarche.form.is_none() || site.forms.contains_key(&content.slug) {
@@ -317,7 +328,7 @@ mod tests {
     fn closed_forms_are_named_with_their_reason() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("commune.toml"), "nom = \"Trou\"\ncode_insee = \"01299\"\n").unwrap();
-        let forms = forms(folder.path(), Timestamp::now()).unwrap();
+        let forms = forms(folder.path(), &BTreeSet::new(), Timestamp::now()).unwrap();
         assert!(forms.ouverts.is_empty());
         let one = forms.fermes.iter().find(|one| one.formulaire == "saisir-la-mairie").expect("it is in the catalogue");
         assert!(one.raisons.iter().any(|reason| reason.contains("n'a pas de fiche")), "{:?}", one.raisons);

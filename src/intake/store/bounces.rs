@@ -45,6 +45,8 @@ struct Sent {
     state: String,
     submission: i64,
     reference: String,
+    /// Whether its words are still kept; those of a digest are not, once it is taken.
+    is_kept: bool,
 }
 
 fn bounced(connection: &Connection, seal: &Seal, bounce: &Bounce, now: Timestamp) -> Result<Bounced, Fault> {
@@ -60,6 +62,7 @@ fn bounced(connection: &Connection, seal: &Seal, bounce: &Bounce, now: Timestamp
                 state: row.get(5)?,
                 submission: row.get(6)?,
                 reference: row.get(7)?,
+                is_kept: row.get(8)?,
             })
         })?
         .collect::<Result<_, _>>()?;
@@ -68,12 +71,13 @@ fn bounced(connection: &Connection, seal: &Seal, bounce: &Bounce, now: Timestamp
     let outcome = if bounce.is_final { "bounced" } else { "late" };
     let sql = "SELECT 1 FROM event WHERE outbox = ?1 AND kind = ?2 AND coalesce(class, '') = coalesce(?3, '') LIMIT 1";
     let told = connection.query_row(sql, params![sent.id, outcome, bounce.class], |_| Ok(())).optional()?;
-    if sent.state != "remis" || (told.is_some() && !bounce.is_final) {
+    if sent.state != "remis" || (told.is_some() && (!bounce.is_final || !sent.is_kept)) {
         return Ok(Bounced::Already);
     }
     let trace = Trace { outcome, phase: Some("report"), code: bounce.code, class: bounce.class.clone() };
     log(connection, Some(sent.submission), Some(sent.id), &trace, now_ms)?;
-    if !bounce.is_final {
+    // A digest that came back is not sent again: the requests it told of come back by themselves.
+    if !bounce.is_final || !sent.is_kept {
         return Ok(Bounced::Noted);
     }
     let sql = "UPDATE outbox SET state = 'définitif', settled_ms = ?2, last_code = ?3, last_outcome = 'bounced' WHERE id = ?1";
@@ -104,9 +108,10 @@ fn concerned(seal: &Seal, bounce: &Bounce, mut rows: Vec<Sent>) -> Option<Sent> 
 }
 
 const SENT: &str = "
-    SELECT outbox.id, outbox.tag, outbox.role, outbox.backup, outbox.bare, outbox.state, mail.submission, submission.reference
+    SELECT outbox.id, outbox.tag, outbox.role, outbox.backup, outbox.bare, outbox.state, mail.submission, submission.reference,
+           mail.mail IS NOT NULL
     FROM outbox JOIN mail ON mail.id = outbox.mail JOIN submission ON submission.id = mail.submission
-    WHERE mail.message_id = ?1 AND mail.mail IS NOT NULL ORDER BY outbox.id";
+    WHERE mail.message_id = ?1 AND outbox.recipient IS NOT NULL ORDER BY outbox.id";
 
 #[cfg(test)]
 mod tests {
@@ -116,6 +121,7 @@ mod tests {
     use super::*;
     use crate::intake::sample::{now, reference, submission};
     use crate::model::intake::DeliveryState;
+    use crate::model::mail::Mail;
 
     fn wait<T>(future: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
@@ -201,6 +207,24 @@ mod tests {
         assert_eq!(told(&store, Bounce { is_final: true, ..forged }), Bounced::Unknown);
         let counts = store.counts().unwrap();
         assert_eq!((counts.delivered, counts.failed), (2, 0));
+    }
+
+    #[test]
+    fn a_digest_that_came_back_is_noted_and_sent_to_nobody_else() {
+        use super::super::NewBulletin;
+        use crate::intake::sample::mail;
+
+        let (_dir, store) = delivered();
+        let digest =
+            Mail { message_id: "bulletin.1@saint-mulot.fr".into(), ..mail(&reference(1), MailRole::Mairie, "m@x.fr") };
+        let new = NewBulletin { day: "2026-07-13".parse().unwrap(), mails: vec![(reference(1), digest)] };
+        assert!(wait(store.bulletin(new, now())).unwrap());
+        assert_eq!(deliver(&store), ["m@x.fr"]);
+        let back =
+            || Bounce { message_id: "bulletin.1@saint-mulot.fr".into(), ..report(MailRole::Mairie, "m@x.fr", true) };
+        assert_eq!((told(&store, back()), told(&store, back())), (Bounced::Noted, Bounced::Already));
+        assert_eq!(deliver(&store), Vec::<String>::new());
+        assert_eq!(store.counts().unwrap().failed, 0);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::model::mail::{AutoSubmitted, Mail, MailRole, Mailbox};
 use crate::model::receipt::{DeadlineKind, Envoi, Issuer, Receipt, acceptation_words, court, delay_words, rejet_words};
 use crate::model::submission::{Answer, AnswerValue, Entry, StoredFile, ValidAnswers};
 use crate::text::dates::{figures, parse_date, parse_hour, received_at, short_date};
-use crate::text::numbers::{file_size, parse_euros, telephone_display, telephone_link};
+use crate::text::numbers::{parse_euros, telephone_display, telephone_link};
 use crate::text::typography::french;
 
 /// Characters of a subject at most.
@@ -323,14 +323,8 @@ pub(super) fn ready_start(envoi: &Envoi) -> Vec<String> {
 }
 
 fn answer_lines(value: &AnswerValue) -> Vec<String> {
-    match value {
-        AnswerValue::Text(text) => text.split('\n').map(str::to_owned).collect(),
-        AnswerValue::Choices(lines) | AnswerValue::Address(lines) => lines.clone(),
-        AnswerValue::Files(files) => {
-            files.iter().map(|file| format!("{} ({}), joint à ce message", file.name, file_size(file.size))).collect()
-        }
-        AnswerValue::Group(entries) => entries.iter().flat_map(Entry::lines).collect(),
-    }
+    let joined = if matches!(value, AnswerValue::Files(_)) { ", joint à ce message" } else { "" };
+    value.lines().into_iter().map(|line| line + joined).collect()
 }
 
 /// Whose letter it is: the mairie's name, never missing, then how to reach it.

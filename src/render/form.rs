@@ -13,7 +13,7 @@ use crate::model::commune::Dpo;
 use crate::model::form::{
     Choice, Condition, DateBounds, Delay, Field, FieldKind, FileFormat, Form, Operator, Shape, Test,
 };
-use crate::model::submission::{Answer, AnswerValue, Entry, FieldError, RawAnswers};
+use crate::model::submission::{Answer, AnswerValue, FieldError, RawAnswers};
 use crate::text::dates::weekday;
 use crate::text::numbers::{euros, file_size, plural};
 use crate::text::typography::french;
@@ -678,16 +678,8 @@ fn push_row<'a>(groups: &mut Vec<(Option<&'a str>, SummaryGroup<'a>)>, step: Opt
 }
 
 /// An answer in lines, as typed.
-fn lines(value: &AnswerValue) -> Vec<Text<'_>> {
-    match value {
-        AnswerValue::Text(text) => text.lines().map(Cow::from).collect(),
-        AnswerValue::Choices(choices) => choices.iter().map(|choice| choice.as_str().into()).collect(),
-        AnswerValue::Address(lines) => lines.iter().map(|line| line.as_str().into()).collect(),
-        AnswerValue::Files(files) => {
-            files.iter().map(|file| format!("{} ({})", file.name, file_size(file.size)).into()).collect()
-        }
-        AnswerValue::Group(entries) => entries.iter().flat_map(Entry::lines).map(Cow::from).collect(),
-    }
+fn lines(value: &AnswerValue) -> Vec<Text<'static>> {
+    value.lines().into_iter().map(Cow::from).collect()
 }
 
 /// Answers typed, as they are, when nothing could be accepted: to copy or print.

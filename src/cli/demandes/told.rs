@@ -12,7 +12,7 @@ use crate::intake::store::{Counts, Detail, Event, Reconciliation, RouteState};
 use crate::model::intake::{DeliveryState, QueueRow};
 use crate::model::mail::MailRole;
 use crate::model::reference::Reference;
-use crate::model::submission::{Answer, AnswerValue, Entry};
+use crate::model::submission::{Answer, AnswerValue};
 use crate::text::dates::{short_date, time};
 use crate::text::numbers::plural;
 
@@ -283,14 +283,11 @@ pub(in crate::cli) fn sums<'r>(sums: &'r Reconciliation, integrity: &'r Integrit
     }
 }
 
-/// An answer on one line.
+/// An answer for who reads a terminal or a JSON: a text keeps its lines.
 pub(in crate::cli) fn reply(answer: &Answer) -> String {
     match &answer.value {
         AnswerValue::Text(text) => text.clone(),
-        AnswerValue::Choices(choices) => choices.join(", "),
-        AnswerValue::Address(lines) => lines.join(", "),
-        AnswerValue::Files(files) => files.iter().map(|file| file.name.clone()).collect::<Vec<_>>().join(", "),
-        AnswerValue::Group(entries) => entries.iter().flat_map(Entry::lines).collect::<Vec<_>>().join(", "),
+        value => value.one_line(),
     }
 }
 

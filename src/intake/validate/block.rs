@@ -187,19 +187,11 @@ fn entry(parts: &[Field], raw: &RawAnswers, today: Date, title: Option<String>) 
             Ok(Some(value)) => read.push(EntryPart {
                 part: part.id.rsplit('.').next().unwrap_or(&part.id).to_owned(),
                 question: part.question.clone(),
-                value: words(&value),
+                value: value.one_line(),
             }),
             Ok(None) => {}
             Err(found) => mistakes.extend(found),
         }
     }
     if mistakes.is_empty() { Ok(Entry { title, parts: read }) } else { Err(mistakes) }
-}
-
-fn words(value: &AnswerValue) -> String {
-    match value {
-        AnswerValue::Text(text) => text.replace('\n', " "),
-        AnswerValue::Choices(lines) | AnswerValue::Address(lines) => lines.join(", "),
-        AnswerValue::Files(_) | AnswerValue::Group(_) => String::new(),
-    }
 }

@@ -73,7 +73,7 @@ fn look(store: &Store, links: &Links, now: &Zoned) -> Result<Option<NewBulletin>
     }
     let mails = mailboxes.into_iter().filter_map(|(recipient, (request, items))| {
         let first = items.first()?.reference.clone();
-        Some((first, mail(&recipient, &request, &items, now)))
+        Some((first, mail(&recipient, &request, &items, (now, links.counter(now.timestamp())))))
     });
     Ok(Some(NewBulletin { day: today, mails: mails.collect() }))
 }
@@ -125,11 +125,13 @@ fn told(open: &Open, since: Date, today: Date) -> Option<(Section, String)> {
     let deadline = || deadline_words(&life, today).unwrap_or_default();
     if !life.state.is_closed() {
         match life.horizon(today) {
-            Horizon::On(_, on) if on > today && REMINDERS.iter().any(|days| is_new(on.saturating_sub(days.days()))) => {
+            Horizon::On(_, on) | Horizon::IfComplete(_, on)
+                if on > today && REMINDERS.iter().any(|days| is_new(on.saturating_sub(days.days()))) =>
+            {
                 return Some((Section::Silence, deadline()));
             }
             // A decision made by silence is told once.
-            Horizon::On(_, on) if is_new(on) => return Some((Section::Late, deadline())),
+            Horizon::On(_, on) | Horizon::IfComplete(_, on) if is_new(on) => return Some((Section::Late, deadline())),
             Horizon::Accuse(before) if is_told_late(before) => return Some((Section::Late, deadline())),
             Horizon::Accuse(before) if before >= today && is_new(before.saturating_sub(REMINDERS[1].days())) => {
                 return Some((Section::Soon, deadline()));
@@ -159,8 +161,13 @@ fn told(open: &Open, since: Date, today: Date) -> Option<(Section, String)> {
     is_received.then(|| (Section::Received, deadline()))
 }
 
-fn mail(recipient: &str, request: &Mail, items: &[Item], now: &Zoned) -> Mail {
-    let letter = letter(items, now.date());
+fn mail(
+    recipient: &str,
+    request: &Mail,
+    items: &[Item],
+    (now, counter): (&Zoned, Option<(String, Timestamp)>),
+) -> Mail {
+    let letter = letter(items, now.date(), counter.map(|(link, _)| link));
     let domain = request.message_id.rsplit_once('@').map_or("guichet.invalid", |(_, domain)| domain);
     let mailbox = blake3::hash(recipient.as_bytes()).to_hex();
     Mail {
@@ -185,7 +192,7 @@ fn count(items: &[Item]) -> String {
     plural(items.len() as u64, "demande", "demandes").replace('\u{a0}', " ")
 }
 
-fn letter(items: &[Item], today: Date) -> Letter {
+fn letter(items: &[Item], today: Date, counter: Option<String>) -> Letter {
     let mut blocks =
         vec![Block::Paragraph(format!("Ce que le guichet en ligne vous signale ce {}.", long_date(today)))];
     for section in Section::ALL {
@@ -209,6 +216,9 @@ fn letter(items: &[Item], today: Date) -> Letter {
     blocks.push(Block::Paragraph(
         "Vous avez déjà répondu par courriel ou par téléphone ? Ouvrez le lien et choisissez « Répondre et clore » : le guichet n'en parlera plus.".into(),
     ));
+    blocks.extend(counter.map(|link| {
+        Block::Paragraph(format!("Quelqu'un appelle ou se présente ? Remplissez le formulaire pour lui (lien valable un mois, pour la mairie seule) : {link}"))
+    }));
     Letter { title: "Bulletin du guichet".into(), blocks }
 }
 

@@ -151,13 +151,24 @@ pub struct Sender {
     pub email: Option<String>,
 }
 
+/// What an answer makes urgent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// For the mairie: « Danger immédiat ».
+    pub title: String,
+    /// For who sends, in one sentence.
+    pub reminder: String,
+}
+
 /// Valid answers of a form, not yet accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ValidAnswers {
     /// In the form's order.
     pub answers: Vec<Answer>,
     /// Who sent them.
     pub sender: Sender,
+    /// What they make urgent, in the form's order.
+    pub alerts: Vec<Alert>,
 }
 
 impl ValidAnswers {

@@ -16,6 +16,7 @@ mod observe;
 mod office;
 mod opening;
 pub mod preview;
+mod progress;
 pub mod rate;
 pub mod receive;
 mod recu;

@@ -4,6 +4,7 @@
 
 mod abuse;
 mod connections;
+mod counter;
 mod dossier;
 mod headers;
 mod health;
@@ -11,5 +12,6 @@ mod journey;
 mod language;
 mod logs;
 mod preview;
+mod progress;
 mod refusals;
 mod server_test;

@@ -198,6 +198,8 @@ codes! {
     KeptTooShort = "M0612",
     /// `[demarches.…]` of a fiche that does not exist or has no form.
     UnknownForm = "M0613",
+    /// Exits that leave no way through a form.
+    NoWayThrough = "M0614",
     /// A legal mention is missing.
     LegalMention = "M0701",
     /// A page without title, or with two.

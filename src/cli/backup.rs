@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 
 use super::faults::store_fault;
-use super::place::DataPlace;
+use super::place::{DataPlace, zone_of};
 use super::{Exit, report};
 use crate::intake::backup::{BackupError, back_up, restore};
 use crate::intake::files::FileTrouble;
@@ -105,8 +105,7 @@ pub(super) fn run_restore(args: &RestoreArgs) -> Exit {
         Ok(done) => done,
         Err(error) => return fault(&error),
     };
-    // The machine's own zone is often UTC.
-    let made = done.made_at.to_zoned(TimeZone::get("Europe/Paris").unwrap_or_else(|_| TimeZone::system()));
+    let made = done.made_at.to_zoned(zone_of(place.config.as_ref()));
     let waiting = done.counts.waiting + done.counts.sending;
     report::say(format!(
         "Sauvegarde du {} à {} remise dans « {} » : {}, {}",

@@ -2,11 +2,10 @@
 
 pub(super) mod told;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 use self::told::Teller;
@@ -16,7 +15,9 @@ use super::place::DataPlace;
 use super::report::{self, Format};
 use super::{Exit, destinataires, dkim, etat, exporter, quarantaine};
 use crate::intake::files::{FileStore, Reading};
+use crate::intake::links::Links;
 use crate::intake::store::{Access, Store, StoreError, StoreOptions};
+use crate::intake::token::{KEY_FILE, Keys};
 use crate::load::{self, Layers};
 use crate::model::intake::DeliveryState;
 use crate::model::reference::Reference;
@@ -120,6 +121,8 @@ enum Action {
     },
     /// Donne l'enregistrement DNS de la signature des messages (DKIM)
     Dkim,
+    /// Donne un lien pour remplir un formulaire à la place de quelqu'un, au téléphone ou à l'accueil
+    Comptoir,
     /// Donne tout ce qui est gardé d'une demande, pour la personne concernée (droit d'accès)
     Exporter {
         /// Référence
@@ -139,11 +142,11 @@ pub(super) fn run(args: &DemandesArgs) -> Exit {
     if let Some(Action::Dkim) = args.action {
         return dkim::run(place.config.as_ref(), args.format == Format::Json);
     }
-    let data = place.data;
+    let (data, key_file) = (place.data, place.key_file.clone());
     let options = StoreOptions { access: Access::Beside, key_file: place.key_file, ..StoreOptions::default() };
     let done = Store::open(&data, options).and_then(|store| {
         let json = args.format == Format::Json;
-        let teller = Teller { zone: zone_of(place.config.as_ref()) };
+        let teller = Teller { zone: super::place::zone_of(place.config.as_ref()) };
         let office = Office { store, data: data.clone(), teller, json };
         let (store, teller) = (&office.store, &office.teller);
         match args.action.as_ref().unwrap_or(&Action::Etat { rapide: false }) {
@@ -177,21 +180,13 @@ pub(super) fn run(args: &DemandesArgs) -> Exit {
             }
             // Done above: it needs no store.
             Action::Dkim => Ok(Exit::Done),
+            Action::Comptoir => Ok(counter(&data, key_file.as_deref(), place.config.as_ref(), teller)),
             Action::Exporter { reference, pieces } => {
                 with_reference(reference, |reference| exporter::run(store, &data, reference, pieces.as_ref()))
             }
         }
     });
     done.unwrap_or_else(|error| store_fault(&error))
-}
-
-/// The zone of the commune of a configuration; Paris when none tells.
-fn zone_of(config: Option<&GuichetConfig>) -> TimeZone {
-    let told = config.and_then(|config| {
-        let (sources, _) = load::sources(&Layers::of(&config.folder, &load::Embedded::new()));
-        TimeZone::get(&sources?.commune.fuseau).ok()
-    });
-    told.or_else(|| TimeZone::get("Europe/Paris").ok()).unwrap_or(TimeZone::UTC)
 }
 
 fn with_reference(typed: &str, act: impl FnOnce(&Reference) -> Result<Exit, StoreError>) -> Result<Exit, StoreError> {
@@ -208,6 +203,33 @@ fn with_reference(typed: &str, act: impl FnOnce(&Reference) -> Result<Exit, Stor
 pub(super) fn unknown(reference: &Reference) -> Exit {
     report::say(format!("erreur : aucune demande ne porte la référence {}", reference.as_str()));
     Exit::Fault
+}
+
+/// A link of the counter; its address is the commune's, which only the configuration knows.
+fn counter(data: &Path, key_file: Option<&Path>, config: Option<&GuichetConfig>, teller: &Teller) -> Exit {
+    let own = data.join(KEY_FILE);
+    let path = key_file.unwrap_or(&own);
+    let Ok(keys) = Keys::read(path) else {
+        report::say(format!("erreur : la clé « {} » ne peut pas être lue", path.display()));
+        report::say("aide : la commande se lance avec le compte du guichet, le seul qui lise la clé");
+        return Exit::Machine;
+    };
+    let commune = config.and_then(|config| load::sources(&Layers::of(&config.folder, &load::Embedded::new())).0);
+    let address = commune.map(|sources| sources.commune.guichet_address().to_owned()).unwrap_or_default();
+    match Links::new(keys, &address).counter(Timestamp::now()) {
+        Some((link, until)) => {
+            report::give(link);
+            report::say(format!("Valable jusqu'au {}, pour la mairie seule.", teller.when(until)));
+            Exit::Done
+        }
+        None => {
+            report::say("erreur : l'adresse du guichet n'est pas connue");
+            report::say(
+                "aide : donnez guichet.toml par --guichet, et domaine (ou adresse sous [guichet]) dans commune.toml",
+            );
+            Exit::Fault
+        }
+    }
 }
 
 fn give_json(told: &impl serde::Serialize) {
@@ -240,8 +262,9 @@ impl Office {
 
     fn show(&self, reference: &Reference, answers: bool) -> Result<Exit, StoreError> {
         let Some(detail) = self.store.detail(reference, answers)? else { return Ok(unknown(reference)) };
+        let acts = self.store.kept(reference)?.map(|kept| kept.acts).unwrap_or_default();
         if self.json {
-            give_json(&self.teller.sheet(&detail));
+            give_json(&self.teller.sheet(&detail, &acts));
             return Ok(Exit::Done);
         }
         report::give(format!("{}  {}", detail.reference.as_str(), detail.form_title));
@@ -252,6 +275,7 @@ impl Office {
         });
         detail.mails.iter().for_each(|row| report::give(self.teller.line(row)));
         detail.events.iter().for_each(|event| report::give(self.teller.event(event)));
+        acts.iter().for_each(|act| report::give(self.teller.act(act)));
         for answer in &detail.answers {
             report::give(format!("{} : {}", answer.question, told::reply(answer)));
         }

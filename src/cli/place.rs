@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use jiff::tz::TimeZone;
+
 use super::{Exit, report};
 use crate::intake::token::KEY_FILE;
+use crate::load::{self, Layers};
 use crate::server::config::{GuichetConfig, Secrets};
 
 /// Environment variable of the key file, when no configuration names it.
@@ -63,4 +66,13 @@ pub(super) fn key_file(configured: Option<PathBuf>) -> Option<PathBuf> {
         path.is_file().then_some(path)
     };
     configured.or_else(named).or_else(credential)
+}
+
+/// The zone of the commune of a configuration; Paris when none tells.
+pub(super) fn zone_of(config: Option<&GuichetConfig>) -> TimeZone {
+    let told = config.and_then(|config| {
+        let (sources, _) = load::sources(&Layers::of(&config.folder, &load::Embedded::new()));
+        TimeZone::get(&sources?.commune.fuseau).ok()
+    });
+    told.or_else(|| TimeZone::get("Europe/Paris").ok()).unwrap_or(TimeZone::UTC)
 }

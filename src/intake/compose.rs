@@ -13,16 +13,18 @@ use serde::Serialize;
 use super::links::{PieceLinks, RequestLinks};
 use super::pieces;
 use crate::model::calendar::{add_delay, kept_until};
-use crate::model::form::{Choice, Delay, FieldKind, Form, Nature, Shape, Silence};
+use crate::model::form::{COUNTER_AGENT, COUNTER_CHANNEL, Choice, Delay, FieldKind, Form, Nature, Shape, Silence};
 use crate::model::mail::{AutoSubmitted, Mail, MailRole, Mailbox};
 use crate::model::receipt::{DeadlineKind, Envoi, Issuer, Receipt, acceptation_words, court, delay_words, rejet_words};
-use crate::model::submission::{Answer, AnswerValue, Caution, Entry, StoredFile, ValidAnswers};
+use crate::model::submission::{Alert, Answer, AnswerValue, Caution, Entry, StoredFile, ValidAnswers};
 use crate::text::dates::{figures, parse_date, parse_hour, received_at, short_date};
 use crate::text::numbers::{parse_euros, telephone_display, telephone_link};
 use crate::text::typography::french;
 
 /// Characters of a subject at most.
 const MAX_SUBJECT: usize = 120;
+/// Characters of a subject that begins with what is urgent.
+const MAX_URGENT_SUBJECT: usize = MAX_SUBJECT + 44;
 /// Characters of the commune's name in a subject.
 const MAX_SUBJECT_NAME: usize = 40;
 /// Version of the shape of `demande.json` (docs/demande-json.md).
@@ -61,7 +63,7 @@ fn to_mairie(form: &Form, issuer: &Issuer, answers: &ValidAnswers, receipt: &Rec
         from: Mailbox { name: format!("Guichet en ligne {}", issuer.names.forme_de), email: envoi.sender.clone() },
         to: form.recipients.clone(),
         reply_to: answers.sender.email.clone().map(|email| Mailbox { name: String::new(), email }),
-        subject: mairie_subject(form, issuer, receipt),
+        subject: mairie_subject(form, issuer, receipt, &answers.alerts),
         text: letter.text(&signature(issuer)),
         html: letter.html(&signature(issuer)),
         message_id: message_id(envoi, MailRole::Mairie),
@@ -106,7 +108,17 @@ fn to_resident(issuer: &Issuer, email: &str, receipt: &Receipt, follow: Option<&
 }
 
 /// `[Saisine] Saint-Mulot — réf. 2026-K7M2-QX4D-3 — répondre avant le 21/01/2027`: no name, subjects show on locked screens.
-fn mairie_subject(form: &Form, issuer: &Issuer, receipt: &Receipt) -> String {
+///
+/// What is urgent comes first: a list of mails shows some forty characters.
+fn mairie_subject(form: &Form, issuer: &Issuer, receipt: &Receipt, alerts: &[Alert]) -> String {
+    let usual = usual_subject(form, issuer, receipt);
+    match alerts.first() {
+        Some(alert) => shortened(&format!("{} — {usual}", clean(&alert.title).to_uppercase()), MAX_URGENT_SUBJECT),
+        None => usual,
+    }
+}
+
+fn usual_subject(form: &Form, issuer: &Issuer, receipt: &Receipt) -> String {
     let reference = format!("réf. {}", receipt.envoi().reference);
     let name = shortened(&issuer.names.nom, MAX_SUBJECT_NAME);
     match receipt.deadline() {
@@ -193,6 +205,15 @@ fn mairie_letter(
 ) -> Letter {
     let envoi = receipt.envoi();
     let mut blocks = Vec::new();
+    let urgent = |alert: &Alert| {
+        Block::Notice(format!(
+            "{} : l'usager l'a signalé. Il a lu : « {} »",
+            alert.title.to_uppercase(),
+            alert.reminder
+        ))
+    };
+    blocks.extend(answers.alerts.iter().map(urgent));
+    blocks.extend(counter_words(answers).map(Block::Notice));
     blocks.push(Block::Notice(reply_words(answers)));
     blocks.extend(to_do(form, receipt).into_iter().map(Block::Paragraph));
     blocks.push(Block::Facts(vec![
@@ -214,6 +235,18 @@ fn mairie_letter(
     blocks.push(Block::Heading("À savoir".into()));
     blocks.extend(footer(form, receipt).into_iter().map(Block::Paragraph));
     Letter { title: form.title.clone(), blocks }
+}
+
+/// Who filled the form for somebody, and how the request came.
+fn counter_words(answers: &ValidAnswers) -> Option<String> {
+    let entry = entered(answers)?;
+    Some(format!("Saisi au comptoir par {} ; la demande est arrivée : {}.", entry.agent, entry.canal.to_lowercase()))
+}
+
+fn entered(answers: &ValidAnswers) -> Option<DemandeEntered> {
+    let said =
+        |id: &str| answers.answers.iter().find(|answer| answer.field == id).map(|answer| answer.value.one_line());
+    Some(DemandeEntered { agent: said(COUNTER_AGENT)?, canal: said(COUNTER_CHANNEL)? })
 }
 
 fn reply_words(answers: &ValidAnswers) -> String {
@@ -336,10 +369,8 @@ pub(super) fn ready_start(envoi: &Envoi) -> Vec<String> {
 
 fn answer_lines(value: &AnswerValue, pieces: Option<&PieceLinks>) -> Vec<String> {
     match value {
-        AnswerValue::Text(text) => text.split('\n').map(str::to_owned).collect(),
-        AnswerValue::Choices(lines) | AnswerValue::Address(lines) => lines.clone(),
         AnswerValue::Files(files) => files.iter().map(|file| pieces::line(file, pieces)).collect(),
-        AnswerValue::Group(entries) => entries.iter().flat_map(Entry::lines).collect(),
+        other => other.lines(),
     }
 }
 
@@ -504,8 +535,19 @@ struct Demande<'s> {
     accuse: &'static str,
     echeance: Option<DemandeDeadline>,
     usager: DemandeSender<'s>,
+    /// `null` when the resident filled it.
+    saisie: Option<DemandeEntered>,
+    /// What is urgent, as the form names it.
+    alertes: Vec<&'s str>,
     reponses: Vec<DemandeAnswer<'s>>,
     conserve_jusqu_au: Date,
+}
+
+/// Who filled the form for the resident.
+#[derive(Serialize)]
+struct DemandeEntered {
+    agent: String,
+    canal: String,
 }
 
 #[derive(Serialize)]
@@ -587,6 +629,8 @@ fn demande_json(
             date: deadline.date,
         }),
         usager: DemandeSender { nom: &answers.sender.name, courriel: answers.sender.email.as_deref() },
+        saisie: entered(answers),
+        alertes: answers.alerts.iter().map(|alert| alert.title.as_str()).collect(),
         reponses: answers.answers.iter().map(|answer| demande_answer(form, answer, pieces)).collect(),
         conserve_jusqu_au: kept_until(envoi.received_at.date(), envoi.retention),
     };
@@ -684,6 +728,7 @@ fn kind_word(kind: &FieldKind) -> &'static str {
         FieldKind::Place { .. } => "lieu",
         FieldKind::File { .. } => "fichier",
         FieldKind::Information { .. } => "information",
+        FieldKind::Alert { .. } => "alerte",
         FieldKind::Rna => "rna",
         FieldKind::Siret => "siret",
         FieldKind::Iban => "iban",
@@ -786,7 +831,7 @@ mod tests {
     #[test]
     fn without_an_address_only_the_mairie_is_written_to() {
         let form = bare_form(Nature::Information, Identity::None, Silence::SansDecision);
-        let answers = ValidAnswers { answers: Vec::new(), sender: Sender::default() };
+        let answers = ValidAnswers { answers: Vec::new(), sender: Sender::default(), ..ValidAnswers::default() };
         let mails = composed(&form, &answers);
         assert_eq!(mails.len(), 1);
         assert_eq!(mails[0].reply_to, None);
@@ -796,9 +841,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_urgent_comes_before_all_else() {
+        let form = bare_form(Nature::Information, Identity::None, Silence::SansDecision);
+        let reminder = "Un danger ? Appelez le 18 ou le 112.".to_owned();
+        let alerts = vec![crate::model::submission::Alert { title: "Danger immédiat".into(), reminder }];
+        let answers = ValidAnswers {
+            sender: Sender { name: String::new(), email: Some("jeanne@exemple.fr".into()) },
+            alerts,
+            ..ValidAnswers::default()
+        };
+        let receipt = Receipt::for_submission(&form, &issuer(), &reference(), &moment()).with_alerts(&answers.alerts);
+        let mails = mails(&form, &issuer(), &answers, &receipt, &links());
+        assert!(mails[0].subject.starts_with("DANGER IMMÉDIAT — [Place du Tilleul]"), "{}", mails[0].subject);
+        assert!(mails[0].subject.contains("réf. 2026-KJM2-QYJD-9"), "the thread is found by it");
+        let first = mails[0].text.find(">>> ").map(|at| &mails[0].text[at..]).unwrap_or_default();
+        assert!(first.starts_with(">>> DANGER IMMÉDIAT"), "{first}");
+        assert!(mails[1].text.contains("Appelez le 18 ou le 112"), "{}", mails[1].text);
+        assert!(mails[0].json.as_deref().is_some_and(|json| json.contains("\"Danger immédiat\"")));
+    }
+
+    #[test]
     fn a_decision_by_silence_is_in_the_subject() {
         let form = bare_form(Nature::Demande, Identity::Person, Silence::Rejet(Delay::Months(2)));
-        let answers = ValidAnswers { answers: Vec::new(), sender: Sender::default() };
+        let answers = ValidAnswers { answers: Vec::new(), sender: Sender::default(), ..ValidAnswers::default() };
         let mails = composed(&form, &answers);
         assert!(mails[0].subject.ends_with("répondre avant le 22/01/2027"));
         assert!(mails[0].text.contains("réputée rejetée"));

@@ -83,7 +83,7 @@ fn look(store: &Store, digest: &Digest, now: &Zoned) -> Result<Option<NewBulleti
         let of_box = sheets.remove(&recipient);
         let first = items.first().map(|item| &item.reference).or(of_box.as_ref().map(|one| &one.first))?.clone();
         let files = of_box.map(|one| one.sheets).unwrap_or_default();
-        Some((first, mail(&recipient, &request, (&items, files), now)))
+        Some((first, mail(&recipient, &request, (&items, files), (now, digest.links.counter(now.timestamp())))))
     });
     Ok(Some(NewBulletin { day: today, mails: mails.collect() }))
 }
@@ -176,11 +176,13 @@ fn told(open: &Open, since: Date, today: Date) -> Option<(Section, String)> {
     let deadline = || deadline_words(&life, today).unwrap_or_default();
     if !life.state.is_closed() {
         match life.horizon(today) {
-            Horizon::On(_, on) if on > today && REMINDERS.iter().any(|days| is_new(on.saturating_sub(days.days()))) => {
+            Horizon::On(_, on) | Horizon::IfComplete(_, on)
+                if on > today && REMINDERS.iter().any(|days| is_new(on.saturating_sub(days.days()))) =>
+            {
                 return Some((Section::Silence, deadline()));
             }
             // A decision made by silence is told once.
-            Horizon::On(_, on) if is_new(on) => return Some((Section::Late, deadline())),
+            Horizon::On(_, on) | Horizon::IfComplete(_, on) if is_new(on) => return Some((Section::Late, deadline())),
             Horizon::Accuse(before) if is_told_late(before) => return Some((Section::Late, deadline())),
             Horizon::Accuse(before) if before >= today && is_new(before.saturating_sub(REMINDERS[1].days())) => {
                 return Some((Section::Soon, deadline()));
@@ -210,8 +212,13 @@ fn told(open: &Open, since: Date, today: Date) -> Option<(Section, String)> {
     is_received.then(|| (Section::Received, deadline()))
 }
 
-fn mail(recipient: &str, request: &Mail, (items, sheets): (&[Item], Vec<Sheet>), now: &Zoned) -> Mail {
-    let letter = letter(items, &sheets, now.date());
+fn mail(
+    recipient: &str,
+    request: &Mail,
+    (items, sheets): (&[Item], Vec<Sheet>),
+    (now, counter): (&Zoned, Option<(String, Timestamp)>),
+) -> Mail {
+    let letter = letter(items, &sheets, now.date(), counter.map(|(link, _)| link));
     let domain = request.message_id.rsplit_once('@').map_or("guichet.invalid", |(_, domain)| domain);
     let mailbox = blake3::hash(recipient.as_bytes()).to_hex();
     Mail {
@@ -241,7 +248,7 @@ fn count(items: &[Item], sheets: &[Sheet]) -> String {
     plural(many as u64, one, more).replace('\u{a0}', " ")
 }
 
-fn letter(items: &[Item], sheets: &[Sheet], today: Date) -> Letter {
+fn letter(items: &[Item], sheets: &[Sheet], today: Date, counter: Option<String>) -> Letter {
     let mut blocks =
         vec![Block::Paragraph(format!("Ce que le guichet en ligne vous signale ce {}.", long_date(today)))];
     for section in Section::ALL {
@@ -275,6 +282,9 @@ fn letter(items: &[Item], sheets: &[Sheet], today: Date) -> Letter {
     blocks.push(Block::Paragraph(
         "Vous avez déjà répondu par courriel ou par téléphone ? Ouvrez le lien et choisissez « Répondre et clore » : le guichet n'en parlera plus.".into(),
     ));
+    blocks.extend(counter.map(|link| {
+        Block::Paragraph(format!("Quelqu'un appelle ou se présente ? Remplissez le formulaire pour lui (lien valable un mois, pour la mairie seule) : {link}"))
+    }));
     Letter { title: "Bulletin du guichet".into(), blocks }
 }
 

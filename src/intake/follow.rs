@@ -168,6 +168,7 @@ fn mairie_subject(first: &str, act: &Act, after: &Case) -> String {
     let start = first.find(reference).map_or(first, |at| &first[..at + reference.len()]);
     let what = match &act.kind {
         ActKind::Accuse { .. } => "accusé de réception envoyé".to_owned(),
+        ActKind::Complet { .. } => "dossier complet".to_owned(),
         _ => after.life.state.words().to_lowercase(),
     };
     format!("{start} — {what}")
@@ -190,6 +191,7 @@ fn resident_title(kind: &ActKind) -> &'static str {
         ActKind::Complement { .. } => "Ce que vous avez ajouté est bien arrivé",
         // Subjects show on locked screens: the decision is inside.
         ActKind::Acceptation | ActKind::Refus | ActKind::Cloture => "Réponse de la mairie",
+        ActKind::Complet { .. } => "Votre dossier est complet",
         ActKind::Transmission { .. } => "Votre demande est transmise",
         ActKind::Annulation => "Votre demande est annulée",
     }
@@ -214,6 +216,7 @@ fn resident_letter(after: &Case, act: &Act, follow: Option<&str>) -> Letter {
                 after.receipt.envoi().commune_de,
                 received_at(&act.at)
             )));
+            blocks.extend(asked_block(after));
             blocks.extend(horizon_words(&after.life, act.at.date()).map(Block::Paragraph));
         }
         ActKind::Annulation => blocks.push(Block::Paragraph(format!(
@@ -226,6 +229,13 @@ fn resident_letter(after: &Case, act: &Act, follow: Option<&str>) -> Letter {
     blocks.extend(follow.map(|follow| Block::Paragraph(format!("Suivre votre demande : {follow}"))));
     blocks.push(Block::Paragraph("Pour écrire à la mairie à ce sujet, répondez à ce message.".into()));
     Letter { title: french(resident_title(&act.kind)).into_owned(), blocks }
+}
+
+/// What the mairie asked for: whoever reads what came compares the two.
+fn asked_block(case: &Case) -> Option<Block> {
+    let missing = case.asked()?;
+    let title = format!("Ce qui était demandé, pour le {}", short_date(missing.until));
+    Some(Block::Answer(title, missing.asked.iter().map(|piece| format!("– {piece}")).collect()))
 }
 
 /// Art. L111-2: who acts, and the address of the service.
@@ -272,6 +282,7 @@ fn mairie_letter(after: &Case, act: &Act, links: &RequestLinks) -> Letter {
     );
     blocks.push(Block::Facts(facts));
     if let ActKind::Complement { text, files } = &act.kind {
+        blocks.extend(asked_block(after));
         if !text.is_empty() {
             blocks.push(Block::Answer("Message de l'usager".into(), text.split('\n').map(str::to_owned).collect()));
         }

@@ -109,6 +109,14 @@ impl Links {
         RequestLinks { pieces, ..links }
     }
 
+    /// The page by which an agent fills forms for residents, and the last moment it opens; `None` when the guichet's own address
+    /// is not known.
+    pub fn counter(&self, now: Timestamp) -> Option<(String, Timestamp)> {
+        let until = now.checked_add(COUNTER_LIFE).unwrap_or(Timestamp::MAX);
+        let link = || format!("{}/guichet/comptoir/{}/", self.base, self.keys.counter_token(until));
+        (!self.base.is_empty()).then(|| (link(), until))
+    }
+
     /// The follow-up page, from the root of the guichet.
     pub fn follow_path(&self, reference: &Reference) -> String {
         format!("/guichet/suivi/{reference}/{}", self.keys.follow_secret(reference))
@@ -124,6 +132,8 @@ fn piece_until(now: Timestamp) -> Timestamp {
     now.checked_add(PIECE_LIFE).unwrap_or(Timestamp::MAX)
 }
 
+/// How long a link of the counter opens: an agent keeps it in the browser; each digest brings a new one.
+const COUNTER_LIFE: SignedDuration = SignedDuration::from_hours(24 * 31);
 /// How long a mail lets the mairie act: longer than any delay of ours; each later mail about the request brings a new link.
 const ACT_LIFE: SignedDuration = SignedDuration::from_hours(24 * 183);
 /// How long the mail of a code, or of a quarantine, opens its page: a month covers the code and the longest quarantine.

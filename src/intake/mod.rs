@@ -4,6 +4,7 @@
 //! 1. [`token`] proves that the check page was shown, and carries the single-use nonce.
 //! 2. [`files`] streams uploads to disk and moves accepted ones to their final, synced place.
 //! 3. [`validate`] and [`compose`] turn what came into answers, a receipt and mails; [`suspicion`] counts the signs of a machine.
+//!    [`progress`] puts a form aside in a file that the resident keeps.
 //! 4. [`accept`] chains all of it when a resident presses « Envoyer ».
 //! 5. [`seal`] closes what the person wrote before it reaches the disk.
 //! 6. [`store`] records submission, answers, files and mails in one transaction; many share one sync.
@@ -24,10 +25,12 @@ pub mod links;
 pub mod mailer;
 pub mod notice;
 mod pieces;
+pub mod progress;
 pub mod reference;
 pub mod retry;
 pub mod seal;
 pub mod sheet;
+pub mod specimen;
 pub mod store;
 pub mod suspicion;
 pub mod token;

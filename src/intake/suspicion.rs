@@ -189,6 +189,7 @@ mod tests {
         ValidAnswers {
             answers: vec![answer("message", None, message), answer("nom", Some(IDENTITY_STEP), name)],
             sender: Sender { name: name.into(), email: Some(email.into()) },
+            ..ValidAnswers::default()
         }
     }
 

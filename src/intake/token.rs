@@ -24,6 +24,7 @@ pub struct Keys {
     errand: [u8; 32],
     code: [u8; 32],
     piece: [u8; 32],
+    counter: [u8; 32],
 }
 
 /// What a page of the mairie other than that of a request is for; a token of one opens no other.
@@ -53,6 +54,17 @@ pub enum PieceCheck {
     Opens(Reference, String),
     /// Ours, but its time is over.
     Expired(Reference),
+    /// Not ours.
+    Forged,
+}
+
+/// What the secret of a link of the counter is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CounterCheck {
+    /// Ours, and its time is not over.
+    Opens,
+    /// Ours, but its time is over.
+    Expired,
     /// Not ours.
     Forged,
 }
@@ -166,6 +178,7 @@ impl Keys {
             errand: blake3::derive_key("mulot guichet: pages de la mairie v1", master),
             code: blake3::derive_key("mulot guichet: code d'une boîte v1", master),
             piece: blake3::derive_key("mulot guichet: lien d'un fichier pour la mairie v1", master),
+            counter: blake3::derive_key("mulot guichet: lien du comptoir v1", master),
         }
     }
 
@@ -285,6 +298,37 @@ impl Keys {
             (Some(reference), Ok(until)) if now <= until => PieceCheck::Opens(reference, file),
             (Some(reference), Ok(_)) => PieceCheck::Expired(reference),
             _ => PieceCheck::Forged,
+        }
+    }
+
+    /// The secret of a link by which an agent fills forms for residents until then.
+    ///
+    /// Shape: 55 characters of URL-safe base 64.
+    pub fn counter_token(&self, until: Timestamp) -> String {
+        let mut bytes = Vec::with_capacity(COUNTER);
+        bytes.push(VERSION);
+        bytes.extend(until.as_second().to_be_bytes());
+        let tag = blake3::keyed_hash(&self.counter, &bytes);
+        bytes.extend(tag.as_bytes());
+        BASE64URL_NOPAD.encode(&bytes)
+    }
+
+    /// What the secret of a link of the counter is worth.
+    pub fn check_counter(&self, token: &str, now: Timestamp) -> CounterCheck {
+        let Some(bytes) = BASE64URL_NOPAD.decode(token.as_bytes()).ok().filter(|bytes| bytes.len() == COUNTER) else {
+            return CounterCheck::Forged;
+        };
+        let (head, tag) = bytes.split_at(COUNTER - 32);
+        let (mut found, mut until) = ([0; 32], [0; 8]);
+        found.copy_from_slice(tag);
+        // `blake3::Hash` compares in constant time.
+        if head[0] != VERSION || blake3::keyed_hash(&self.counter, head) != blake3::Hash::from_bytes(found) {
+            return CounterCheck::Forged;
+        }
+        until.copy_from_slice(&head[1..9]);
+        match i64::from_be_bytes(until) >= now.as_second() {
+            true => CounterCheck::Opens,
+            false => CounterCheck::Expired,
         }
     }
 
@@ -454,6 +498,8 @@ const ACT: usize = 1 + 8 + 16 + 32;
 const ERRAND: usize = 1 + 8 + 16 + 32;
 /// The same, with the id of a file.
 const PIECE: usize = 1 + 8 + 16 + 16 + 32;
+/// Version, end of life, tag.
+const COUNTER: usize = 1 + 8 + 32;
 /// Source: WCAG 2.2, 2.2.1 — far more than a person needs, and the answers are kept beyond.
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(12);
 /// How far ahead a clock that issued a token may have been.
@@ -606,5 +652,21 @@ mod tests {
             prop_assert!(!keys().opens(&Reference::new(2026, reference), &text));
             prop_assert_eq!(keys().check_act(&text, at(10)), ActCheck::Forged);
         }
+    }
+
+    #[test]
+    fn a_link_of_the_counter_opens_until_its_day_and_only_here() {
+        let now: Timestamp = "2026-11-26T09:00:00Z".parse().unwrap();
+        let until = now + SignedDuration::from_hours(24);
+        let (keys, other) = (Keys::from_master(&[1; 32]), Keys::from_master(&[2; 32]));
+        let token = keys.counter_token(until);
+        assert_eq!(token.len(), 55);
+        assert_eq!(keys.check_counter(&token, now), CounterCheck::Opens);
+        assert_eq!(keys.check_counter(&token, until + SignedDuration::from_secs(1)), CounterCheck::Expired);
+        assert_eq!(other.check_counter(&token, now), CounterCheck::Forged);
+        let later = keys.counter_token(until + SignedDuration::from_hours(1));
+        let forged = format!("{}{}", &later[..12], &token[12..]);
+        assert_eq!(keys.check_counter(&forged, now), CounterCheck::Forged);
+        assert_eq!(keys.check_counter("", now), CounterCheck::Forged);
     }
 }

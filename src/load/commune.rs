@@ -359,6 +359,7 @@ fn form_settings(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>)
             service: table.text("service", diagnostics),
             recipients,
             opening: opening(&mut table, diagnostics),
+            resource: table.text("ressource", diagnostics).map(|resource| (resource, table.place("ressource"))),
             regime_confirmed: table.flag("regime_confirme", diagnostics).unwrap_or(false),
             place: table.table_place(),
         };

@@ -32,6 +32,15 @@ impl Source<'_> {
         start..start + line.split('=').next().unwrap_or(line).trim_end().len()
     }
 
+    /// « 4,50 » when the line at a byte gives it as a value.
+    fn comma_number(&self, at: usize) -> Option<&str> {
+        let start = self.text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
+        let value = self.text[start..].lines().next()?.split_once('=')?.1.split('#').next()?.trim();
+        let (whole, cents) = value.split_once(',')?;
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        (digits(whole.trim_start_matches('-')) && digits(cents)).then_some(value)
+    }
+
     fn excerpt(&self, span: Range<usize>) -> &str {
         self.text.get(span).unwrap_or("").lines().next().unwrap_or("").trim()
     }
@@ -57,7 +66,7 @@ fn syntax_error(source: Source<'_>, error: &toml::de::Error) -> Diagnostic {
         span = source.key_around(span.start);
     }
     let excerpt = source.excerpt(span.clone()).to_owned();
-    let place = source.place(span);
+    let place = source.place(span.clone());
     let bad = |message: String, hint: &str| Diagnostic::error(Code::BadToml, place.clone(), message).hint(hint);
     let date = |message: String| {
         Diagnostic::error(Code::BadDate, place.clone(), message)
@@ -87,6 +96,12 @@ fn syntax_error(source: Source<'_>, error: &toml::de::Error) -> Diagnostic {
                 "mettez le texte entre guillemets droits : \"…\"",
             )
         };
+    }
+    if let Some(number) = source.comma_number(span.start) {
+        return bad(
+            format!("« {number} » n'est pas un nombre : les décimales se séparent par un point"),
+            &format!("écrivez {}", number.replace(',', ".")),
+        );
     }
     let (message, hint) = match said {
         _ if said.starts_with("duplicate key") => {

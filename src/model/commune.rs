@@ -304,6 +304,8 @@ pub struct FormSettings {
     pub recipients: Vec<String>,
     /// When it takes requests; what is said here replaces what the fiche says.
     pub opening: Opening,
+    /// Slug of the équipement that the form books, and where it is said.
+    pub resource: Option<(String, Place)>,
     /// Whether the mairie had the regime of silence confirmed.
     pub regime_confirmed: bool,
     /// Line of the table.

@@ -1,5 +1,7 @@
 //! Contents of a commune's folder: typed, located, not yet linked to one another.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::{Date, DateTime};
 
 use super::commune::{OpeningHours, Person};
@@ -417,6 +419,10 @@ pub struct FormSource {
     pub paged: bool,
     /// Own questions, identity excluded.
     pub fields: Vec<Field>,
+    /// Whether the telephone of the identity must be given.
+    pub telephone_required: bool,
+    /// Where each booking names what it books, by the question's id.
+    pub resources: BTreeMap<String, Place>,
     /// Line of `[formulaire]`.
     pub place: Place,
 }

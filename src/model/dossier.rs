@@ -76,6 +76,11 @@ pub enum ActKind {
         /// Files in their place.
         files: Vec<StoredFile>,
     },
+    /// Nothing is missing any more: the mairie says so, and since which day (art. L114-5).
+    Complet {
+        /// Day the last of what was asked came.
+        since: Date,
+    },
     /// Accepted.
     Acceptation,
     /// Refused, with the reasons written in the letter.
@@ -99,6 +104,7 @@ impl ActKind {
             ActKind::Accuse { .. } => "accuse",
             ActKind::Pieces { .. } => "pieces",
             ActKind::Complement { .. } => "complement",
+            ActKind::Complet { .. } => "complet",
             ActKind::Acceptation => "acceptation",
             ActKind::Refus => "refus",
             ActKind::Transmission { .. } => "transmission",
@@ -172,6 +178,8 @@ pub enum Action {
     Prendre,
     /// Send the *accusé de réception*.
     Accuser,
+    /// Say that nothing is missing any more.
+    Completer,
     /// Ask for what is missing.
     Pieces,
     /// Accept.
@@ -186,9 +194,10 @@ pub enum Action {
 
 impl Action {
     /// Every action, in the order they are offered.
-    pub const ALL: [Action; 7] = [
+    pub const ALL: [Action; 8] = [
         Action::Accuser,
         Action::Prendre,
+        Action::Completer,
         Action::Pieces,
         Action::Accepter,
         Action::Refuser,
@@ -201,6 +210,7 @@ impl Action {
         match self {
             Action::Prendre => "prendre-en-charge",
             Action::Accuser => "accuse-de-reception",
+            Action::Completer => "dossier-complet",
             Action::Pieces => "demander-des-pieces",
             Action::Accepter => "accepter",
             Action::Refuser => "refuser",
@@ -235,6 +245,9 @@ pub enum Horizon {
     Stopped(Side),
     /// Deemed decided on that day.
     On(Side, Date),
+    /// Something came: if it is all that was asked, deemed decided on that day at the earliest. Only the mairie can say it, so
+    /// that the delay is not said to run again (art. L114-5: from the reception of all that is required).
+    IfComplete(Side, Date),
 }
 
 /// What is awaited from the resident.
@@ -262,7 +275,10 @@ pub struct Life {
     is_request: bool,
     completed: Option<Date>,
     suspended_days: i32,
+    /// Since when something is awaited, and until when it may be sent.
     pause: Option<(Date, Date)>,
+    /// Day something came last, which may not be all.
+    came: Option<Date>,
     complements: usize,
 }
 
@@ -289,14 +305,23 @@ impl Life {
             completed: None,
             suspended_days: 0,
             pause: None,
+            came: None,
             complements: 0,
         };
         acts.iter().fold(start, Life::after)
     }
 
-    fn after(mut self, act: &Act) -> Life {
-        let day = act.at.date();
-        match &act.kind {
+    fn after(self, act: &Act) -> Life {
+        self.after_on(&act.kind, act.at.date())
+    }
+
+    /// The same once the file is complete, before the mairie has said so.
+    pub fn once_complete(self, since: Date) -> Life {
+        self.after_on(&ActKind::Complet { since }, since)
+    }
+
+    fn after_on(mut self, kind: &ActKind, day: Date) -> Life {
+        match kind {
             ActKind::PriseEnCharge => {
                 // What is awaited from the resident stays awaited.
                 if self.state == State::Recue {
@@ -322,7 +347,12 @@ impl Life {
                 self.state = State::Completee;
                 self.missing = None;
                 self.complements += 1;
-                self.resume(day);
+                self.came = Some(day);
+            }
+            ActKind::Complet { since } => {
+                self.state = State::PriseEnCharge;
+                self.missing = None;
+                self.resume(*since);
             }
             ActKind::Acceptation => self.state = State::Acceptee,
             ActKind::Refus => self.state = State::Refusee,
@@ -338,6 +368,16 @@ impl Life {
 
     /// Art. L114-5: while something is missing the delay does not run. A decision that silence has already made stands.
     fn pause(&mut self, day: Date, until: Date) {
+        self.came = None;
+        // A time to complete that was over lets a rejection run again until more is asked.
+        if let Some((asked, end)) = self.pause.filter(|(_, end)| *end < day) {
+            self.suspended_days += days_between(asked, end);
+            self.pause = None;
+            if let Some((Side::Acceptation, _)) = self.silence_on() {
+                // An incomplete file is never deemed accepted.
+                self.pause = Some((day, until.max(day)));
+            }
+        }
         let is_acquired = self.pause.is_none() && self.silence_on().is_some_and(|(_, on)| on <= day);
         if !is_acquired {
             let asked = self.pause.map_or(day, |(asked, _)| asked);
@@ -348,7 +388,16 @@ impl Life {
     fn resume(&mut self, day: Date) {
         if let Some((asked, until)) = self.pause.take() {
             self.suspended_days += days_between(asked, day.min(until));
-            self.completed = Some(day);
+            self.completed = Some(day.max(asked));
+        }
+        self.came = None;
+    }
+
+    /// Days of the time given to complete that what came has used, were it all.
+    fn provisional_days(&self) -> i32 {
+        match (self.pause, self.came) {
+            (Some((asked, until)), Some(came)) => days_between(asked, came.min(until)),
+            _ => 0,
         }
     }
 
@@ -362,16 +411,22 @@ impl Life {
         self.regime.map(|regime| (side, self.decided_on(regime)))
     }
 
-    /// The day a request under this regime is decided by silence, with what was suspended so far; the day of reception when
-    /// nothing is to be decided.
+    /// The day a request under this regime is decided by silence, with what was suspended so far, were what came last all that
+    /// was missing; the day of reception when nothing is to be decided.
     ///
     /// Art. L114-5 and R112-11-4: acceptance runs from the day the file is complete, rejection is suspended while the
     /// resident has time to complete it. How days are counted is [`add_delay`]'s convention.
     pub fn decided_on(&self, regime: Regime) -> Date {
         match regime {
             Regime::SansDecision => self.received,
-            Regime::Acceptation(delay) => add_delay(self.completed.unwrap_or(self.received), delay),
-            Regime::Rejet(delay) => add_delay(self.received, delay).saturating_add(self.suspended_days.days()),
+            Regime::Acceptation(delay) => {
+                let came = self.pause.and(self.came);
+                add_delay(came.or(self.completed).unwrap_or(self.received), delay)
+            }
+            Regime::Rejet(delay) => {
+                let suspended = self.suspended_days + self.provisional_days();
+                add_delay(self.received, delay).saturating_add(suspended.days())
+            }
         }
     }
 
@@ -389,6 +444,7 @@ impl Life {
         match (side, self.pause) {
             // Art. L114-2: acceptance runs from reception by the body in charge, which we do not know.
             (Side::Acceptation, _) if self.state == State::Transmise => Horizon::Nothing,
+            (_, Some(_)) if self.came.is_some() => Horizon::IfComplete(side, on),
             (Side::Acceptation, Some(_)) => Horizon::Stopped(side),
             (Side::Rejet, Some((_, until))) if today <= until => Horizon::Stopped(side),
             (Side::Rejet, Some((asked, until))) => {
@@ -418,6 +474,7 @@ impl Life {
             Action::Prendre => self.state == State::Recue,
             // A request for documents may have been the receipt; what silence does is still to be told.
             Action::Accuser => self.regime.is_none() && self.state != State::PiecesDemandees,
+            Action::Completer => matches!(self.state, State::PiecesDemandees | State::Completee),
             Action::Pieces => self.is_request,
             Action::Accepter | Action::Refuser => is_decided,
             Action::Transmettre | Action::Clore => true,

@@ -13,6 +13,7 @@ use super::commune::{Commune, Tribunal};
 use super::form::{Appeal, Delay, Form, Nature, ServiceContact, Silence};
 use super::names::NameForms;
 use super::reference::Reference;
+use super::submission::Alert;
 use crate::text::dates::{received_at, short_date};
 use crate::text::numbers::{telephone_display, telephone_link};
 use crate::text::typography::french;
@@ -77,6 +78,9 @@ pub struct Envoi {
     pub mailed: bool,
     /// Address the receipt is mailed from (art. R112-11-3).
     pub sender: String,
+    /// What is urgent, told again in one sentence each; the form's words, nothing that was typed.
+    #[serde(default)]
+    pub alerts: Vec<String>,
     /// What happens next, in the mairie's words.
     pub confirmation: Option<String>,
     /// What the answers are used for; follows « pour » (RGPD, art. 13).
@@ -231,6 +235,17 @@ impl Receipt {
         Receipt::Reception(AccuseReception { envoi, effect })
     }
 
+    /// The same, repeating what is urgent.
+    pub fn with_alerts(mut self, alerts: &[Alert]) -> Receipt {
+        let envoi = match &mut self {
+            Receipt::Enregistrement(accuse) => &mut accuse.envoi,
+            Receipt::Reception(accuse) => &mut accuse.envoi,
+            Receipt::Message(message) => &mut message.envoi,
+        };
+        envoi.alerts = alerts.iter().map(|alert| alert.reminder.clone()).collect();
+        self
+    }
+
     /// What was sent.
     pub fn envoi(&self) -> &Envoi {
         match self {
@@ -280,6 +295,7 @@ impl Receipt {
             ),
         };
         let envoi = self.envoi();
+        paragraphs.splice(0..0, envoi.alerts.iter().cloned());
         paragraphs.extend(envoi.confirmation.clone());
         paragraphs.push(data_words(envoi));
         ReceiptDocument {
@@ -487,6 +503,7 @@ fn envoi(form: &Form, issuer: &Issuer, reference: &Reference, received_at: &Zone
         service,
         mailed: form.field("courriel").is_some_and(|field| field.required),
         sender: issuer.sender.clone(),
+        alerts: Vec::new(),
         confirmation: form.confirmation.clone(),
         purpose: form.data.purpose.clone(),
         retention: form.data.retention,
@@ -575,6 +592,7 @@ pub(crate) mod tests {
             },
             opening: Default::default(),
             paged: false,
+            counter: None,
             fields: identity.fields(),
         }
     }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::numbers::file_size;
+
 /// What came with a request, before any judgement: input name → values, in the order they came.
 ///
 /// Shape: text inputs only; files are handed over apart, once they are on disk. An address `adresse` comes as
@@ -94,6 +96,28 @@ pub enum AnswerValue {
     Group(Vec<Entry>),
 }
 
+impl AnswerValue {
+    /// Its lines for people, as typed; a file is its name and its size.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            AnswerValue::Text(text) => text.split('\n').map(str::to_owned).collect(),
+            AnswerValue::Choices(lines) | AnswerValue::Address(lines) => lines.clone(),
+            AnswerValue::Files(files) => {
+                files.iter().map(|file| format!("{} ({})", file.name, file_size(file.size))).collect()
+            }
+            AnswerValue::Group(entries) => entries.iter().flat_map(Entry::lines).collect(),
+        }
+    }
+
+    /// The same where there is room for one line.
+    pub fn one_line(&self) -> String {
+        match self {
+            AnswerValue::Text(text) => text.replace('\n', " "),
+            _ => self.lines().join(", "),
+        }
+    }
+}
+
 /// One person, one copy of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
@@ -151,13 +175,24 @@ pub struct Sender {
     pub email: Option<String>,
 }
 
+/// What an answer makes urgent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// For the mairie: « Danger immédiat ».
+    pub title: String,
+    /// For who sends, in one sentence.
+    pub reminder: String,
+}
+
 /// Valid answers of a form, not yet accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ValidAnswers {
     /// In the form's order.
     pub answers: Vec<Answer>,
     /// Who sent them.
     pub sender: Sender,
+    /// What they make urgent, in the form's order.
+    pub alerts: Vec<Alert>,
 }
 
 impl ValidAnswers {

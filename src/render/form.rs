@@ -1,21 +1,25 @@
 //! From a form to the views of its pages: questions, check, paper. The static page and the guichet's use the same code.
 
+mod condition;
+mod control;
+mod summary;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+pub(super) use self::summary::{answer_groups, check_groups, typed_groups};
+
+use self::condition::words_of;
+use self::control::field_view;
 use super::pages::fiche_link;
 use super::parts;
 use super::view::{
-    ButtonView, ChoiceView, ContactView, CopyView, Crumb, DataNoticeView, FieldGroup, FieldKind as Kind, FieldView,
-    FieldWidth, FormError, FormView, HiddenField, KeptFile, PageView, Row, StepView, SummaryGroup, SummaryRow, Text,
+    ButtonView, ContactView, Crumb, DataNoticeView, FieldGroup, FormError, FormView, GiveBackView, HiddenField,
+    PageView, Row, StepView, Text,
 };
 use crate::model::commune::Dpo;
-use crate::model::form::{
-    Choice, Condition, DateBounds, Delay, Field, FieldKind, FileFormat, Form, Operator, Shape, Test,
-};
-use crate::model::submission::{Answer, AnswerValue, Entry, FieldError, RawAnswers};
-use crate::text::dates::weekday;
-use crate::text::numbers::{euros, file_size, plural};
+use crate::model::form::{Field, FieldKind, Form};
+use crate::model::submission::{FieldError, RawAnswers};
 use crate::text::typography::french;
 
 /// What stands around the questions of a form, made once.
@@ -60,7 +64,21 @@ pub(super) struct Asked<'a> {
     pub(super) page: Option<usize>,
     /// What the page carries besides its own questions.
     pub(super) hidden: Vec<(String, String)>,
+    /// What is said at its top.
+    pub(super) told: &'a Told,
 }
+
+/// What is said at the top of a page of questions.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// A form put aside was given back: what to know.
+    pub resumed: Vec<String>,
+    /// Why a file that was given back cannot be used.
+    pub give_back_error: Option<String>,
+}
+
+/// Name of the input that takes a form put aside.
+pub const GIVEN_BACK: &str = "mis_de_cote";
 
 /// A page of questions, with what was answered and what was refused.
 pub(super) fn questions<'a>(form: &'a Form, around: &'a Surroundings, asked: Asked<'a>, commune: &str) -> FormView<'a> {
@@ -70,8 +88,15 @@ pub(super) fn questions<'a>(form: &'a Form, around: &'a Surroundings, asked: Ask
         _ => (&form.fields[..], None),
     };
     let groups = groups(form, fields, around, asked.answers, asked.errors);
-    let errors = summary_of_errors(form, asked.errors);
-    let base = format!("{}/guichet/{}", around.action_base, form.id);
+    let mut errors = summary_of_errors(form, asked.errors);
+    errors.extend(
+        asked
+            .told
+            .give_back_error
+            .as_ref()
+            .map(|why| FormError { target: control_id(GIVEN_BACK).into(), message: french(why) }),
+    );
+    let base = format!("{}{}", around.action_base, form.path());
     let mut hidden = asked.hidden;
     if let Some(at) = at.filter(|_| !hidden.iter().any(|(name, _)| name == PAGE)) {
         hidden.push((PAGE.to_owned(), (at + 1).to_string()));
@@ -108,6 +133,15 @@ pub(super) fn questions<'a>(form: &'a Form, around: &'a Surroundings, asked: Ask
             value: at.to_string().into(),
             label: "Page précédente".into(),
         }),
+        resumed: asked.told.resumed.iter().map(|words| french(words)).collect(),
+        put_aside_url: format!("{base}/mettre-de-cote").into(),
+        give_back: matches!(at, None | Some(0)).then(|| GiveBackView {
+            action_url: format!("{base}/reprendre").into(),
+            id: control_id(GIVEN_BACK).into(),
+            name: GIVEN_BACK.into(),
+            error: asked.told.give_back_error.as_deref().map(french),
+        }),
+        has_files: form.takes_files(),
         notice: Some(notice(form, around)),
         paper_url: Some(format!("{}{}papier/", around.site_prefix, form.page_url).into()),
         contact: contact(form, around),
@@ -200,362 +234,6 @@ fn shows(form: &Form, page: &[Field], field: &Field, answers: &RawAnswers, depth
     })
 }
 
-/// The control of a question; `input` is its name, which is longer than its id in a block or a group.
-fn field_view<'a>(
-    form: &'a Form,
-    field: &'a Field,
-    input: String,
-    around: &'a Surroundings,
-    answers: &'a RawAnswers,
-    errors: &'a [FieldError],
-) -> FieldView<'a> {
-    let value = answers.first(&input);
-    let mut view = FieldView {
-        id: control_id(&input).into(),
-        name: input.clone().into(),
-        label: french(&field.question),
-        hint: hint(field),
-        required: field.required,
-        value: value.into(),
-        error: error_of(&input, errors),
-        autocomplete: field.autocomplete.as_deref().map(Cow::from),
-        ..FieldView::default()
-    };
-    let chosen =
-        |choice: &str| answers.values.get(&input).is_some_and(|values| values.iter().any(|value| value == choice));
-    match &field.kind {
-        FieldKind::Text { max } => {
-            view.maxlength = Some(*max);
-            view.width = if matches!(field.id.as_str(), "prenom" | "nom") || *max <= 40 {
-                FieldWidth::Moyen
-            } else {
-                FieldWidth::Long
-            };
-        }
-        FieldKind::LongText { max } => {
-            view.kind = Kind::TexteLong;
-            view.maxlength = Some(*max);
-        }
-        FieldKind::Email => one_line(&mut view, Kind::Courriel, "email", Some("email"), FieldWidth::Long),
-        FieldKind::Telephone => one_line(&mut view, Kind::Telephone, "tel", Some("tel"), FieldWidth::Moyen),
-        FieldKind::Amount { .. } => one_line(&mut view, Kind::Nombre, "text", Some("decimal"), FieldWidth::Court),
-        FieldKind::Number { .. } => one_line(&mut view, Kind::Nombre, "text", Some("numeric"), FieldWidth::Court),
-        FieldKind::Date { .. } => {
-            let kept = !value.is_empty() && value.parse::<jiff::civil::Date>().is_err();
-            one_line(&mut view, Kind::Date, if kept { "text" } else { "date" }, None, FieldWidth::Moyen);
-        }
-        FieldKind::Time => {
-            let kept = !value.is_empty() && !is_iso_hour(value);
-            one_line(&mut view, Kind::Heure, if kept { "text" } else { "time" }, None, FieldWidth::Court);
-        }
-        FieldKind::YesNo => {
-            view.kind = Kind::OuiNon;
-            view.choices = [("oui", "Oui"), ("non", "Non")]
-                .into_iter()
-                .enumerate()
-                .map(|(at, (value, label))| choice_view(&view.id, at, value, label.into(), None, chosen(value)))
-                .collect();
-        }
-        FieldKind::Choice { choices } | FieldKind::Choices { choices } => {
-            view.kind = if matches!(field.kind, FieldKind::Choice { .. }) { Kind::Choix } else { Kind::ChoixMultiple };
-            view.choices = choices
-                .iter()
-                .enumerate()
-                .map(|(at, choice)| {
-                    let help = parts::option(&choice.help);
-                    let label = match choice.price {
-                        Some(price) => format!("{} ({})", french(&choice.label), euros(u64::from(price))).into(),
-                        None => french(&choice.label),
-                    };
-                    choice_view(&view.id, at, &choice.value, label, help, chosen(&choice.value))
-                })
-                .collect();
-        }
-        FieldKind::Checkbox => {
-            view.kind = Kind::CaseACocher;
-            view.checked = chosen("oui");
-        }
-        FieldKind::Address => {
-            view.kind = Kind::Adresse;
-            view.parts = address_parts(field, answers, errors);
-        }
-        FieldKind::Place { suggestions } => {
-            view.kind = Kind::Lieu;
-            view.suggestions = suggestions.iter().map(|place| place.as_str().into()).collect();
-        }
-        FieldKind::File { formats, max_count, max_bytes, .. } => {
-            view.kind = Kind::Fichier;
-            view.file_limits = Some(file_limits(formats, *max_count, *max_bytes).into());
-            view.accept = Some(accept(formats).into());
-            view.multiple = *max_count > 1;
-            view.files = kept_files(&field.id, answers);
-        }
-        FieldKind::Information { .. } | FieldKind::Exit { .. } => {
-            view.kind = Kind::Information;
-            view.required = true;
-            if let FieldKind::Exit { title, .. } = &field.kind {
-                view.label = french(title);
-            }
-            view.body_html =
-                around.information_html.get(&field.id).map_or(Text::default(), |html| html.as_str().into());
-        }
-        FieldKind::Rna => view.width = FieldWidth::Moyen,
-        FieldKind::Siret => one_line(&mut view, Kind::Texte, "text", Some("numeric"), FieldWidth::Moyen),
-        FieldKind::Iban => view.width = FieldWidth::Long,
-        FieldKind::Block { parts, .. } => {
-            view.kind = Kind::Bloc;
-            view.parts = part_views(form, parts, &input, field.required, around, answers, errors);
-            // What bounds its dates is said once, of the whole.
-            view.parts.iter_mut().filter(|_| view.hint.is_some()).for_each(|part| part.hint = None);
-        }
-        FieldKind::Group { one, min, max, parts } => {
-            view.kind = Kind::Groupe;
-            view.required = field.required || *min > 0;
-            let copies = field.copies(answers);
-            let action = format!("{}/guichet/{}/modifier", around.action_base, form.id);
-            let button = |value: String, label: String, at: usize| ButtonView {
-                action_url: format!("{action}#{}", control_id(&format!("{input}.{at}"))).into(),
-                name: COPY.into(),
-                value: value.into(),
-                label: label.into(),
-            };
-            view.copies = (1..=copies)
-                .map(|copy| {
-                    let name = format!("{input}.{copy}");
-                    let must = copy <= usize::from(*min).max(usize::from(field.required));
-                    let can_go = copies > usize::from(*min).max(1);
-                    CopyView {
-                        id: control_id(&name).into(),
-                        title: format!("{} {copy}", french(one)).into(),
-                        parts: part_views(form, parts, &name, must, around, answers, errors),
-                        remove: can_go
-                            .then(|| button(format!("-{name}"), format!("Retirer {} {copy}", french(one)), 1)),
-                    }
-                })
-                .collect();
-            view.add = (copies < usize::from(*max))
-                .then(|| button(format!("+{input}"), format!("Ajouter\u{a0}: {}", french(one)), copies + 1));
-        }
-    }
-    view
-}
-
-/// The controls of a block or of a copy; none is required where the whole may be left blank.
-fn part_views<'a>(
-    form: &'a Form,
-    parts: &'a [Field],
-    prefix: &str,
-    must: bool,
-    around: &'a Surroundings,
-    answers: &'a RawAnswers,
-    errors: &'a [FieldError],
-) -> Vec<FieldView<'a>> {
-    let view = |part: &'a Field| {
-        let view = field_view(form, part, format!("{prefix}.{}", part.id), around, answers, errors);
-        // « facultatif » is said of the whole when the whole is.
-        FieldView { required: view.required || !must, ..view }
-    };
-    parts.iter().map(view).collect()
-}
-
-/// What helps to answer: the fiche's words, then what the kind asks.
-fn hint(field: &Field) -> Option<Text<'_>> {
-    let bounds = match &field.kind {
-        FieldKind::Date { bounds } => bounds_words(*bounds),
-        FieldKind::Block { shape: Shape::Period { max_days }, parts } => {
-            let most = max_days.map(|days| format!("{} au plus.", plural(u64::from(days), "jour", "jours")));
-            joined([date_bounds(parts).and_then(bounds_words), most])
-        }
-        FieldKind::Block { shape: Shape::Booking { name, .. }, parts } => {
-            joined([Some(format!("{name}.")), date_bounds(parts).and_then(bounds_words)])
-        }
-        FieldKind::Block { shape: Shape::Appointment { days }, .. } if !days.is_empty() => {
-            let names: Vec<&str> = days
-                .iter()
-                .filter_map(|day| jiff::civil::Weekday::from_monday_one_offset(*day as i8).ok())
-                .map(weekday)
-                .collect();
-            Some(format!("Le {}.", names.join(", le ")))
-        }
-        FieldKind::Number { unit_price: Some(price), .. } => Some(format!("{} l’unité.", euros(u64::from(*price)))),
-        FieldKind::Amount { .. } => Some("En euros.".to_owned()),
-        _ => None,
-    };
-    match (field.help.as_deref().filter(|help| !help.is_empty()), bounds) {
-        (Some(help), Some(bounds)) => Some(format!("{} {}", french(help), french(&bounds)).into()),
-        (Some(help), None) => Some(french(help)),
-        (None, bounds) => bounds.map(|bounds| french(&bounds).into_owned().into()),
-    }
-}
-
-fn joined<const N: usize>(words: [Option<String>; N]) -> Option<String> {
-    let words: Vec<String> = words.into_iter().flatten().collect();
-    (!words.is_empty()).then(|| words.join(" "))
-}
-
-fn date_bounds(parts: &[Field]) -> Option<DateBounds> {
-    parts.iter().find_map(|part| match part.kind {
-        FieldKind::Date { bounds } => Some(bounds),
-        _ => None,
-    })
-}
-
-/// « Au moins 15 jours après aujourd’hui. »
-fn bounds_words(bounds: DateBounds) -> Option<String> {
-    let earliest = match bounds.earliest {
-        Some(Delay::Days(0)) | None => None,
-        Some(delay) => Some(format!("Au moins {} après aujourd’hui.", parts::delay(delay))),
-    };
-    let latest = match bounds.latest {
-        Some(delay) if !bounds.past => Some(format!("Au plus tard dans {}.", parts::delay(delay))),
-        _ => None,
-    };
-    joined([earliest, latest])
-}
-
-fn one_line(
-    view: &mut FieldView<'_>,
-    kind: Kind,
-    input_type: &'static str,
-    inputmode: Option<&'static str>,
-    width: FieldWidth,
-) {
-    view.kind = kind;
-    view.input_type = input_type.into();
-    view.inputmode = inputmode.map(Cow::from);
-    view.width = width;
-}
-
-/// `14:30`, as `<input type="time">` takes it.
-fn is_iso_hour(value: &str) -> bool {
-    let bytes = value.as_bytes();
-    bytes.len() == 5 && bytes[2] == b':' && value.parse::<jiff::civil::Time>().is_ok()
-}
-
-fn choice_view<'a>(
-    field: &str,
-    at: usize,
-    value: &'a str,
-    label: Text<'a>,
-    hint: Option<Text<'a>>,
-    checked: bool,
-) -> ChoiceView<'a> {
-    ChoiceView { id: format!("{field}-{}", at + 1).into(), value: value.into(), label, hint, checked }
-}
-
-fn address_parts<'a>(field: &Field, answers: &'a RawAnswers, errors: &'a [FieldError]) -> Vec<FieldView<'a>> {
-    let parts = [
-        ("voie", "Numéro et voie", "address-line1", FieldWidth::Long, None),
-        ("code_postal", "Code postal", "postal-code", FieldWidth::Court, Some("numeric")),
-        ("commune", "Commune", "address-level2", FieldWidth::Moyen, None),
-    ];
-    parts
-        .into_iter()
-        .map(|(part, label, token, width, inputmode)| {
-            let name = format!("{}.{part}", field.id);
-            FieldView {
-                id: control_id(&name).into(),
-                label: label.into(),
-                required: field.required,
-                value: answers.first(&name).into(),
-                error: error_of(&name, errors),
-                autocomplete: field.autocomplete.as_ref().map(|_| token.into()),
-                inputmode: inputmode.map(Cow::from),
-                width,
-                name: name.into(),
-                ..FieldView::default()
-            }
-        })
-        .collect()
-}
-
-fn kept_files<'a>(field: &str, answers: &'a RawAnswers) -> Vec<KeptFile<'a>> {
-    let files = answers.files.get(field).map_or(&[][..], Vec::as_slice);
-    files
-        .iter()
-        .map(|file| KeptFile {
-            name: file.name.as_str().into(),
-            size: file_size(file.size).into(),
-            hidden: Some(HiddenField { name: format!("fichier.{field}").into(), value: file.id.as_str().into() }),
-            remove: Some(HiddenField { name: format!("retirer.{}", file.id).into(), value: "oui".into() }),
-        })
-        .collect()
-}
-
-/// « 3 fichiers au plus, PDF, JPEG ou PNG, 7 Mo chacun ».
-fn file_limits(formats: &[FileFormat], count: u8, bytes: u64) -> String {
-    let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
-    let names = match names.as_slice() {
-        [] => String::new(),
-        [name] => (*name).to_owned(),
-        [names @ .., last] => format!("{} ou {last}", names.join(", ")),
-    };
-    let size = file_size(bytes);
-    if count > 1 {
-        format!("{} au plus, {names}, {size} chacun", plural(u64::from(count), "fichier", "fichiers"))
-    } else {
-        format!("Un fichier {names}, {size} au plus")
-    }
-}
-
-/// What the browser offers to pick. Never `image/heic` nor `image/*`: an iPhone turns its photos into JPEG by itself only when
-/// the page asks for JPEG. WebP is turned into one of the two on arrival.
-fn accept(formats: &[FileFormat]) -> String {
-    let mut accepted = Vec::new();
-    for format in formats {
-        accepted.extend(format.extensions().iter().map(|extension| format!(".{extension}")));
-        accepted.push(format.media_type().to_owned());
-    }
-    if formats.iter().any(|format| format.is_picture()) {
-        accepted.extend([".webp".to_owned(), "image/webp".to_owned()]);
-    }
-    accepted.join(",")
-}
-
-/// « Si vous avez répondu « Éclairage » à « De quoi s'agit-il ? » ».
-///
-/// Only what is asked on the same page is said; `None` when all is settled before.
-fn words_of(condition: &Condition, page: &[Field]) -> Option<String> {
-    let parent = |test: &Test| page.iter().find(|field| field.id == test.field);
-    let words: Vec<String> = condition.tests.iter().filter_map(|test| Some(test_words(parent(test)?, test))).collect();
-    (!words.is_empty()).then(|| french(&format!("Si {}", words.join(" et si "))).into_owned())
-}
-
-fn test_words(field: &Field, test: &Test) -> String {
-    let question = &field.question;
-    if matches!(field.kind, FieldKind::Checkbox) {
-        let ticked = (test.operator == Operator::Is) == test.values.iter().any(|value| value == "oui");
-        return format!("vous avez {}coché « {question} »", if ticked { "" } else { "laissé non " });
-    }
-    let compared = |words: &str| {
-        let bound = test.values.first().map_or("", String::as_str);
-        format!("vous avez répondu {words} {bound} à « {question} »")
-    };
-    let answers: Vec<String> =
-        test.values.iter().map(|value| format!("« {} »", label_of(&field.kind, value))).collect();
-    let answers = answers.join(" ou ");
-    match test.operator {
-        Operator::Is => format!("vous avez répondu {answers} à « {question} »"),
-        Operator::IsNot => format!("vous n’avez pas répondu {answers} à « {question} »"),
-        Operator::Below => compared("moins de"),
-        Operator::AtMost => compared("au plus"),
-        Operator::Above => compared("plus de"),
-        Operator::AtLeast => compared("au moins"),
-    }
-}
-
-/// What is read of a value that is sent.
-fn label_of<'a>(kind: &'a FieldKind, value: &'a str) -> &'a str {
-    match kind {
-        FieldKind::Choice { choices } | FieldKind::Choices { choices } => {
-            choices.iter().find(|choice: &&Choice| choice.value == value).map_or(value, |choice| choice.label.as_str())
-        }
-        FieldKind::YesNo if value == "oui" => "Oui",
-        FieldKind::YesNo if value == "non" => "Non",
-        _ => value,
-    }
-}
-
 fn error_of<'a>(input: &str, errors: &'a [FieldError]) -> Option<Text<'a>> {
     errors.iter().find(|error| error.input == input).map(|error| french(&error.message))
 }
@@ -619,102 +297,4 @@ pub(super) fn notice<'a>(form: &'a Form, around: &'a Surroundings) -> DataNotice
         rows,
         url: around.notice_url.as_ref().map(|url| format!("{}{url}", around.site_prefix).into()),
     }
-}
-
-/// Answers of the questions that were asked, under the titles of their steps; each with its « Modifier » button when
-/// `edit` gives its address.
-pub(super) fn check_groups<'a>(
-    form: &'a Form,
-    raw: &RawAnswers,
-    answers: &'a [Answer],
-    edit: impl Fn(&Field) -> String,
-) -> Vec<SummaryGroup<'a>> {
-    let mut groups: Vec<(Option<&str>, SummaryGroup<'a>)> = Vec::new();
-    for field in &form.fields {
-        if field.tells_only() || !form.asks(field, raw) {
-            continue;
-        }
-        let answer = answers.iter().find(|answer| answer.field == field.id);
-        let row = SummaryRow {
-            label: french(&field.question),
-            lines: match (answer, &field.kind) {
-                (Some(answer), _) => lines(&answer.value),
-                // An empty box says no, which is an answer.
-                (None, FieldKind::Checkbox) => vec!["Non".into()],
-                (None, _) => Vec::new(),
-            },
-            edit_url: Some(edit(field).into()),
-        };
-        push_row(&mut groups, field.step.as_deref(), row);
-    }
-    for answer in answers.iter().filter(|answer| form.field(&answer.field).is_none()) {
-        // What the guichet reckoned itself: the sum of the prices.
-        let row = SummaryRow { label: french(&answer.question), lines: lines(&answer.value), edit_url: None };
-        push_row(&mut groups, answer.step.as_deref(), row);
-    }
-    groups.into_iter().map(|(_, group)| group).collect()
-}
-
-/// Answers that describe themselves, without buttons.
-pub(super) fn answer_groups(answers: &[Answer]) -> Vec<SummaryGroup<'_>> {
-    let mut groups: Vec<(Option<&str>, SummaryGroup<'_>)> = Vec::new();
-    for answer in answers {
-        let row = SummaryRow { label: french(&answer.question), lines: lines(&answer.value), edit_url: None };
-        push_row(&mut groups, answer.step.as_deref(), row);
-    }
-    groups.into_iter().map(|(_, group)| group).collect()
-}
-
-fn push_row<'a>(groups: &mut Vec<(Option<&'a str>, SummaryGroup<'a>)>, step: Option<&'a str>, row: SummaryRow<'a>) {
-    match groups.last_mut() {
-        Some((last, group)) if *last == step || step.is_none() => group.rows.push(row),
-        _ => groups.push((step, SummaryGroup { title: step.map(french), rows: vec![row] })),
-    }
-}
-
-/// An answer in lines, as typed.
-fn lines(value: &AnswerValue) -> Vec<Text<'_>> {
-    match value {
-        AnswerValue::Text(text) => text.lines().map(Cow::from).collect(),
-        AnswerValue::Choices(choices) => choices.iter().map(|choice| choice.as_str().into()).collect(),
-        AnswerValue::Address(lines) => lines.iter().map(|line| line.as_str().into()).collect(),
-        AnswerValue::Files(files) => {
-            files.iter().map(|file| format!("{} ({})", file.name, file_size(file.size)).into()).collect()
-        }
-        AnswerValue::Group(entries) => entries.iter().flat_map(Entry::lines).map(Cow::from).collect(),
-    }
-}
-
-/// Answers typed, as they are, when nothing could be accepted: to copy or print.
-pub(super) fn typed_groups<'a>(form: &'a Form, raw: &'a RawAnswers) -> Vec<SummaryGroup<'a>> {
-    let mut groups: Vec<(Option<&str>, SummaryGroup<'a>)> = Vec::new();
-    for field in &form.fields {
-        let inputs: Vec<String> = match &field.kind {
-            FieldKind::Address => {
-                ["voie", "code_postal", "commune"].iter().map(|part| format!("{}.{part}", field.id)).collect()
-            }
-            FieldKind::Information { .. } | FieldKind::Exit { .. } => continue,
-            FieldKind::Block { .. } => field.parts(0).into_iter().map(|part| part.id).collect(),
-            FieldKind::Group { .. } => {
-                (1..=field.copies(raw)).flat_map(|copy| field.parts(copy)).map(|part| part.id).collect()
-            }
-            _ => vec![field.id.clone()],
-        };
-        let mut typed: Vec<Text<'a>> = Vec::new();
-        for (input, values) in inputs.iter().filter_map(|input| Some((input, raw.values.get(input)?))) {
-            let filled = values.iter().filter(|value| !value.is_empty());
-            let leaf = |input: &str| form.leaf(input).map_or(&field.kind, |(_, leaf)| &leaf.kind);
-            typed.extend(filled.flat_map(|value| label_of(leaf(input), value).lines().map(Cow::from)));
-        }
-        let files = raw.files.get(&field.id).map_or(&[][..], Vec::as_slice);
-        typed.extend(files.iter().map(|file| Cow::from(file.name.as_str())));
-        if !typed.is_empty() {
-            push_row(
-                &mut groups,
-                field.step.as_deref(),
-                SummaryRow { label: french(&field.question), lines: typed, edit_url: None },
-            );
-        }
-    }
-    groups.into_iter().map(|(_, group)| group).collect()
 }

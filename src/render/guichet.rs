@@ -16,9 +16,9 @@ use super::pages::{Edition, fiche_link};
 use super::parts;
 use super::theme::{Frame, Theme};
 use super::view::{
-    AccuseView, BlockView, CheckView, ClosedFormView, ConfirmationView, ContactView, Crumb, ExitView, FormError,
-    HiddenField, HoneypotView, MessageKind, MessageView, PageView, RetryView, Row, StepView, Text, UnavailableView,
-    View,
+    AccuseView, BlockView, CheckView, ClosedFormView, ConfirmationView, ContactView, CounterView, Crumb, ExitView,
+    FormError, HiddenField, HoneypotView, MessageKind, MessageView, PageView, RetryView, Row, StepView, Text,
+    UnavailableView, View,
 };
 use super::{Options, markdown};
 use crate::diagnostic::Diagnostic;
@@ -31,7 +31,7 @@ use crate::model::submission::{Answer, FieldError, RawAnswers, ValidAnswers};
 use crate::text::numbers::plural;
 use crate::text::typography::french;
 
-pub use super::form::{COPY, GO_TO, PAGE};
+pub use super::form::{COPY, GIVEN_BACK, GO_TO, PAGE, Told};
 
 /// Name of the input that only robots fill.
 pub const HONEYPOT: &str = "site_web";
@@ -54,6 +54,9 @@ pub struct Pages {
 /// Said when nobody can be written to.
 const NO_COPY: &str = "Aucune copie ne part : vous n’avez pas laissé d’adresse électronique.";
 
+/// The same, said to the agent.
+const NO_COPY_AT_COUNTER: &str = "Aucune copie ne part : la personne n’a pas donné d’adresse électronique.";
+
 /// What the confirmation page says, besides the receipt.
 #[derive(Debug, Clone, Default)]
 pub struct Confirmation<'a> {
@@ -67,6 +70,10 @@ pub struct Confirmation<'a> {
     pub copy_sent: Option<&'a str>,
     /// What happens now, in order.
     pub next_steps: Vec<String>,
+    /// What is urgent, told again.
+    pub alerts: &'a [String],
+    /// An agent sees it, who hands it over: the whole address of the page of follow-up, to be printed; may be empty.
+    pub counter: Option<&'a str>,
     /// Page of follow-up.
     pub tracking_url: Option<&'a str>,
 }
@@ -104,7 +111,8 @@ impl Pages {
         for form in site.forms.values() {
             let around = pages.around(form);
             let answers = RawAnswers::default();
-            let asked = Asked { answers: &answers, errors: &[], page: Some(0), hidden: Vec::new() };
+            let asked =
+                Asked { answers: &answers, errors: &[], page: Some(0), hidden: Vec::new(), told: &Told::default() };
             let questions = form::questions(form, &around, asked, &pages.commune);
             diagnostics.extend(pages.draw(&questions).err());
         }
@@ -125,8 +133,21 @@ impl Pages {
         page: usize,
         hidden: Vec<(String, String)>,
     ) -> String {
+        self.questions_told(form, answers, (errors, &Told::default()), page, hidden)
+    }
+
+    /// The same, with something said at its top.
+    pub fn questions_told(
+        &self,
+        form: &Form,
+        answers: &RawAnswers,
+        (errors, told): (&[FieldError], &Told),
+        page: usize,
+        hidden: Vec<(String, String)>,
+    ) -> String {
         let around = self.around(form);
-        let view = form::questions(form, &around, Asked { answers, errors, page: Some(page), hidden }, &self.commune);
+        let asked = Asked { answers, errors, page: Some(page), hidden, told };
+        let view = form::questions(form, &around, asked, &self.commune);
         self.page(&view, &view.page)
     }
 
@@ -144,7 +165,7 @@ impl Pages {
             demarche: fiche_link(form, &around.site_prefix),
             body_html: around.information_html.get(&field.id).map_or(Text::default(), |html| html.as_str().into()),
             back: RetryView {
-                action_url: format!("{}/guichet/{}/modifier", around.action_base, form.id).into(),
+                action_url: format!("{}{}/modifier", around.action_base, form.path()).into(),
                 hidden: hidden
                     .into_iter()
                     .map(|(name, value)| HiddenField { name: name.into(), value: value.into() })
@@ -170,7 +191,7 @@ impl Pages {
         errors: &[FieldError],
     ) -> String {
         let around = self.around(form);
-        let base = format!("{}/guichet/{}", around.action_base, form.id);
+        let base = format!("{}{}", around.action_base, form.path());
         let errors = check_errors(form, errors, honeypot);
         let steps = form.pages().len() + 1;
         let view = CheckView {
@@ -196,9 +217,10 @@ impl Pages {
                 value: honeypot.into(),
             },
             errors,
+            alerts: valid.alerts.iter().map(|alert| french(&alert.reminder)).collect(),
             legal_html: legal(form).into(),
             notice: Some(form::notice(form, &around)),
-            submit_label: "Envoyer".into(),
+            submit_label: if form.is_at_counter() { "Enregistrer" } else { "Envoyer" }.into(),
             contact: form::contact(form, &around),
         };
         self.page(&view, &view.page)
@@ -223,8 +245,15 @@ impl Pages {
             reference: told.reference.into(),
             received: told.received.into(),
             received_iso: told.received_iso.into(),
-            copy_sent: Some(told.copy_sent.map_or(NO_COPY.into(), french)),
+            copy_sent: Some(match told.copy_sent {
+                Some(copy) => french(copy),
+                None if told.counter.is_some() => NO_COPY_AT_COUNTER.into(),
+                None => NO_COPY.into(),
+            }),
+            at_counter: told.counter.is_some(),
+            counter: told.counter.filter(|address| !address.is_empty()).map(Cow::from),
             next_steps: parts::texts(&told.next_steps),
+            alerts: told.alerts.iter().map(|words| french(words)).collect(),
             accuse: accuse(receipt),
             answers: form::answer_groups(answers),
             contact: form::contact(form, &around),
@@ -270,7 +299,7 @@ impl Pages {
             paragraphs: parts::texts(words),
             answers: form::typed_groups(form, answers),
             retry: (!hidden.is_empty()).then(|| RetryView {
-                action_url: format!("{}/guichet/{}/{step}", around.action_base, form.id).into(),
+                action_url: format!("{}{}/{step}", around.action_base, form.path()).into(),
                 hidden,
                 label: "Essayer encore".into(),
             }),
@@ -289,6 +318,16 @@ impl Pages {
             paragraphs: parts::texts(paragraphs),
             links: links.iter().map(|(label, url)| parts::link(french(label), url.as_str())).collect(),
             contact: self.mairie_contact(),
+        };
+        self.page(&view, &view.page)
+    }
+
+    /// The forms an agent may fill for somebody: a label and an address each.
+    pub fn counter(&self, paragraphs: &[String], links: &[(String, String)]) -> String {
+        let view = CounterView {
+            page: self.page_view("Remplir un formulaire pour quelqu’un"),
+            paragraphs: parts::texts(paragraphs),
+            links: links.iter().map(|(label, url)| parts::link(french(label), url.as_str())).collect(),
         };
         self.page(&view, &view.page)
     }
@@ -392,6 +431,9 @@ fn check_errors<'a>(form: &Form, errors: &'a [FieldError], honeypot: &str) -> Ve
 
 /// What sending means in law.
 fn legal(form: &Form) -> &'static str {
+    if form.is_at_counter() {
+        return "<p>Relisez ces réponses à la personne avant d’enregistrer. L’accusé s’affiche ensuite, prêt à imprimer : remettez-le-lui ou postez-le.</p>";
+    }
     if form.identity.is_saisine() {
         "<p>En envoyant, vous saisissez la mairie par voie électronique (code des relations entre le public et l’administration, art. L112-8). Un accusé s’affiche aussitôt et vous est envoyé par courriel.</p>"
     } else {

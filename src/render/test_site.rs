@@ -368,6 +368,7 @@ pub(super) fn form() -> Form {
         appeal: Default::default(),
         opening: Default::default(),
         paged: false,
+        counter: None,
         id: "saisir".into(),
         title: "Saisir la mairie".into(),
         page_url: "/demarches/saisir/".into(),

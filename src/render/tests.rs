@@ -498,7 +498,7 @@ fn the_static_questions_are_those_of_the_guichet() {
 fn the_check_page_leads_back_to_each_question() {
     let answers =
         RawAnswers { values: BTreeMap::from([("categorie".into(), vec!["eau".into()])]), ..Default::default() };
-    let valid = ValidAnswers { answers: vec![], sender: Default::default() };
+    let valid = ValidAnswers { answers: vec![], sender: Default::default(), ..ValidAnswers::default() };
     let html = pages().check(&form(), &answers, &valid, vec![("jeton".into(), "abc".into())], "", &[]);
     assert!(html.contains("formaction=\"/guichet/saisir/modifier#champ-categorie-1\""), "{html}");
     assert!(html.contains("name=\"jeton\" value=\"abc\""), "{html}");

@@ -83,6 +83,7 @@ views! {
     UnavailableView => "guichet/indisponible.html",
     MessageView => "guichet/message.html",
     ClosedFormView => "guichet/ferme.html",
+    CounterView => "guichet/comptoir.html",
     ExitView => "guichet/sortie.html",
     FollowView => "guichet/suivi.html",
     CancelView => "guichet/annuler.html",
@@ -1149,6 +1150,15 @@ pub struct RedirectView<'a> {
 // Guichet: served pages, no script
 // ---------------------------------------------------------------------------------------------------------------------
 
+/// `guichet/comptoir.html`: the forms an agent may fill for somebody.
+#[derive(Debug, Clone, Serialize)]
+pub struct CounterView<'a> {
+    pub page: PageView<'a>,
+    pub paragraphs: Vec<Text<'a>>,
+    /// One a form, by title.
+    pub links: Vec<Link<'a>>,
+}
+
 /// `guichet/questions.html`.
 #[derive(Debug, Clone, Serialize)]
 pub struct FormView<'a> {
@@ -1174,11 +1184,31 @@ pub struct FormView<'a> {
     pub submit_label: Text<'a>,
     /// Back to the page of questions before; `None` on the first.
     pub back: Option<ButtonView<'a>>,
+    /// What is said at the top when a form put aside was given back.
+    pub resumed: Vec<Text<'a>>,
+    /// Where the answers so far are made a file to keep.
+    pub put_aside_url: Text<'a>,
+    /// Where such a file is given back; on the first page only.
+    pub give_back: Option<GiveBackView<'a>>,
+    /// Whether files may be attached, which are not put aside.
+    pub has_files: bool,
     pub notice: Option<DataNoticeView<'a>>,
     /// The same questions on paper.
     pub paper_url: Option<Text<'a>>,
     /// Who helps: name, telephone, hours.
     pub contact: ContactView<'a>,
+}
+
+/// Where a form put aside is given back.
+#[derive(Debug, Clone, Serialize)]
+pub struct GiveBackView<'a> {
+    pub action_url: Text<'a>,
+    /// Id of the input.
+    pub id: Text<'a>,
+    /// Name of the input.
+    pub name: Text<'a>,
+    /// Why the file cannot be used.
+    pub error: Option<Text<'a>>,
 }
 
 /// Where one stands in the journey.
@@ -1269,6 +1299,8 @@ pub struct FieldView<'a> {
     pub files: Vec<KeptFile<'a>>,
     /// `information`: ready HTML.
     pub body_html: Text<'a>,
+    /// `information`: it must not be missed.
+    pub alert: bool,
     /// `groupe`: the same questions, several times.
     pub copies: Vec<CopyView<'a>>,
     /// `groupe`: the button that shows one more.
@@ -1325,6 +1357,7 @@ impl Default for FieldView<'_> {
             multiple: false,
             files: Vec::new(),
             body_html: Text::default(),
+            alert: false,
             copies: Vec::new(),
             add: None,
         }
@@ -1414,6 +1447,8 @@ pub struct CheckView<'a> {
     pub groups: Vec<SummaryGroup<'a>>,
     pub honeypot: HoneypotView<'a>,
     /// When something must be seen before sending (honeypot filled, token too old); usually empty.
+    /// What is urgent, told again before « Envoyer ».
+    pub alerts: Vec<Text<'a>>,
     pub errors: Vec<FormError<'a>>,
     /// What sending means in law, ready HTML; may be empty.
     pub legal_html: Text<'a>,
@@ -1468,6 +1503,12 @@ pub struct ConfirmationView<'a> {
     pub copy_sent: Option<Text<'a>>,
     /// What happens now, in order.
     pub next_steps: Vec<Text<'a>>,
+    /// An agent sees it, who prints it for somebody.
+    pub at_counter: bool,
+    /// The whole address of the page of follow-up, to be printed.
+    pub counter: Option<Text<'a>>,
+    /// What is urgent, told again before all else.
+    pub alerts: Vec<Text<'a>>,
     /// The legal text.
     pub accuse: AccuseView<'a>,
     /// What was sent.
@@ -1664,6 +1705,18 @@ pub struct LetterboxView<'a> {
     pub tool: ToolView<'a>,
     /// Newest first.
     pub letters: Vec<LetterRow<'a>>,
+    /// The open forms, whose mails can be seen before anyone has written.
+    pub forms: Vec<SampleRow<'a>>,
+}
+
+/// A form of the preview: its mails with sample answers, and its paper.
+#[derive(Debug, Clone, Serialize)]
+pub struct SampleRow<'a> {
+    pub title: Text<'a>,
+    pub mairie_url: Text<'a>,
+    /// `None`: the resident gives no address.
+    pub resident_url: Option<Text<'a>>,
+    pub paper_url: Text<'a>,
 }
 
 /// A mail in the list.

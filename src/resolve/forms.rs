@@ -46,7 +46,7 @@ pub(super) fn forms(
         let Some(service) = service.filter(|_| blanks.iter().all(|(_, blank)| !blank)) else { continue };
         let mut form = joined(content, url, (source, service), recipients, commune);
         form.opening = opening(source, settings);
-        name_resources(&mut form.fields, content, contents, diagnostics);
+        name_resources(&mut form.fields, (source, settings), content, contents, diagnostics);
         forms.insert(form.id.clone(), form);
     }
     diagnostics.extend(closing.into_iter().map(|((code, place, message, hint), titles)| {
@@ -86,27 +86,51 @@ fn to_confirm(content: &Content, source: &FormSource, commune: &Commune) -> Diag
     ))
 }
 
-/// Gives each booking the name of its équipement.
-fn name_resources(fields: &mut [Field], content: &Content, contents: &[Content], diagnostics: &mut Vec<Diagnostic>) {
+/// Gives each booking the name of its équipement: the one the commune settles, or the fiche's.
+fn name_resources(
+    fields: &mut [Field],
+    (source, settings): (&FormSource, Option<&FormSettings>),
+    content: &Content,
+    contents: &[Content],
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let settled = settings.and_then(|settings| settings.resource.as_ref());
+    let mut books = false;
     for field in fields {
         let FieldKind::Block { shape: Shape::Booking { resource, name }, .. } = &mut field.kind else { continue };
+        books = true;
+        if let Some((own, _)) = settled {
+            resource.clone_from(own);
+        }
         let fiche = contents.iter().find(|other| other.slug == *resource && matches!(other.kind, Kind::Equipement(_)));
         match fiche {
             Some(fiche) => *name = fiche.title.clone(),
             None => {
                 // A fiche of the catalogue cannot know the commune's buildings: it waits for their fiche.
                 *name = "Lieu communal".into();
-                let make = if content.layer == Layer::Catalogue { Diagnostic::blank } else { Diagnostic::error };
+                let waits = content.layer == Layer::Catalogue && settled.is_none();
+                let make = if waits { Diagnostic::blank } else { Diagnostic::error };
+                let place = settled.map(|(_, place)| place).or_else(|| source.resources.get(&field.id));
                 diagnostics.push(
                     make(
                         Code::BadForm,
-                        content.place.clone(),
+                        place.unwrap_or(&content.place).clone(),
                         format!("la question « {} » réserve « {resource} », qui n'a pas de fiche", field.id),
                     )
                     .hint(format!("créez annuaire/equipements/{resource}.md, ou corrigez ressource")),
                 );
             }
         }
+    }
+    if let Some((_, place)) = settled.filter(|_| !books) {
+        diagnostics.push(
+            Diagnostic::error(
+                Code::BadForm,
+                place.clone(),
+                format!("« {} » n'a pas de question de type reservation", content.title),
+            )
+            .hint("retirez ressource, ou copiez la fiche et ajoutez-y une question de type reservation"),
+        );
     }
 }
 
@@ -137,7 +161,10 @@ fn joined(
     commune: &Commune,
 ) -> Form {
     let mut fields = source.fields.clone();
-    fields.extend(source.identity.fields());
+    fields.extend(source.identity.fields().into_iter().map(|field| Field {
+        required: field.required || source.telephone_required && field.id == "telephone",
+        ..field
+    }));
     Form {
         id: content.slug.clone(),
         title: content.title.clone(),
@@ -157,6 +184,7 @@ fn joined(
         data: source.data.clone(),
         opening: source.opening.clone(),
         paged: source.paged,
+        counter: None,
         fields,
     }
 }

@@ -159,6 +159,10 @@ fn words(action: Action, life: &Life, today: Date) -> Words {
                     "Le délai s'arrête pendant que l'usager complète.",
                     "L'usager reçoit ce message, et peut ajouter ce qui manque sur sa page de suivi. Les nouvelles dates sont calculées.",
                 ),
+                Horizon::IfComplete(..) => (
+                    "S'il manque encore quelque chose : le délai reste arrêté.",
+                    "L'usager reçoit ce message, et peut ajouter ce qui manque sur sa page de suivi. Les nouvelles dates sont calculées.",
+                ),
                 Horizon::Stopped(_) => (
                     "Le délai est déjà arrêté. L'usager complète sur sa page de suivi.",
                     "L'usager reçoit ce message, et peut ajouter ce qui manque sur sa page de suivi. Les nouvelles dates sont calculées.",
@@ -171,6 +175,12 @@ fn words(action: Action, life: &Life, today: Date) -> Words {
             };
             ("Demander des documents", hint, intro, "Demander ces documents")
         }
+        Action::Completer => (
+            "Dire que le dossier est complet",
+            "Tout est arrivé : le délai court de nouveau, à partir du jour que vous donnez.",
+            "L'usager reçoit ce message. La date à laquelle votre silence vaudra décision est calculée.",
+            "Le dossier est complet",
+        ),
         Action::Accepter => (
             "Accepter",
             "La lettre d'accord est prête.",
@@ -305,6 +315,9 @@ fn added(action: Action, case: &Case, content: &DeskContent, today: Date) -> Vec
                 .into_iter()
                 .map(|line| line.replace(&format!("au plus tard le {date}"), "au plus tard le [date]"))
                 .collect()
+        }
+        Action::Completer => {
+            vec!["La date que vous donnez, et celle à laquelle votre silence vaudra décision.".into()]
         }
         Action::Accuser => vec!["Le texte que vous choisissez, avec la date calculée.".into()],
         Action::Prendre | Action::Accepter | Action::Clore => Vec::new(),

@@ -9,7 +9,7 @@ use super::receive::Received;
 use crate::intake::validate;
 use crate::model::form::{Field, FieldKind, Form};
 use crate::model::submission::{FieldError, RawAnswers};
-use crate::render::guichet::{PAGE, TOKEN};
+use crate::render::guichet::{PAGE, TOKEN, Told};
 
 /// Where one stands in a form of several pages, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,11 @@ pub(super) fn page_of_input(form: &Form, input: &str) -> usize {
     form.leaf(input).map_or(0, |(field, _)| form.page_of(&field.id))
 }
 
+/// A page of questions with something said at its top.
+pub(super) fn told_page(content: &DeskContent, form: &Form, raw: &RawAnswers, at: Position, told: &Told) -> String {
+    content.pages.questions_told(form, raw, (&[], told), at.page, carried(form, raw, at))
+}
+
 /// A page of questions that carries the answers of the others.
 pub(super) fn questions_page(
     content: &DeskContent,
@@ -53,13 +58,18 @@ pub(super) fn questions_page(
 ) -> String {
     let shown: Vec<FieldError> =
         errors.iter().filter(|error| page_of_input(form, &error.input) == at.page).cloned().collect();
-    let mut carried = Vec::new();
-    if form.pages().len() > 1 {
-        carried = hidden(form, raw, None);
-        carried.retain(|(name, _)| page_of_input(form, name.strip_prefix("fichier.").unwrap_or(name)) != at.page);
-        carried.push((PAGE.to_owned(), format!("{}.{}", at.page + 1, at.seen + 1)));
+    content.pages.questions(form, raw, &shown, at.page, carried(form, raw, at))
+}
+
+/// What a page of questions carries: the answers of the others, and where it stands.
+fn carried(form: &Form, raw: &RawAnswers, at: Position) -> Vec<(String, String)> {
+    if form.pages().len() <= 1 {
+        return Vec::new();
     }
-    content.pages.questions(form, raw, &shown, at.page, carried)
+    let mut carried = hidden(form, raw, None);
+    carried.retain(|(name, _)| page_of_input(form, name.strip_prefix("fichier.").unwrap_or(name)) != at.page);
+    carried.push((PAGE.to_owned(), format!("{}.{}", at.page + 1, at.seen + 1)));
+    carried
 }
 
 /// What is to mend: refused files first, then what validation found elsewhere.
@@ -93,7 +103,7 @@ pub(super) fn change_copies(form: &Form, raw: &mut RawAnswers, act: &str) {
     let group = |id: &str| form.field(id).filter(|field| matches!(field.kind, FieldKind::Group { .. }));
     if let Some(field) = act.strip_prefix('+').and_then(group) {
         let next = field.copies(raw) + 1;
-        if let Some(part) = field.parts(next).first() {
+        if let Some(part) = field.leaves(next).first() {
             raw.values.entry(part.id.clone()).or_default();
         }
     } else if let Some((id, gone)) = act.strip_prefix('-').and_then(|act| act.split_once('.'))
@@ -101,7 +111,7 @@ pub(super) fn change_copies(form: &Form, raw: &mut RawAnswers, act: &str) {
     {
         let last = field.copies(raw);
         for copy in gone.max(1)..=last {
-            for (part, after) in field.parts(copy).iter().zip(field.parts(copy + 1)) {
+            for (part, after) in field.leaves(copy).iter().zip(field.leaves(copy + 1)) {
                 match raw.values.remove(&after.id).filter(|_| copy < last) {
                     Some(values) => raw.values.insert(part.id.clone(), values),
                     None => raw.values.remove(&part.id),

@@ -19,7 +19,7 @@ use super::watch::Watch;
 use crate::intake::accept::Depot;
 use crate::intake::links::Links;
 use crate::intake::store::StoreError;
-use crate::intake::token::Keys;
+use crate::intake::token::{CounterCheck, Keys};
 use crate::model::content::Kind;
 use crate::model::form::Form;
 use crate::model::receipt::Issuer;
@@ -53,6 +53,25 @@ impl DeskContent {
         self.site.forms.get(id).ok_or_else(|| self.no_form(id))
     }
 
+    /// The form of an address, as its resident or an agent fills it.
+    pub(super) fn form_at(&self, desk: &Desk, at: &FormPath) -> Result<Form, Response> {
+        let Some(token) = &at.token else { return self.form(&at.form).cloned() };
+        self.counter_opens(desk, token)?;
+        self.form(&at.form).map(|form| form.at_counter(token))
+    }
+
+    /// Whether a link of the counter opens; otherwise the page that says why not.
+    pub(super) fn counter_opens(&self, desk: &Desk, token: &str) -> Result<(), Response> {
+        let why = match desk.keys.check_counter(token, (desk.clock)()) {
+            CounterCheck::Opens => return Ok(()),
+            CounterCheck::Expired => "Ce lien du comptoir n'est plus valable.",
+            CounterCheck::Forged => "Cette adresse n'ouvre pas le comptoir. Vérifiez qu'elle est complète.",
+        };
+        let next = "Le bulletin du matin en donne un neuf, la commande « mulot demandes comptoir » aussi.";
+        let words = [why.to_owned(), next.to_owned()];
+        Err(self.message(StatusCode::NOT_FOUND, "no_counter", "Comptoir fermé", &words))
+    }
+
     fn no_form(&self, id: &str) -> Response {
         let fiche = self.site.contents.iter().zip(&self.site.urls).find(|(content, _)| {
             content.slug == id && matches!(&content.kind, Kind::Demarche(demarche) if demarche.form.is_some())
@@ -81,6 +100,14 @@ impl DeskContent {
         let kind = if status.is_server_error() { MessageKind::Erreur } else { MessageKind::Attention };
         page(status, self.pages.message(kind, title, words, &[link]), outcome)
     }
+}
+
+/// Which form an address names, and the secret under which an agent fills it.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub(super) struct FormPath {
+    pub(super) form: String,
+    #[serde(default)]
+    pub(super) token: Option<String>,
 }
 
 /// Tells the time; tests bring their own.

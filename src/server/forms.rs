@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 
 use super::answer::{crashed, of_form, page, with};
 use super::asking::{Position, all_errors, change_copies, exit_page, hidden, page_of_input, questions_page, to_mend};
-use super::desk::{Desk, DeskContent, reading};
+use super::desk::{Desk, DeskContent, FormPath, reading};
 use super::guard::{Watched, residents_email};
 use super::opening::{Room, closed, no_place, placed, refusing, room};
 use super::rate::Act;
@@ -31,34 +31,36 @@ use crate::model::submission::{FieldError, RawAnswers};
 use crate::render::guichet::{COPY, GO_TO, HONEYPOT, PAGE, TOKEN, TRAP_TOLD};
 
 /// Whoever asks for the address of a page that is only an answer begins again.
-pub(super) async fn restart(State(desk): State<Arc<Desk>>, Path(form): Path<String>) -> Response {
-    match desk.content().form(&form) {
-        Ok(form) => (StatusCode::SEE_OTHER, [(header::LOCATION, format!("/guichet/{}/", form.id))]).into_response(),
+pub(super) async fn restart(State(desk): State<Arc<Desk>>, Path(at): Path<FormPath>) -> Response {
+    match desk.content().form_at(&desk, &at) {
+        Ok(form) => (StatusCode::SEE_OTHER, [(header::LOCATION, format!("{}/", form.path()))]).into_response(),
         Err(page) => page,
     }
 }
 
-pub(super) async fn questions(State(desk): State<Arc<Desk>>, Path(form): Path<String>) -> Response {
+pub(super) async fn questions(State(desk): State<Arc<Desk>>, Path(at): Path<FormPath>) -> Response {
     let content = desk.content();
-    match content.form(&form) {
-        Ok(form) => match refusing(&desk, &content, form, &RawAnswers::default()).await {
-            Some(page) => of_form(form, page),
+    match content.form_at(&desk, &at) {
+        Ok(form) => match refusing(&desk, &content, &form, &RawAnswers::default()).await {
+            Some(page) => of_form(&form, page),
             None => {
-                let html = content.pages.questions(form, &RawAnswers::default(), &[], 0, Vec::new());
-                of_form(form, page(StatusCode::OK, html, "questions"))
+                let html = content.pages.questions(&form, &RawAnswers::default(), &[], 0, Vec::new());
+                of_form(&form, page(StatusCode::OK, html, "questions"))
             }
         },
         Err(page) => page,
     }
 }
 
-pub(super) async fn verify(State(desk): State<Arc<Desk>>, Path(form): Path<String>, request: Request) -> Response {
+pub(super) async fn verify(State(desk): State<Arc<Desk>>, Path(at): Path<FormPath>, request: Request) -> Response {
     let content = desk.content();
-    let form = match content.form(&form) {
+    let form = &match content.form_at(&desk, &at) {
         Ok(form) => form,
         Err(page) => return page,
     };
-    if let Err(wait) = desk.rate(Act::Check, desk.client(&request)) {
+    if !form.is_at_counter()
+        && let Err(wait) = desk.rate(Act::Check, desk.client(&request))
+    {
         return of_form(form, slowed(&desk, &content, form, request, wait).await);
     }
     let received = match receive(request, form, &[PAGE], &desk.depot.files, &desk.limits).await {
@@ -112,9 +114,9 @@ fn checked(desk: &Desk, content: &DeskContent, form: &Form, received: Received) 
     }
 }
 
-pub(super) async fn modify(State(desk): State<Arc<Desk>>, Path(form): Path<String>, request: Request) -> Response {
+pub(super) async fn modify(State(desk): State<Arc<Desk>>, Path(at): Path<FormPath>, request: Request) -> Response {
     let content = desk.content();
-    let form = match content.form(&form) {
+    let form = &match content.form_at(&desk, &at) {
         Ok(form) => form,
         Err(page) => return page,
     };
@@ -137,9 +139,9 @@ pub(super) async fn modify(State(desk): State<Arc<Desk>>, Path(form): Path<Strin
     of_form(form, answer)
 }
 
-pub(super) async fn send(State(desk): State<Arc<Desk>>, Path(form): Path<String>, request: Request) -> Response {
+pub(super) async fn send(State(desk): State<Arc<Desk>>, Path(at): Path<FormPath>, request: Request) -> Response {
     let content = desk.content();
-    let form = match content.form(&form) {
+    let form = &match content.form_at(&desk, &at) {
         Ok(form) => form,
         Err(page) => return page,
     };
@@ -165,7 +167,7 @@ async fn sent(
     if let TokenCheck::Fresh { nonce } | TokenCheck::Hasty { nonce } | TokenCheck::Expired { nonce } = check {
         // A second press on the button finds its first, whatever has changed since.
         match known(desk, nonce).await {
-            Ok(Some(recorded)) => return to_receipt(desk, &recorded, "again"),
+            Ok(Some(recorded)) => return to_receipt(desk, form, &recorded, "again"),
             Ok(None) => {}
             Err(error) => return store_failed(desk, content, form, &received, &error.into()),
         }
@@ -204,7 +206,9 @@ async fn sent(
         return page(StatusCode::UNPROCESSABLE_ENTITY, html, outcome);
     }
     let email = residents_email(form, &content.issuer, &valid);
-    if let Err(wait) = desk.rate(Act::Send, client).and_then(|()| desk.rate_form(form, email, &nonce)) {
+    // An agent is no flood: the link is the proof.
+    let counted = !form.is_at_counter();
+    if counted && let Err(wait) = desk.rate(Act::Send, client).and_then(|()| desk.rate_form(form, email, &nonce)) {
         let token = other(TOKEN).to_owned();
         return too_many(content, form, &received.raw, Some(token), wait);
     }
@@ -221,7 +225,11 @@ async fn sent(
         let (desk, content, form) = (desk.clone(), content.clone(), desk.addressed(placed(form, &room), &received.raw));
         async move {
             let now = desk.now(&content);
-            let watched = desk.rates.as_ref().map(|rates| Watched::new(rates, &form, &content.issuer, &valid));
+            let watched = desk
+                .rates
+                .as_ref()
+                .filter(|_| counted)
+                .map(|rates| Watched::new(rates, &form, &content.issuer, &valid));
             let hold = watched.as_ref().map_or_else(Hold::default, |one| one.hold(&valid, signs, now.timestamp()));
             let (issuer, links) = (&content.issuer, desk.links(&content));
             let accepted = accept_held(&desk.depot, &form, (issuer, &links), (valid, nonce, hold.clone()), &now).await;
@@ -236,7 +244,7 @@ async fn sent(
         }
     });
     match task.await {
-        Ok(Ok(recorded)) => to_receipt(desk, &recorded, if recorded.new { "accepted" } else { "again" }),
+        Ok(Ok(recorded)) => to_receipt(desk, form, &recorded, if recorded.new { "accepted" } else { "again" }),
         // Somebody was faster: the same press, again, finds what is left.
         Ok(Err(AcceptError::Store(StoreError::NoPlace))) => no_place(content, form, &received.raw),
         Ok(Err(error)) => store_failed(desk, content, form, &received, &error),
@@ -250,10 +258,29 @@ async fn known(desk: &Desk, nonce: [u8; 16]) -> Result<Option<Recorded>, StoreEr
     reading(move || store.recorded(&nonce)).await
 }
 
-fn to_receipt(desk: &Desk, recorded: &Recorded, outcome: &'static str) -> Response {
-    let place = format!("/guichet/recu/{}/{}", recorded.reference, desk.keys.secret(&recorded.reference));
+fn to_receipt(desk: &Desk, form: &Form, recorded: &Recorded, outcome: &'static str) -> Response {
+    let seen_by = if form.is_at_counter() { "?comptoir" } else { "" };
+    let place = format!("/guichet/recu/{}/{}{seen_by}", recorded.reference, desk.keys.secret(&recorded.reference));
     with(outcome, (StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response())
 }
 
 /// A person needs longer to read the check page; one sign of a robot among others, never a refusal by itself.
 const MIN_AGE: SignedDuration = SignedDuration::from_secs(3);
+
+/// The forms an agent may fill, under a link of the counter.
+pub(super) async fn counter(State(desk): State<Arc<Desk>>, Path(token): Path<String>) -> Response {
+    let content = desk.content();
+    if let Err(page) = content.counter_opens(&desk, &token) {
+        return page;
+    }
+    let forms = content.site.forms.values();
+    let mut links: Vec<(String, String)> =
+        forms.map(|form| (form.title.clone(), format!("{}/", form.at_counter(&token).path()))).collect();
+    links.sort();
+    let words = [
+        "Choisissez le formulaire à remplir pour la personne au téléphone ou devant vous.".to_owned(),
+        "Ce lien est pour la mairie seule. Ce que vous enregistrez arrive comme les autres demandes, avec votre nom."
+            .to_owned(),
+    ];
+    page(StatusCode::OK, content.pages.counter(&words, &links), "counter")
+}

@@ -20,6 +20,7 @@ mod office;
 mod opening;
 mod piece;
 pub mod preview;
+mod progress;
 mod quarantaine;
 pub mod rate;
 pub mod receive;

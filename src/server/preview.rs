@@ -35,12 +35,15 @@ use super::site::{self, media_type};
 use super::workshop::{Board, BuildReport, DIAGNOSTICS_URL, LETTERBOX_URL, Shown, Watcher, Workshop};
 use super::{Office, StartError, by_prefix, workshop};
 use crate::intake::files::FileOptions;
+use crate::intake::links::RequestLinks;
 use crate::intake::mailer::Transport;
+use crate::intake::specimen;
+use crate::model::mail::Mail;
 use crate::model::output::Pictures;
 use crate::pipeline::Base;
 use crate::render::view::{
     DiagnosticView, DiagnosticsView, DocumentView, ExcerptLine, LetterRow, LetterView, LetterboxView, Link, Row,
-    Severity as SeverityView, ToolView,
+    SampleRow, Severity as SeverityView, ToolView,
 };
 use crate::text::numbers::file_size;
 use crate::text::typography::french;
@@ -232,9 +235,11 @@ fn router(shop: Arc<Shop>) -> Router {
         .route(DIAGNOSTICS_URL, get(diagnostics))
         .route(LETTERBOX_URL, get(letters))
         .route("/__mulot/boite/{name}", get(letter))
+        .route("/__mulot/essai/{form}/{role}", get(sample))
         .with_state(shop.clone());
     let sandboxed = Router::new()
         .route("/__mulot/boite/{name}/html", get(letter_html))
+        .route("/__mulot/essai/{form}/{role}/html", get(sample_html))
         .route("/__mulot/boite/{name}/brut", get(letter_raw))
         .route("/__mulot/boite/{name}/piece/{number}", get(letter_piece))
         .with_state(shop.clone());
@@ -413,8 +418,66 @@ async fn letters(State(shop): State<Arc<Shop>>) -> Response {
         date: letterbox::date_words(letter.date).into(),
         attachments: letter.attachments,
     });
-    let view = LetterboxView { tool: tool(&shown, "Boîte aux lettres"), letters: rows.collect() };
+    let content = shop.guichet.get().map(|(desk, _)| desk.content());
+    let forms = content.iter().flat_map(|content| content.site().forms.values());
+    let mut forms: Vec<SampleRow<'_>> = forms
+        .map(|form| SampleRow {
+            title: french(&form.title),
+            mairie_url: format!("{SAMPLE_URL}/{}/mairie", form.id).into(),
+            resident_url: form.field("courriel").map(|_| format!("{SAMPLE_URL}/{}/usager", form.id).into()),
+            paper_url: format!("{}papier/", form.page_url).into(),
+        })
+        .collect();
+    forms.sort_by(|one, other| one.title.cmp(&other.title));
+    let view = LetterboxView { tool: tool(&shown, "Boîte aux lettres"), letters: rows.collect(), forms };
     draw(&shown, &view)
+}
+
+/// A mail of a form answered with samples, composed as the real one.
+fn sample_mail(shop: &Shop, form: &str, role: &str) -> Option<Mail> {
+    let (desk, _) = shop.guichet.get()?;
+    let content = desk.content();
+    let form = content.site().forms.get(form)?;
+    let links = RequestLinks {
+        follow: Some(format!("{}/guichet/suivi/exemple/exemple", shop.address)),
+        act: Some(format!("{}/guichet/agir/exemple", shop.address)),
+        pieces: None,
+    };
+    let mails = specimen::mails(form, &content.issuer, &links, &desk.now(&content));
+    mails.into_iter().find(|mail| mail.role.as_str() == role)
+}
+
+async fn sample(State(shop): State<Arc<Shop>>, UrlPath((form, role)): UrlPath<(String, String)>) -> Response {
+    let Some(mail) = sample_mail(&shop, &form, &role) else { return StatusCode::NOT_FOUND.into_response() };
+    let shown = shop.board.shown();
+    let row = |label: &'static str, value: String| Row { label: label.into(), value: value.into() };
+    let mut headers = vec![
+        row("De", format!("{} <{}>", mail.from.name, mail.from.email)),
+        row("À", mail.to.join(", ")),
+        row("Objet", mail.subject.clone()),
+    ];
+    headers.extend(mail.reply_to.as_ref().map(|to| row("Répondre à", to.email.clone())));
+    let mut joined: Vec<String> = mail.attachments.iter().map(|file| file.name.clone()).collect();
+    joined.extend(mail.json.is_some().then(|| "demande.json".to_owned()));
+    headers.extend((!joined.is_empty()).then(|| row("Pièces jointes", joined.join(", "))));
+    let view = LetterView {
+        tool: tool(&shown, "Message d’exemple"),
+        subject: mail.subject.as_str().into(),
+        headers,
+        text: mail.text.as_str().into(),
+        html_url: Some(format!("{SAMPLE_URL}/{form}/{role}/html").into()),
+        attachments: Vec::new(),
+        links: Vec::new(),
+        raw_url: None,
+    };
+    draw(&shown, &view)
+}
+
+async fn sample_html(State(shop): State<Arc<Shop>>, UrlPath((form, role)): UrlPath<(String, String)>) -> Response {
+    match sample_mail(&shop, &form, &role) {
+        Some(mail) => page(StatusCode::OK, mail.html, "sample"),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 async fn letter(State(shop): State<Arc<Shop>>, UrlPath(name): UrlPath<String>) -> Response {
@@ -520,6 +583,8 @@ fn capitalised(words: &str) -> String {
     letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
+/// Address of the sample mails.
+const SAMPLE_URL: &str = "/__mulot/essai";
 /// Folder of the mails inside the data folder.
 const LETTERBOX: &str = "boite";
 /// A word now and then, so that a browser that left is noticed.

@@ -366,7 +366,8 @@ impl Reading<'_> {
 fn takes_text(form: &Form, name: &str) -> bool {
     let address_part = |name: &str| matches!(name.rsplit('.').next(), Some("voie" | "code_postal" | "commune"));
     form.leaf(name).is_some_and(|(field, leaf)| match &leaf.kind {
-        FieldKind::File { .. } | FieldKind::Information { .. } | FieldKind::Exit { .. } => false,
+        FieldKind::File { .. } => false,
+        _ if leaf.tells_only() => false,
         FieldKind::Address => name != field.id && address_part(name),
         _ => field.id == name || matches!(field.kind, FieldKind::Block { .. } | FieldKind::Group { .. }),
     })

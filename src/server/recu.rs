@@ -23,6 +23,7 @@ use crate::text::dates::received_at;
 pub(super) async fn receipt(
     State(desk): State<Arc<Desk>>,
     Path((reference, secret)): Path<(String, String)>,
+    uri: axum::http::Uri,
 ) -> Response {
     let content = desk.content();
     let parsed = reference.parse::<Reference>();
@@ -46,7 +47,9 @@ pub(super) async fn receipt(
     match found {
         Ok(Some((recorded, detail, held))) => {
             let follow = desk.links(&content).follow_path(&recorded.reference);
-            confirmation(&content, &recorded, &detail, (held.as_ref(), &follow))
+            let full = desk.links(&content).of(&recorded.reference, now).follow.unwrap_or_default();
+            let counter = (uri.query() == Some("comptoir")).then_some(full.as_str());
+            confirmation(&content, &recorded, &detail, (held.as_ref(), &follow, counter))
         }
         Ok(None) => {
             let words = ["Cet accusé n'est plus gardé.".to_owned()];
@@ -71,7 +74,7 @@ fn confirmation(
     content: &DeskContent,
     recorded: &Recorded,
     detail: &Detail,
-    (held, follow): (Option<&Quarantined>, &str),
+    (held, follow, counter): (Option<&Quarantined>, &str, Option<&str>),
 ) -> Response {
     let reference = recorded.reference.to_string();
     let Ok(kept) = serde_json::from_value::<KeptReceipt>(recorded.receipt.clone()) else {
@@ -103,6 +106,8 @@ fn confirmation(
         received_iso: &recorded.received_at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
         copy_sent: copy.as_deref(),
         next_steps: next,
+        alerts: &kept.receipt.envoi().alerts,
+        counter,
         tracking_url: Some(follow),
     };
     let html = content.pages.confirmation(form, &told, &document, &detail.answers);

@@ -7,12 +7,13 @@
 //! POST /guichet/{form}/envoyer            answers and token → 303 to the receipt, once and for all
 //! GET  /guichet/recu/{reference}/{secret} receipt
 //! GET  /guichet/piece/{token}             a file, for the mairie
+//! GET  /guichet/comptoir/{token}/         forms an agent may fill; each has the routes above under it
 //! GET  /guichet/sante                     the program answers
 //! GET  /guichet/pret                      requests can be taken: 200, or 503 with reasons; without data
 //! ```
 //!
-//! What follows a request is beside: [`suivi`] for the resident, [`agir`] for the mairie; its mailboxes have [`boite`] and
-//! [`quarantaine`].
+//! A form put aside is [`progress`]'s. What follows a request is beside: [`suivi`] for the resident, [`agir`] for the mairie;
+//! its mailboxes have [`boite`] and [`quarantaine`].
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ use super::headers::{Outside, Policy, harden};
 use super::observe::observe;
 use super::receive::Refusal;
 use super::refusal::refused;
-use super::{agir, boite, forms, piece, quarantaine, recu, suivi, watch};
+use super::{agir, boite, forms, piece, progress, quarantaine, recu, suivi, watch};
 
 /// The guichet's routes with all that protects them. `trusted` are the origins of the site and of the guichet itself.
 pub(super) fn router(desk: Arc<Desk>, outside: &Outside, trusted: &[String]) -> Router {
@@ -43,6 +44,17 @@ pub(super) fn router(desk: Arc<Desk>, outside: &Outside, trusted: &[String]) -> 
         .route("/guichet/{form}/verifier", post(forms::verify).get(forms::restart))
         .route("/guichet/{form}/modifier", post(forms::modify).get(forms::restart))
         .route("/guichet/{form}/envoyer", post(forms::send).get(forms::restart))
+        .route("/guichet/{form}/mettre-de-cote", post(progress::put_aside).get(forms::restart))
+        .route("/guichet/{form}/reprendre", post(progress::give_back).get(forms::restart))
+        .route("/guichet/comptoir/{token}/{form}", get(forms::questions))
+        .route("/guichet/comptoir/{token}/{form}/", get(forms::questions))
+        .route("/guichet/comptoir/{token}/{form}/verifier", post(forms::verify).get(forms::restart))
+        .route("/guichet/comptoir/{token}/{form}/modifier", post(forms::modify).get(forms::restart))
+        .route("/guichet/comptoir/{token}/{form}/envoyer", post(forms::send).get(forms::restart))
+        .route("/guichet/comptoir/{token}/{form}/mettre-de-cote", post(progress::put_aside).get(forms::restart))
+        .route("/guichet/comptoir/{token}/{form}/reprendre", post(progress::give_back).get(forms::restart))
+        .route("/guichet/comptoir/{token}", get(forms::counter))
+        .route("/guichet/comptoir/{token}/", get(forms::counter))
         .route("/guichet/recu/{reference}/{secret}", get(recu::receipt))
         .merge(suivi::routes())
         .merge(agir::routes())

@@ -7,6 +7,7 @@ mod boite;
 #[path = "../support/chance.rs"]
 mod chance;
 mod connections;
+mod counter;
 mod dossier;
 mod fichiers;
 mod headers;
@@ -17,5 +18,6 @@ mod language;
 mod logs;
 mod mangled;
 mod preview;
+mod progress;
 mod refusals;
 mod server_test;

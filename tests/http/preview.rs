@@ -201,3 +201,17 @@ fn a_stop_ends_the_flow_of_events() {
     server.wait_stopped();
     events.closed();
 }
+
+#[test]
+fn the_mail_of_a_form_is_seen_before_anyone_has_written() {
+    let server = preview();
+    let list = server.get("/__mulot/boite");
+    assert!(list.text().contains(&format!("/__mulot/essai/{FORM}/mairie")), "{}", list.text());
+    assert!(list.text().contains(&format!("/demarches/{FORM}/papier/")));
+    let mail = server.get(&format!("/__mulot/essai/{FORM}/mairie"));
+    assert_eq!(mail.status, 200, "{}", mail.text());
+    assert!(mail.text().contains("Quatrebarbes") && mail.text().contains("demande.json"), "{}", mail.text());
+    assert_eq!(server.get(&format!("/__mulot/essai/{FORM}/mairie/html")).status, 200);
+    assert_eq!(server.get(&format!("/__mulot/essai/{FORM}/usager")).status, 200);
+    assert_eq!(server.get("/__mulot/essai/absent/mairie").status, 404);
+}

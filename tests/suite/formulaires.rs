@@ -51,6 +51,39 @@ fn with_route(lines: &str) -> String {
     format!("{}\n\n\n\n\n[[formulaire.aiguillage]]\n{lines}\n{question}\n+++\n", HEAD[..12].join("\n"))
 }
 
+/// A required choice, an exit for its first answer and another for `other`.
+fn no_way_through(id: &str, other: &str) -> String {
+    let exit = |name: &str, when: &str| {
+        format!("[[champ]]\nid = \"{name}\"\ntype = \"sortie\"\ntexte = \"Appelez\"\nsi = \"{when}\"")
+    };
+    let choice = format!(
+        "[[champ]]\nid = \"{id}\"\ntype = \"choix\"\nquestion = \"C ?\"\nchoix = [\"Un\", \"Deux\"]\nobligatoire = true\n# \n# "
+    );
+    with_questions(&format!("{choice}\n{}\n{}", exit("d", "c = un"), exit("e", other)))
+}
+
+#[test]
+fn an_answer_that_meets_no_exit_is_enough() {
+    for (fiche, told) in [
+        (no_way_through("c", "c = deux"), true),
+        (no_way_through("c", "c = un"), false),
+        // Left blank, it meets none.
+        (no_way_through("c", "c = deux").replace("obligatoire = true", "# "), false),
+    ] {
+        let test = CommuneTest::minimal().write("demarches/demande.md", &fiche);
+        let run = test.run(&["check", "commune", "--date", "2026-11-21", "--format", "json"]);
+        assert_eq!(run.stdout.contains("M0614"), told, "{}", run.stdout);
+    }
+}
+
+#[test]
+fn a_number_with_a_comma_is_told_how_to_be_written() {
+    let test =
+        CommuneTest::minimal().write("demarches/demande.md", question("type = \"nombre\"\nprix_unitaire = 4,50"));
+    let run = test.run(&["check", "commune", "--date", "2026-11-21"]);
+    assert!((run.stdout.clone() + &run.stderr).contains("4.50"), "{} {}", run.stdout, run.stderr);
+}
+
 fn group(lines: &str) -> String {
     question(&format!("type = \"groupe\"\n{lines}"))
 }
@@ -189,6 +222,35 @@ fn mistakes() -> Vec<(Code, u32, String)> {
         ),
         (BadForm, 15, with_questions("[[champ]]\nid = \"a\"\ntype = \"sortie\"\ntexte = \"Appelez le département\"")),
         (MissingKey, 22, after_choice("[[champ]]\nid = \"d\"\ntype = \"sortie\"\nsi = \"c = un\"")),
+        // Alerts.
+        (
+            BadForm,
+            15,
+            with_questions(
+                "[[champ]]\nid = \"a\"\ntype = \"alerte\"\ntitre = \"Danger\"\ntexte = \"X\"\nrappel = \"Y\"",
+            ),
+        ),
+        (
+            MissingKey,
+            22,
+            after_choice(
+                "[[champ]]\nid = \"d\"\ntype = \"alerte\"\ntitre = \"Danger\"\ntexte = \"X\"\nsi = \"c = un\"",
+            ),
+        ),
+        (
+            BadValue,
+            25,
+            after_choice(&format!(
+                "[[champ]]\nid = \"d\"\ntype = \"alerte\"\ntitre = \"{}\"\ntexte = \"X\"\nrappel = \"Y\"\nsi = \"c = un\"",
+                "danger ".repeat(8)
+            )),
+        ),
+        // Exits that leave no way through.
+        (NoWayThrough, 30, no_way_through("c", "c = deux")),
+        (NoWayThrough, 30, no_way_through("c", "c != un")),
+        (BadForm, 8, with_line(7, "identite = \"aucune\"\ntelephone_obligatoire = true")),
+        (BadValue, 17, question("type = \"enfant\"\nage_max = 40")),
+        (BadToml, 17, question("type = \"nombre\"\nprix_unitaire = 4,50")),
         // What the law forbids to ask.
         (
             DoubtfulQuestion,
@@ -249,7 +311,22 @@ fn mistakes_between_a_form_and_the_commune_are_told() {
     assert!(!run.stdout.contains("M0611"), "{}", run.stdout);
     let resource = CommuneTest::minimal()
         .write("demarches/demande.md", question("type = \"reservation\"\nressource = \"salle-absente\""));
-    assert_told(&resource, Code::BadForm, "demarches/demande.md:2");
+    assert_told(&resource, Code::BadForm, "demarches/demande.md:17");
+    let booking = question("type = \"reservation\"\nressource = \"salle-absente\"");
+    let settled = CommuneTest::minimal()
+        .write("demarches/demande.md", &booking)
+        .write("annuaire/equipements/salle.md", "+++\ntitre = \"Salle des fêtes\"\ntype = \"salle\"\n+++\n")
+        .append("commune.toml", "\n[demarches.demande]\nressource = \"salle\"\n");
+    let run = settled.run(&["check", "commune", "--date", "2026-11-21", "--format", "json"]);
+    assert!(!run.stdout.contains("M0606"), "{}", run.stdout);
+    let wrong = CommuneTest::minimal()
+        .write("demarches/demande.md", &booking)
+        .append("commune.toml", "\n[demarches.demande]\nressource = \"salle-absente\"\n");
+    assert_told_in_commune(&wrong, Code::BadForm);
+    let needless = CommuneTest::minimal()
+        .write("demarches/demande.md", &fiche)
+        .append("commune.toml", "\n[demarches.demande]\nressource = \"salle\"\n");
+    assert_told_in_commune(&needless, Code::BadForm);
 }
 
 /// Told somewhere in `commune.toml`.

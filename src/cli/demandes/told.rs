@@ -8,13 +8,24 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::cli::integrity::Integrity;
+use crate::intake::follow::act_title;
 use crate::intake::store::{Counts, Detail, Event, Reconciliation, RouteState};
+use crate::model::dossier::{Act, Agent};
 use crate::model::intake::{DeliveryState, QueueRow};
 use crate::model::mail::MailRole;
 use crate::model::reference::Reference;
-use crate::model::submission::{Answer, AnswerValue, Entry};
+use crate::model::submission::{Answer, AnswerValue};
 use crate::text::dates::{short_date, time};
 use crate::text::numbers::plural;
+
+/// What the mairie or the resident did with a request.
+#[derive(Serialize)]
+struct Done {
+    le: String,
+    acte: &'static str,
+    titre: String,
+    par: Option<String>,
+}
 
 /// Where everything stands.
 #[derive(Serialize)]
@@ -77,6 +88,7 @@ pub(in crate::cli) struct Sheet<'d> {
     effacee_le: Option<String>,
     messages: Vec<Message>,
     evenements: Vec<Happening>,
+    suites: Vec<Done>,
     fichiers: Vec<File<'d>>,
     usager: Option<Usager<'d>>,
     reponses: Vec<Reply<'d>>,
@@ -192,7 +204,7 @@ impl Teller {
         }
     }
 
-    pub(in crate::cli) fn sheet<'d>(&self, detail: &'d Detail) -> Sheet<'d> {
+    pub(in crate::cli) fn sheet<'d>(&self, detail: &'d Detail, acts: &[Act]) -> Sheet<'d> {
         Sheet {
             reference: &detail.reference,
             formulaire: &detail.form_id,
@@ -202,6 +214,7 @@ impl Teller {
             effacee_le: detail.purged_at.map(|instant| self.iso(instant)),
             messages: detail.mails.iter().map(|row| self.message(row)).collect(),
             evenements: detail.events.iter().map(|event| self.happening(event)).collect(),
+            suites: acts.iter().map(done).collect(),
             fichiers: detail
                 .files
                 .iter()
@@ -256,10 +269,25 @@ impl Teller {
         )
     }
 
+    /// One act of the mairie or of the resident on one line; nothing of the letter.
+    pub(in crate::cli) fn act(&self, act: &Act) -> String {
+        let by = act.agent.as_ref().map(|agent| format!(", par {}", agent.words())).unwrap_or_default();
+        format!("  {}  {}{by}", self.when(act.at.timestamp()), act_title(&act.kind))
+    }
+
     /// One event on one line.
     pub(in crate::cli) fn event(&self, event: &Event) -> String {
         let code = event.code.map(|code| format!(" (réponse {code})")).unwrap_or_default();
         format!("  {}  {}{code}", self.when(event.at), outcome(&event.kind))
+    }
+}
+
+fn done(act: &Act) -> Done {
+    Done {
+        le: act.at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        acte: act.kind.as_str(),
+        titre: act_title(&act.kind),
+        par: act.agent.as_ref().map(Agent::words),
     }
 }
 
@@ -283,14 +311,11 @@ pub(in crate::cli) fn sums<'r>(sums: &'r Reconciliation, integrity: &'r Integrit
     }
 }
 
-/// An answer on one line.
+/// An answer for who reads a terminal or a JSON: a text keeps its lines.
 pub(in crate::cli) fn reply(answer: &Answer) -> String {
     match &answer.value {
         AnswerValue::Text(text) => text.clone(),
-        AnswerValue::Choices(choices) => choices.join(", "),
-        AnswerValue::Address(lines) => lines.join(", "),
-        AnswerValue::Files(files) => files.iter().map(|file| file.name.clone()).collect::<Vec<_>>().join(", "),
-        AnswerValue::Group(entries) => entries.iter().flat_map(Entry::lines).collect::<Vec<_>>().join(", "),
+        value => value.one_line(),
     }
 }
 

@@ -44,7 +44,7 @@ impl World {
         let received_at = at(day, 10);
         let receipt = Receipt::for_submission(&form, &issuer(), &reference, &received_at);
         let sender = Sender { name: "Jeanne Martin".into(), email: Some("jeanne@exemple.fr".into()) };
-        let answers = ValidAnswers { answers: Vec::new(), sender: sender.clone() };
+        let answers = ValidAnswers { answers: Vec::new(), sender: sender.clone(), ..ValidAnswers::default() };
         let links = self.digest.links.of(&reference, received_at.timestamp());
         let new = NewSubmission {
             reference: reference.clone(),

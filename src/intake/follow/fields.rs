@@ -6,7 +6,7 @@ use jiff::civil::Date;
 
 use super::{Case, Decision, TO_WRITE, accuse_words, draft, paragraphs};
 use crate::intake::validate;
-use crate::model::dossier::{ActKind, Action, Agent, Regime};
+use crate::model::dossier::{Act, ActKind, Action, Agent, Regime};
 use crate::model::form::{
     Appeal, Choice, Condition, DataNotice, DateBounds, Delay, Field, FieldKind, FileFormat, Form, Identity, Nature,
     Opening, Silence,
@@ -25,6 +25,14 @@ pub fn action_form(action: Action, case: &Case, issuer: &Issuer) -> Form {
     let mut fields = match action {
         Action::Accuser => accuse_fields(case, issuer),
         Action::Pieces => pieces_fields(None),
+        Action::Completer => vec![Field {
+            help: Some("Le jour où le dernier document est arrivé, par le guichet, par la poste ou à l'accueil. Le délai court à partir de ce jour.".into()),
+            ..field(
+                "complet_le",
+                FieldKind::Date { bounds: DateBounds { past: true, ..DateBounds::default() } },
+                "Depuis quel jour le dossier est-il complet ?",
+            )
+        }],
         Action::Refuser => vec![Field {
             help: Some("La règle appliquée, et pourquoi elle s'applique à cette demande.".into()),
             ..field("motifs", long(5000), "Motifs du refus")
@@ -64,12 +72,19 @@ pub fn action_answers(action: Action, case: &Case, today: Date) -> RawAnswers {
     set("lettre", draft(action, case));
     set("date_limite", today.saturating_add(DAYS_TO_COMPLETE.days()).to_string());
     set("delai", GENERAL_DELAY.to_string());
+    set("complet_le", last_complement(case).unwrap_or(today).to_string());
     if let Some(agent) = case.kept.acts.iter().rev().find_map(|act| act.agent.as_ref()) {
         set("agent_prenom", agent.first_name.clone());
         set("agent_nom", agent.last_name.clone());
         set("agent_qualite", agent.title.clone());
     }
     raw
+}
+
+/// Day something was added last.
+fn last_complement(case: &Case) -> Option<Date> {
+    let came = |act: &Act| matches!(act.kind, ActKind::Complement { .. }).then(|| act.at.date());
+    case.kept.acts.iter().rev().find_map(came)
 }
 
 /// What an agent decided, and who signs.
@@ -101,8 +116,12 @@ pub fn decision(
     if asks && until <= today {
         wrong("date_limite", "Choisissez une date à venir, qui laisse le temps de répondre");
     }
+    let since = parse_date(raw.first("complet_le")).unwrap_or(today);
+    if action == Action::Completer && since < case.kept.received_at.date() {
+        wrong("complet_le", "Choisissez un jour qui ne vient pas avant la réception de la demande");
+    }
     match read {
-        Ok(valid) if errors.is_empty() => Ok(decided(action, case, &Given(valid), until)),
+        Ok(valid) if errors.is_empty() => Ok(decided(action, case, &Given(valid), (until, since))),
         _ => Err(errors),
     }
 }
@@ -116,6 +135,7 @@ fn told(error: &FieldError, raw: &RawAnswers) -> FieldError {
         "pieces" => "Dites ce qui manque",
         "organisme" => "Nommez l'organisme à qui vous transmettez la demande",
         "modele" => "Choisissez l'accusé qui convient",
+        "complet_le" => "Dites depuis quel jour le dossier est complet",
         "agent_prenom" => "Indiquez votre prénom",
         "agent_nom" => "Indiquez votre nom",
         "agent_qualite" => "Indiquez votre qualité",
@@ -124,7 +144,7 @@ fn told(error: &FieldError, raw: &RawAnswers) -> FieldError {
     FieldError { input: error.input.clone(), message: message.to_owned() }
 }
 
-fn decided(action: Action, case: &Case, given: &Given, until: Date) -> (Decision, Agent) {
+fn decided(action: Action, case: &Case, given: &Given, (until, since): (Date, Date)) -> (Decision, Agent) {
     let pieces = |accuse: bool| ActKind::Pieces { asked: paragraphs(&given.text("pieces")), until, accuse };
     let kind = match action {
         Action::Prendre => ActKind::PriseEnCharge,
@@ -137,6 +157,7 @@ fn decided(action: Action, case: &Case, given: &Given, until: Date) -> (Decision
                 Some(Model::Information) | None => ActKind::Accuse { regime: Regime::SansDecision },
             }
         }
+        Action::Completer => ActKind::Complet { since },
         // Asked before the receipt has left, it is the receipt.
         Action::Pieces => pieces(case.life.owes_accuse()),
         Action::Accepter => ActKind::Acceptation,
@@ -317,6 +338,7 @@ fn form(case: &Case, fields: Vec<Field>) -> Form {
         },
         opening: Opening::default(),
         paged: false,
+        counter: None,
         fields,
     }
 }

@@ -24,7 +24,7 @@ fn case(nature: Nature, silence: Silence) -> Case {
     let form = form(nature, Identity::Person, silence);
     let receipt = Receipt::for_submission(&form, &issuer(), &reference(), &moment());
     let sender = Sender { name: "Jeanne Martin".into(), email: Some("jeanne@exemple.fr".into()) };
-    let answers = ValidAnswers { answers: Vec::new(), sender: sender.clone() };
+    let answers = ValidAnswers { answers: Vec::new(), sender: sender.clone(), ..ValidAnswers::default() };
     let request = compose::mails(&form, &issuer(), &answers, &receipt, &links()).remove(0);
     let kept = Kept {
         reference: reference(),
@@ -84,6 +84,11 @@ fn every_letter_is_complete_in_law() {
     let rejet = case(Nature::Demande, Silence::Rejet(TWO_MONTHS));
     let acceptation = case(Nature::Demande, Silence::Acceptation(TWO_MONTHS));
     let inconnu = case(Nature::Demande, Silence::Inconnu);
+    let mut asked_already = case(Nature::Demande, Silence::Rejet(TWO_MONTHS));
+    let missing = ActKind::Pieces { asked: vec!["un plan".into()], until: date(2026, 12, 28), accuse: false };
+    let before = moment().saturating_add(3.days());
+    asked_already.kept.acts.push(Act { at: before, agent: None, kind: missing, letter: Vec::new() });
+    let asked_already = Case::of(asked_already.kept).expect("a receipt");
     let asked = [("pieces", "un plan de la place\nl'attestation d'assurance"), ("date_limite", "2026-12-28")];
     let body = [("organisme", "Communauté de communes du Bocage, 2, rue des Haies")];
     for (name, case, action, changes, expected) in [
@@ -114,6 +119,13 @@ fn every_letter_is_complete_in_law() {
             Action::Pieces,
             &asked,
             include_str!("../../../tests/receipts/lettre-pieces-accuse.txt"),
+        ),
+        (
+            "lettre-complet.txt",
+            &asked_already,
+            Action::Completer,
+            &[("complet_le", "2026-11-27")],
+            include_str!("../../../tests/receipts/lettre-complet.txt"),
         ),
         (
             "lettre-acceptation.txt",

@@ -24,6 +24,9 @@ pub fn draft(action: Action, case: &Case) -> String {
             format!("Nous avons bien lu {named}.\n\nJe m'en occupe et je vous écris dès qu'une réponse est prête.")
         }
         Action::Accuser => return String::new(),
+        Action::Completer => format!(
+            "{capital}, est maintenant complète. Nous l'étudions et nous vous écrivons dès qu'une réponse est prête."
+        ),
         Action::Pieces => format!("Pour étudier {named}, il nous manque ce qui suit."),
         Action::Accepter => format!("{capital}, est acceptée."),
         Action::Refuser => format!("Nous avons étudié {named}. Nous ne pouvons pas l'accepter."),
@@ -38,6 +41,7 @@ pub fn legal_words(decision: &Decision, case: &Case, issuer: &Issuer, today: Dat
     match &decision.kind {
         ActKind::Accuse { regime } => accuse_words(*regime, case, issuer),
         ActKind::Pieces { asked, until, accuse } => pieces_words(asked, *until, *accuse, case, today),
+        ActKind::Complet { since } => complete_words(*since, case),
         ActKind::Refus => refusal_words(&decision.reasons, case, issuer),
         ActKind::Transmission { body } => transmission_words(body, case, today),
         _ => Vec::new(),
@@ -53,6 +57,24 @@ pub fn accuse_words(regime: Regime, case: &Case, issuer: &Issuer) -> Vec<String>
         Regime::Acceptation(delay) => words.extend(acceptation_words(delay, on)),
         Regime::Rejet(delay) => words.extend(rejet_words(delay, on, &court(issuer.court.as_ref()))),
     }
+    words
+}
+
+/// Art. L114-5: the delay runs, or runs again, from the day all has come.
+fn complete_words(since: Date, case: &Case) -> Vec<String> {
+    let after = case.life.clone().once_complete(since);
+    let mut words = vec![format!("Votre dossier est complet depuis le {}.", short_date(since))];
+    let word = match after.horizon(since) {
+        Horizon::On(Side::Acceptation, on) => Some(("acceptée", on)),
+        Horizon::On(Side::Rejet, on) => Some(("rejetée", on)),
+        _ => None,
+    };
+    words.extend(word.map(|(word, on)| {
+        format!(
+            "Sans réponse de la mairie, votre demande sera considérée comme {word} le {} (code des relations entre le public et l'administration, art. L114-5).",
+            short_date(on)
+        )
+    }));
     words
 }
 
@@ -160,6 +182,16 @@ pub fn horizon_words(life: &Life, today: Date) -> Option<String> {
         Horizon::Stopped(Side::Rejet) => {
             "Le délai au bout duquel votre demande est considérée comme rejetée est suspendu pendant le temps laissé pour envoyer les documents. Une date sera donnée ici ensuite.".into()
         }
+        Horizon::IfComplete(side, day) => {
+            let (word, else_) = match side {
+                Side::Acceptation => ("acceptée", "le délai ne court pas encore"),
+                Side::Rejet => ("rejetée", "cette date est repoussée"),
+            };
+            format!(
+                "La mairie n'a pas encore dit si votre dossier est complet. S'il l'est, votre demande sera considérée comme {word} le {} sans réponse de sa part. S'il manque encore quelque chose, {else_} : elle vous l'écrira.",
+                short_date(day)
+            )
+        }
         Horizon::On(Side::Acceptation, day) => on("acceptée", day),
         Horizon::On(Side::Rejet, day) => on("rejetée", day),
     })
@@ -174,6 +206,13 @@ pub fn deadline_words(life: &Life, today: Date) -> Option<String> {
         Horizon::Nothing => return None,
         Horizon::Accuse(before) => format!("Accusé de réception à envoyer au plus tard le {}", short_date(before)),
         Horizon::Stopped(_) => "Délai arrêté : des documents sont attendus".into(),
+        Horizon::IfComplete(side, on) => {
+            let word = if side == Side::Acceptation { "acceptée" } else { "rejetée" };
+            format!(
+                "Dites si le dossier est complet. S'il l'est, réponse avant le {} : sinon, {word}. S'il ne l'est pas, redemandez ce qui manque",
+                short_date(on)
+            )
+        }
         Horizon::On(Side::Acceptation, on) if on <= today => {
             format!("Acceptée par le silence de la mairie depuis le {}, si le dossier était complet", short_date(on))
         }
@@ -195,6 +234,7 @@ pub fn act_title(kind: &ActKind) -> String {
         }
         ActKind::Complement { files, .. } if files.is_empty() => "Informations ajoutées".into(),
         ActKind::Complement { files, .. } => plural(files.len() as u64, "document ajouté", "documents ajoutés"),
+        ActKind::Complet { since } => format!("Dossier complet depuis le {}", short_date(*since)),
         ActKind::Acceptation => "Demande acceptée".into(),
         ActKind::Refus => "Demande refusée".into(),
         ActKind::Transmission { body } => format!("Transmise à l'organisme compétent : {body}"),

@@ -1,20 +1,22 @@
 //! Reads answers made of several: an address, a person, a stay, copies of a group.
 
+use jiff::ToSpan;
 use jiff::civil::{Date, Time};
 
 use super::clean::{bounded, one_line};
 use super::kinds;
-use super::{Mistakes, answer, mistake};
-use crate::model::form::{DateBounds, Field, FieldKind, Shape};
+use super::{Mistake, Mistakes, answer, mistake, named, without_mark};
+use crate::model::form::{DateBounds, Field, FieldKind, IDENTITY_STEP, OTHER_ADDRESS, SAME_ADDRESS, Shape};
 use crate::model::submission::{AnswerValue, Entry, EntryPart, FieldError, RawAnswers};
 use crate::text::dates::{days, long_date, parse_hour, time, weekday};
 use crate::text::numbers::plural;
-use crate::text::typography::french;
 
 /// Inputs of an address.
 pub(super) const ADDRESS_PARTS: [&str; 3] = ["voie", "code_postal", "commune"];
 /// Characters of the street line of an address.
 const MAX_STREET: usize = 200;
+/// Years ahead that a hall is booked or somebody is seen; beyond, it is a slip of the finger. Our choice.
+const MAX_AHEAD: i32 = 3;
 /// Characters of the town of an address.
 const MAX_TOWN: usize = 100;
 
@@ -46,7 +48,9 @@ pub(super) fn address(field: &Field, raw: &RawAnswers) -> Result<Option<AnswerVa
         Err(message) => refuse("commune", message),
     }
     if !mistakes.is_empty() {
-        return Err(mistakes);
+        // The address of the person who sends is the one that needs no name.
+        let own = field.step.as_deref() == Some(IDENTITY_STEP);
+        return Err(if own { mistakes } else { about(without_mark(&field.question), mistakes) });
     }
     let code: String = if is_french_code(&code) { code.split_whitespace().collect() } else { code };
     Ok(Some(AnswerValue::Address(vec![street, format!("{code} {town}")])))
@@ -74,15 +78,38 @@ pub(super) fn block(
     today: Date,
 ) -> Result<Option<AnswerValue>, Mistakes> {
     let parts = field.parts(0);
-    if !field.required && parts.iter().all(|part| is_blank(part, raw)) {
+    // A round button cannot be let go: the one of a block that is left blank must not hold a person up.
+    let counts = |part: &&Field| !part.id.ends_with(SAME_ADDRESS);
+    if !field.required && parts.iter().filter(counts).all(|part| is_blank(part, raw)) {
         return Ok(None);
     }
-    let question = field.question.trim_end_matches(['?', ' ', '\u{a0}', '\u{202f}']);
+    let question = without_mark(&field.question);
     let entry = entry(&parts, raw, today, None).map_err(|found| about(question, found))?;
+    whole(field, shape, (entry, raw), today).map_err(|found| about(question, found))
+}
+
+/// What the valid parts of a block make together.
+fn whole(
+    field: &Field,
+    shape: &Shape,
+    (entry, raw): (Entry, &RawAnswers),
+    today: Date,
+) -> Result<Option<AnswerValue>, Mistakes> {
     let given = |part: &str| one_line(raw.first(&format!("{}.{part}", field.id)));
     let at = |part: &str| format!("{}.{part}", field.id);
     let any = DateBounds::default();
+    if matches!(shape, Shape::Booking { .. } | Shape::Appointment { .. }) {
+        for part in ["du", "au", "jour"] {
+            let far = |date: Date| date < today || date > today.saturating_add(MAX_AHEAD.years());
+            if kinds::date(&given(part), any, today).is_ok_and(far) {
+                return Err(mistake(&at(part), "Vérifiez l'année : cette date est passée, ou trop lointaine".into()));
+            }
+        }
+    }
     match shape {
+        Shape::Person if given(SAME_ADDRESS) == "non" && given(OTHER_ADDRESS).is_empty() => {
+            Err(mistake(&at(OTHER_ADDRESS), "Indiquez son adresse postale".into()))
+        }
         Shape::Person | Shape::Child => Ok(Some(AnswerValue::Group(vec![entry]))),
         Shape::Period { max_days } => {
             let [from, until] = ["du", "au"].map(|part| kinds::date(&given(part), any, today));
@@ -164,19 +191,29 @@ pub(super) fn group(field: &Field, raw: &RawAnswers, today: Date) -> Result<Opti
     Ok((!entries.is_empty()).then_some(AnswerValue::Group(entries)))
 }
 
-/// Says what each mistake is about: « Enfant 2 : répondez à « Prénom » ».
+/// Says what each mistake is about: « Enfant 2 : répondez à « Prénom » », « Enfant 2, date de naissance : indiquez… ».
 fn about(subject: &str, mistakes: Mistakes) -> Mistakes {
-    let said = |error: FieldError| {
-        let mut letters = error.message.chars();
-        let start: String = letters.next().into_iter().flat_map(char::to_lowercase).collect();
-        let message = french(&format!("{subject} : {start}{}", letters.as_str())).into_owned();
-        FieldError { message, ..error }
+    let said = |mistake: Mistake| {
+        let subject = match &mistake.about {
+            Some(part) => format!("{subject}, {}", lowered(part)),
+            None => subject.to_owned(),
+        };
+        let message = named(&subject, &mistake.error.message);
+        Mistake { error: FieldError { message, ..mistake.error }, about: None }
     };
     mistakes.into_iter().map(said).collect()
 }
 
+fn lowered(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect()
+}
+
 /// Whether nothing at all was answered to a part.
 fn is_blank(part: &Field, raw: &RawAnswers) -> bool {
+    if let FieldKind::Block { .. } = part.kind {
+        return part.parts(0).iter().all(|inner| is_blank(inner, raw));
+    }
     raw.all(&part.id).iter().all(|value| value.trim().is_empty())
 }
 
@@ -187,19 +224,11 @@ fn entry(parts: &[Field], raw: &RawAnswers, today: Date, title: Option<String>) 
             Ok(Some(value)) => read.push(EntryPart {
                 part: part.id.rsplit('.').next().unwrap_or(&part.id).to_owned(),
                 question: part.question.clone(),
-                value: words(&value),
+                value: value.one_line(),
             }),
             Ok(None) => {}
             Err(found) => mistakes.extend(found),
         }
     }
     if mistakes.is_empty() { Ok(Entry { title, parts: read }) } else { Err(mistakes) }
-}
-
-fn words(value: &AnswerValue) -> String {
-    match value {
-        AnswerValue::Text(text) => text.replace('\n', " "),
-        AnswerValue::Choices(lines) | AnswerValue::Address(lines) => lines.join(", "),
-        AnswerValue::Files(_) | AnswerValue::Group(_) => String::new(),
-    }
 }

@@ -101,6 +101,10 @@ pub(super) fn date(typed: &str, bounds: DateBounds, today: Date) -> Result<Date,
             Err(format!("Choisissez une date à partir du {} : il faut ce délai à la mairie", short_date(earliest)))
         }
         (_, Some(latest)) if latest < date && bounds.past => Err("Indiquez une date passée".into()),
+        _ if bounds.max_age.is_some_and(|years| date < today.saturating_sub(i32::from(years).years())) => {
+            let years = bounds.max_age.unwrap_or_default();
+            Err(format!("Vérifiez l'année : cette date donnerait plus de {years} ans"))
+        }
         (_, Some(latest)) if latest < date => Err(format!("Choisissez une date jusqu'au {}", short_date(latest))),
         _ => Ok(date),
     }

@@ -21,8 +21,8 @@ pub use self::price::total;
 
 use self::block::ADDRESS_PARTS;
 use self::clean::{lines, one_line};
-use crate::model::form::{Choice, Field, FieldKind, FileFormat, Form, IDENTITY_FIELD};
-use crate::model::submission::{Answer, AnswerValue, FieldError, RawAnswers, Sender, StoredFile, ValidAnswers};
+use crate::model::form::{Choice, Field, FieldKind, FileFormat, Form, IDENTITY_FIELD, IDENTITY_STEP};
+use crate::model::submission::{Alert, Answer, AnswerValue, FieldError, RawAnswers, Sender, StoredFile, ValidAnswers};
 use crate::text::numbers::{euros, file_size, plural};
 use crate::text::typography::french;
 
@@ -44,7 +44,7 @@ pub fn answers(form: &Form, raw: &RawAnswers, today: Date) -> Result<ValidAnswer
                 value,
             }),
             Ok(None) => {}
-            Err(mistakes) => errors.extend(mistakes),
+            Err(mistakes) => errors.extend(mistakes.into_iter().map(Mistake::told)),
         }
     }
     if !errors.is_empty() {
@@ -59,7 +59,16 @@ pub fn answers(form: &Form, raw: &RawAnswers, today: Date) -> Result<ValidAnswer
             value: AnswerValue::Text(euros(cents)),
         });
     }
-    Ok(ValidAnswers { answers, sender })
+    Ok(ValidAnswers { answers, sender, alerts: alerts(form, raw) })
+}
+
+/// What the answers make urgent.
+pub fn alerts(form: &Form, raw: &RawAnswers) -> Vec<Alert> {
+    let alert = |field: &Field| match &field.kind {
+        FieldKind::Alert { title, reminder, .. } => Some(Alert { title: title.clone(), reminder: reminder.clone() }),
+        _ => None,
+    };
+    form.asked(raw).into_iter().filter_map(alert).collect()
 }
 
 /// What to post again from the check page so that the same answers are read: input names and values, in the form's order.
@@ -78,7 +87,8 @@ fn push_inputs(field: &Field, raw: &RawAnswers, inputs: &mut Vec<(String, String
         }
     };
     match &field.kind {
-        FieldKind::Information { .. } | FieldKind::Exit { .. } | FieldKind::File { .. } => {}
+        _ if field.tells_only() => {}
+        FieldKind::File { .. } => {}
         FieldKind::Address => {
             for part in ADDRESS_PARTS {
                 let name = format!("{}.{part}", field.id);
@@ -105,11 +115,41 @@ fn push_inputs(field: &Field, raw: &RawAnswers, inputs: &mut Vec<(String, String
 /// Id of the answer that holds the sum of the prices.
 pub const TOTAL: &str = "total";
 
-type Mistakes = Vec<FieldError>;
+/// What is wrong with an answer.
+#[derive(Debug, Clone)]
+struct Mistake {
+    error: FieldError,
+    /// The question it is about, when the words do not say it: in a list of errors « Indiquez un nombre » helps nobody.
+    about: Option<String>,
+}
+
+type Mistakes = Vec<Mistake>;
+
+impl Mistake {
+    /// What is told: « Nombre de personnes : indiquez un nombre entre 1 et 200 ».
+    fn told(self) -> FieldError {
+        match self.about {
+            Some(question) => FieldError { message: named(&question, &self.error.message), ..self.error },
+            None => self.error,
+        }
+    }
+}
+
+/// A message after what it is about.
+fn named(subject: &str, message: &str) -> String {
+    let mut letters = message.chars();
+    let start: String = letters.next().into_iter().flat_map(char::to_lowercase).collect();
+    french(&format!("{} : {start}{}", without_mark(subject), letters.as_str())).into_owned()
+}
+
+/// A question without its question mark.
+fn without_mark(question: &str) -> &str {
+    question.trim_end_matches(['?', '…', ':', ' ', '\u{a0}', '\u{202f}'])
+}
 
 fn answer(field: &Field, raw: &RawAnswers, today: Date) -> Result<Option<AnswerValue>, Mistakes> {
     let typed = match &field.kind {
-        FieldKind::Information { .. } | FieldKind::Exit { .. } => return Ok(None),
+        _ if field.tells_only() => return Ok(None),
         FieldKind::Address => return block::address(field, raw),
         FieldKind::Block { shape, .. } => return block::block(field, shape, raw, today),
         FieldKind::Group { .. } => return block::group(field, raw, today),
@@ -130,14 +170,24 @@ fn answer(field: &Field, raw: &RawAnswers, today: Date) -> Result<Option<AnswerV
     if typed.is_empty() {
         return if field.required { Err(mistake(&field.id, missing(field))) } else { Ok(None) };
     }
-    kinds::read(field, &typed, today).map(Some).map_err(|message| mistake(&field.id, message))
+    kinds::read(field, &typed, today).map(Some).map_err(|message| {
+        let about = (!names_itself(field)).then(|| field.question.clone());
+        mistake(&field.id, message).into_iter().map(|mistake| Mistake { about: about.clone(), ..mistake }).collect()
+    })
+}
+
+/// Whether its messages say what they are about: those of the person who sends, asked once in a form.
+fn names_itself(field: &Field) -> bool {
+    let known = matches!(field.kind, FieldKind::Email | FieldKind::Telephone | FieldKind::Siret | FieldKind::Rna);
+    known && field.step.as_deref() == Some(IDENTITY_STEP)
 }
 
 fn several(field: &Field, choices: &[Choice], raw: &RawAnswers) -> Result<Option<AnswerValue>, Mistakes> {
     let given: Vec<&str> =
         raw.all(&field.id).iter().map(|value| value.trim()).filter(|value| !value.is_empty()).collect();
     if given.iter().any(|value| !choices.iter().any(|choice| choice.value == *value)) {
-        return Err(mistake(&field.id, "Choisissez parmi les réponses proposées".into()));
+        let found = mistake(&field.id, "Choisissez parmi les réponses proposées".into());
+        return Err(found.into_iter().map(|one| Mistake { about: Some(field.question.clone()), ..one }).collect());
     }
     let labels: Vec<String> = chosen(choices, raw.all(&field.id)).map(|choice| choice.label.clone()).collect();
     match (labels.is_empty(), field.required) {
@@ -196,7 +246,8 @@ fn chosen<'c>(choices: &'c [Choice], given: &[String]) -> impl Iterator<Item = &
 }
 
 fn mistake(input: &str, message: String) -> Mistakes {
-    vec![FieldError { input: input.to_owned(), message: french(&message).into_owned() }]
+    let error = FieldError { input: input.to_owned(), message: french(&message).into_owned() };
+    vec![Mistake { error, about: None }]
 }
 
 /// What to do about a question left blank.

@@ -171,7 +171,7 @@ fn blanks_are_told_all_at_once_and_say_what_to_do() {
         ("jours", "Choisissez au moins une réponse à « Question jours »"),
         ("reglement", "Cochez la case « Question reglement » pour continuer"),
         ("pieces", "Joignez un fichier pour « Question pieces »"),
-        ("chantier.voie", "Indiquez le numéro et la rue, ou le lieu-dit"),
+        ("chantier.voie", "Question chantier : indiquez le numéro et la rue, ou le lieu-dit"),
         ("adresse.code_postal", "Indiquez le code postal"),
         ("nom", "Indiquez votre nom"),
         ("courriel", "Indiquez votre adresse électronique"),
@@ -250,7 +250,12 @@ fn each_mistake_says_what_to_do() {
         let mut raw = good();
         raw.values.insert(input.into(), vec![typed.clone()]);
         let said = said(&form, &raw);
-        assert_eq!(said.get(input).map(String::as_str), Some(message), "{typed:?}");
+        // In a list of errors, each says which question it is about.
+        let mut letters = message.chars();
+        let start: String = letters.next().into_iter().flat_map(char::to_lowercase).collect();
+        let id = input.split('.').next().unwrap_or(input);
+        let named = format!("Question {id} : {start}{}", letters.as_str());
+        assert_eq!(said.get(input), Some(&named), "{typed:?}");
         assert_eq!(said.keys().filter(|other| *other != "precision").count(), 1, "{said:?}");
     }
 }
@@ -470,7 +475,7 @@ fn a_sum_is_read_as_people_write_it() {
     }
     assert_eq!(one(amount(), &[("b", "12,5")]), Ok(vec!["12,50 €".into()]));
     for (typed, said) in
-        [("cent", "Écrivez une somme"), ("5", "au moins 10 €"), ("501", "au plus 500 €"), ("1,234", "Écrivez")]
+        [("cent", "crivez une somme"), ("5", "au moins 10 €"), ("501", "au plus 500 €"), ("1,234", "crivez")]
     {
         let told = one(amount(), &[("b", typed)]).unwrap_err();
         assert!(told[0].contains(said), "{typed}: {told:?}");
@@ -493,7 +498,7 @@ fn an_iban_must_have_the_right_key() {
 #[test]
 fn a_date_stays_within_its_bounds() {
     let date = |bounds| Field::plain("b", FieldKind::Date { bounds }, "Quel jour ?", true);
-    let soon = DateBounds { earliest: Some(Delay::Days(15)), latest: Some(Delay::Years(1)), past: false };
+    let soon = DateBounds { earliest: Some(Delay::Days(15)), latest: Some(Delay::Years(1)), ..DateBounds::default() };
     assert!(one(date(soon), &[("b", "06/12/2026")]).is_ok(), "fifteen days after 21 November");
     assert!(one(date(soon), &[("b", "05/12/2026")]).unwrap_err()[0].contains("à partir du 6 décembre 2026"));
     assert!(one(date(soon), &[("b", "22/11/2027")]).unwrap_err()[0].contains("jusqu’au 21 novembre 2027"));
@@ -507,7 +512,7 @@ fn a_period_has_two_days_in_order_and_not_too_many() {
     let period = |required| block(Shape::Period { max_days: Some(3) }, Shape::period(DateBounds::default()), required);
     let given = |from, until| one(period(true), &[("b.du", from), ("b.au", until)]);
     assert_eq!(given("01/12/2026", "03/12/2026"), Ok(vec!["du 1er au 3 décembre 2026".into()]));
-    assert!(given("03/12/2026", "01/12/2026").unwrap_err()[0].starts_with("b.au: Indiquez une fin"));
+    assert!(given("03/12/2026", "01/12/2026").unwrap_err()[0].starts_with("b.au: Quand : indiquez une fin"));
     assert!(given("01/12/2026", "04/12/2026").unwrap_err()[0].contains("3 jours au plus"));
     assert!(given("01/12/2026", "").unwrap_err()[0].starts_with("b.au: Quand : répondez à « Au »"));
     assert_eq!(one(period(false), &[]), Ok(vec![]), "left blank as a whole");
@@ -569,6 +574,90 @@ fn a_person_and_the_copies_of_a_group_are_read_part_by_part() {
     assert!(one(group(1), &[]).unwrap_err()[0].starts_with("g.1.nom: Enfant 1 :"));
     assert!(one(group(0), &[("g.2.age", "40")]).unwrap_err().len() == 2, "no name, and too old");
     assert_eq!(one(group(0), &[("g.9.nom", "Trop")]), Ok(vec![]), "beyond the last copy");
+}
+
+#[test]
+fn a_mistake_names_its_question_and_its_part() {
+    let number = Field::plain(
+        "b",
+        FieldKind::Number { min: Some(1), max: Some(9), unit_price: None },
+        "Nombre de personnes ?",
+        true,
+    );
+    assert_eq!(
+        one(number, &[("b", "dix")]),
+        Err(vec!["b: Nombre de personnes : écrivez un nombre entier, en chiffres".into()])
+    );
+    let parts =
+        vec![Field::plain("age", FieldKind::Number { min: None, max: Some(18), unit_price: None }, "Âge", true)];
+    let group = Field::plain("g", FieldKind::Group { one: "Enfant".into(), min: 1, max: 3, parts }, "Enfants ?", false);
+    assert_eq!(
+        one(group, &[("g.1.age", "4"), ("g.2.age", "40")]),
+        Err(vec!["g.2.age: Enfant 2, âge : indiquez un nombre d’au plus 18".into()])
+    );
+    // The person's own telephone is asked once: it needs no name.
+    let mut raw = good();
+    raw.values.insert("telephone".into(), vec!["12".into()]);
+    let told = said(&every_kind(true), &raw);
+    assert!(told["telephone"].starts_with("Vérifiez le numéro de téléphone"), "{told:?}");
+}
+
+#[test]
+fn a_child_is_neither_to_be_born_nor_grown_up() {
+    let given = |day: &str, max_age| {
+        let child = block(Shape::Child, Shape::child(&[], max_age), true);
+        one(child, &[("b.prenom", "Zoé"), ("b.nom", "Lampion"), ("b.naissance", day)])
+    };
+    for (day, max_age, is_taken) in [
+        ("21/11/2026", 25, true),
+        ("22/11/2026", 25, false),
+        ("21/11/2001", 25, true),
+        ("20/11/2001", 25, false),
+        ("21/11/2014", 12, true),
+        ("20/11/2014", 12, false),
+    ] {
+        assert_eq!(given(day, max_age).is_ok(), is_taken, "{day}");
+    }
+    assert!(given("03/05/1926", 25).unwrap_err()[0].contains("date de naissance : vérifiez l’année"));
+    let person = || block(Shape::Person, Shape::person(&[PersonPart::Birth]), true);
+    let born = |day| one(person(), &[("b.prenom", "Zoé"), ("b.nom", "Lampion"), ("b.naissance", day)]);
+    assert!(born("03/05/1926").is_ok() && born("03/05/1880").is_err());
+    let far = [("b.du", "01/12/2062"), ("b.heure_du", "9h"), ("b.au", "02/12/2062"), ("b.heure_au", "9h")];
+    let booking = || Shape::Booking { resource: "salle".into(), name: "Salle".into() };
+    assert!(one(block(booking(), Shape::booking(DateBounds::default()), true), &far).is_err(), "2026 was meant");
+}
+
+#[test]
+fn the_other_parent_is_asked_without_holding_anyone_up() {
+    let parts = || Shape::person(&[PersonPart::Telephone, PersonPart::Email, PersonPart::SameAddress]);
+    let given = |inputs: &[(&str, &str)]| one(block(Shape::Person, parts(), false), inputs);
+    assert_eq!(given(&[]), Ok(vec![]));
+    assert_eq!(given(&[("b.meme_adresse", "oui")]), Ok(vec![]), "a round button cannot be let go");
+    let known = [("b.prenom", "Léo"), ("b.nom", "Lampion"), ("b.telephone", "0612345678")];
+    assert!(given(&[&known[..], &[("b.meme_adresse", "oui")]].concat()).is_ok());
+    let apart = given(&[&known[..], &[("b.meme_adresse", "non")]].concat()).unwrap_err();
+    assert_eq!(apart, ["b.autre_adresse: Quand : indiquez son adresse postale"]);
+}
+
+#[test]
+fn persons_are_repeated_in_a_group() {
+    let parent = Field::plain(
+        "parent",
+        FieldKind::Block { shape: Shape::Person, parts: Shape::person(&[]) },
+        "Responsable",
+        true,
+    );
+    let mut form = bare_form(Nature::Contact, Identity::None, Silence::SansDecision);
+    let kind = FieldKind::Group { one: "Enfant".into(), min: 1, max: 3, parts: vec![parent] };
+    form.fields = vec![Field::plain("g", kind, "Enfants ?", false)];
+    let inputs = [("g.1.parent.prenom", "Zoé"), ("g.1.parent.nom", "Lampion"), ("g.2.parent.nom", "Seul")];
+    let told = answers(&form, &raw(&inputs), TODAY).unwrap_err();
+    assert_eq!(told[0].input, "g.2.parent.prenom");
+    assert!(form.leaf("g.2.parent.prenom").is_some_and(|(field, leaf)| field.id == "g" && leaf.id == "prenom"));
+    let valid = answers(&form, &raw(&inputs[..2]), TODAY).expect("one parent");
+    assert!(valid.answers[0].value.lines()[1].contains("Zoé"), "{:?}", valid.answers);
+    let again = answers(&form, &reposted(&form, &raw(&inputs[..2])), TODAY).expect("the same");
+    assert_eq!(again, valid);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Reads the list of questions: their ids, their order, what they ask together.
 
+use std::collections::BTreeMap;
+
 use super::kind;
-use super::{condition, prudence};
-use crate::diagnostic::{Code, Diagnostic};
+use super::{condition, exits, prudence};
+use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::toml_reader::{Item, Reader};
-use crate::model::form::{Field, FieldKind, Identity};
+use crate::model::form::{Field, FieldKind, Identity, Shape};
 use crate::text::typography::french;
 
 /// Bytes all files of a form may weigh together, so that the mail to the mairie can be delivered.
@@ -14,8 +16,13 @@ const MAX_QUESTION: usize = 200;
 /// Ids the program gives itself.
 const OWN_IDS: [&str; 2] = ["total", "site_web"];
 
-/// All questions of a form but those of the identity.
-pub(super) fn all(items: Vec<Item<'_, '_>>, identity: Identity, diagnostics: &mut Vec<Diagnostic>) -> Vec<Field> {
+/// All questions of a form but those of the identity; and where each booking names what it books.
+pub(super) fn all(
+    items: Vec<Item<'_, '_>>,
+    identity: Identity,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (Vec<Field>, BTreeMap<String, Place>) {
+    let (mut resources, mut exit_place) = (BTreeMap::new(), None);
     let mut fields: Vec<Field> = Vec::new();
     let taken = identity.fields();
     let mut bytes = 0;
@@ -48,6 +55,12 @@ pub(super) fn all(items: Vec<Item<'_, '_>>, identity: Identity, diagnostics: &mu
         }
         condition::check(&field, &fields, &taken, &condition_place, diagnostics);
         prudence::check(&field, &table.place("question"), diagnostics);
+        if let FieldKind::Block { shape: Shape::Booking { .. }, .. } = field.kind {
+            resources.insert(field.id.clone(), table.place("ressource"));
+        }
+        if let FieldKind::Exit { .. } = field.kind {
+            exit_place = Some(table.place("si"));
+        }
         let files_place = table.place("nombre_max");
         table.finish(diagnostics);
         if bytes > MAX_FORM_BYTES {
@@ -63,7 +76,17 @@ pub(super) fn all(items: Vec<Item<'_, '_>>, identity: Identity, diagnostics: &mu
         }
         fields.push(field);
     }
-    fields
+    if let Some(place) = exit_place.filter(|_| exits::leave_no_way(&fields, &taken)) {
+        diagnostics.push(
+            Diagnostic::error(
+                Code::NoWayThrough,
+                place,
+                "avec ces sorties, aucune réponse ne mène au bout du formulaire",
+            )
+            .hint("laissez au moins une réponse qui ne rencontre aucune sortie, ou retirez le formulaire"),
+        );
+    }
+    (fields, resources)
 }
 
 /// One question; `inside` a group, which takes simple kinds only.
@@ -78,8 +101,11 @@ pub(super) fn one(table: &mut Reader<'_, '_>, inside: bool, diagnostics: &mut Ve
         );
     }
     let kind = kind::read(table, inside, diagnostics);
+    let is_parent = kind.is_some() && table.text("type", diagnostics).as_deref() == Some("second_parent");
     let question = table.text("question", diagnostics).map(|text| french(&text).into_owned());
-    let tells_only = matches!(kind, Some(FieldKind::Information { .. } | FieldKind::Exit { .. }));
+    let question = question.or_else(|| is_parent.then(|| "L’autre parent ou responsable, s’il y en a un".to_owned()));
+    let tells_only =
+        matches!(kind, Some(FieldKind::Information { .. } | FieldKind::Alert { .. } | FieldKind::Exit { .. }));
     if question.is_none() && !tells_only && !table.has("question") {
         diagnostics.push(table.missing("question"));
     }
@@ -101,6 +127,16 @@ pub(super) fn one(table: &mut Reader<'_, '_>, inside: bool, diagnostics: &mut Ve
                 .hint("ajoutez si = \"…\" : une sortie ne concerne que certaines réponses"),
         );
     }
+    if matches!(kind, Some(FieldKind::Alert { .. })) && condition.is_none() && !table.has("si") {
+        diagnostics.push(
+            Diagnostic::error(
+                Code::BadForm,
+                table.place("type"),
+                "cette alerte serait donnée pour toutes les demandes",
+            )
+            .hint("ajoutez si = \"danger = oui\" : une alerte ne concerne que certaines réponses"),
+        );
+    }
     let required = table.flag("obligatoire", diagnostics).unwrap_or(false);
     if required && tells_only {
         diagnostics.push(
@@ -113,11 +149,13 @@ pub(super) fn one(table: &mut Reader<'_, '_>, inside: bool, diagnostics: &mut Ve
         );
     }
     let step = if inside { None } else { table.text("etape", diagnostics).map(|text| french(&text).into_owned()) };
+    let own_help = "Si vous êtes seul à répondre de l’enfant, laissez vide. Vous-même, vous vous présentez plus loin.";
+    let help = table.text("aide", diagnostics).map(|text| french(&text).into_owned());
     Some(Field {
         id,
         kind: kind?,
         question: question.unwrap_or_default(),
-        help: table.text("aide", diagnostics).map(|text| french(&text).into_owned()),
+        help: help.or_else(|| is_parent.then(|| own_help.to_owned())),
         required,
         step,
         condition,

@@ -5,7 +5,9 @@ use super::parse_delay;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::load::hours::days;
 use crate::load::toml_reader::{Item, Reader};
-use crate::model::form::{ChildPart, Choice, DateBounds, Delay, FieldKind, FileFormat, PersonPart, Shape};
+use crate::model::form::{
+    ChildPart, Choice, DateBounds, Delay, FieldKind, FileFormat, MAX_CHILD_AGE, PersonPart, Shape,
+};
 use crate::text::slug::slug;
 use crate::text::typography::french;
 
@@ -30,11 +32,12 @@ const SIMPLE: [&str; 14] = [
     "iban",
 ];
 /// The others.
-const WHOLE: [&str; 13] = [
+const WHOLE: [&str; 15] = [
     "adresse",
     "lieu",
     "personne",
     "enfant",
+    "second_parent",
     "fichier",
     "photo",
     "periode",
@@ -43,8 +46,11 @@ const WHOLE: [&str; 13] = [
     "groupe",
     "rna",
     "information",
+    "alerte",
     "sortie",
 ];
+/// Blocks that a group takes too.
+const REPEATED: [&str; 2] = ["personne", "enfant"];
 
 /// The kind of a question; `inside` a group only the simple ones.
 pub(super) fn read(table: &mut Reader<'_, '_>, inside: bool, diagnostics: &mut Vec<Diagnostic>) -> Option<FieldKind> {
@@ -55,10 +61,10 @@ pub(super) fn read(table: &mut Reader<'_, '_>, inside: bool, diagnostics: &mut V
         }
         return None;
     };
-    if inside && !SIMPLE.contains(&word) {
+    if inside && !SIMPLE.contains(&word) && !REPEATED.contains(&word) {
         diagnostics.push(
             Diagnostic::error(Code::BadGroup, table.place("type"), format!("le type « {word} » ne se répète pas"))
-                .hint(format!("dans un groupe : {}", SIMPLE.join(", "))),
+                .hint(format!("dans un groupe : {}, {}", SIMPLE.join(", "), REPEATED.join(", "))),
         );
         return None;
     }
@@ -86,6 +92,10 @@ pub(super) fn read(table: &mut Reader<'_, '_>, inside: bool, diagnostics: &mut V
         "photo" => file(table, true, diagnostics),
         "personne" => person(table, diagnostics),
         "enfant" => child(table, diagnostics),
+        "second_parent" => {
+            let usual = [PersonPart::Telephone, PersonPart::Email, PersonPart::SameAddress];
+            FieldKind::Block { shape: Shape::Person, parts: Shape::person(&usual) }
+        }
         "periode" => {
             let bounds = date_bounds(table, false, diagnostics);
             let max_days = table.integer("jours_max", 1..=3_660, diagnostics).map(|days| days as u16);
@@ -99,6 +109,7 @@ pub(super) fn read(table: &mut Reader<'_, '_>, inside: bool, diagnostics: &mut V
         }
         "rendez_vous" => appointment(table, diagnostics),
         "groupe" => group(table, diagnostics)?,
+        "alerte" => alert(table, diagnostics),
         "sortie" => FieldKind::Exit {
             title: table.text("titre", diagnostics).unwrap_or_else(|| "Ce n’est pas ici".into()),
             html: table.required("texte", diagnostics).unwrap_or_default(),
@@ -106,6 +117,24 @@ pub(super) fn read(table: &mut Reader<'_, '_>, inside: bool, diagnostics: &mut V
         // Markdown; it becomes HTML when the site is rendered.
         _ => FieldKind::Information { html: table.required("texte", diagnostics).unwrap_or_default() },
     })
+}
+
+/// Characters of an alert's title: it stands in the subject of a mail, read on a telephone.
+const MAX_ALERT: usize = 40;
+
+fn alert(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> FieldKind {
+    let title = table.required("titre", diagnostics).unwrap_or_default();
+    if title.chars().count() > MAX_ALERT {
+        diagnostics.push(
+            Diagnostic::error(Code::BadValue, table.place("titre"), "le titre de cette alerte est trop long")
+                .hint(format!("{MAX_ALERT} caractères au plus : il ouvre l'objet du message à la mairie")),
+        );
+    }
+    FieldKind::Alert {
+        title: french(&title).into_owned(),
+        html: table.required("texte", diagnostics).unwrap_or_default(),
+        reminder: french(&table.required("rappel", diagnostics).unwrap_or_default()).into_owned(),
+    }
 }
 
 fn out_of_order(table: &Reader<'_, '_>, key: &str) -> Diagnostic {
@@ -172,7 +201,7 @@ fn date_bounds(table: &mut Reader<'_, '_>, may_be_past: bool, diagnostics: &mut 
         );
     }
     let some_day = jiff::civil::date(2026, 1, 1);
-    let bounds = DateBounds { earliest, latest, past };
+    let bounds = DateBounds { earliest, latest, past, max_age: None };
     if let (Some(from), Some(until)) = bounds.on(some_day)
         && !past
         && until < from
@@ -250,13 +279,15 @@ fn person(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Fiel
         ("courriel", PersonPart::Email),
         ("adresse", PersonPart::Address),
         ("lien", PersonPart::Relation),
+        ("meme_adresse", PersonPart::SameAddress),
     ];
     FieldKind::Block { shape: Shape::Person, parts: Shape::person(&parts(table, &known, diagnostics)) }
 }
 
 fn child(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> FieldKind {
     let known = [("classe", ChildPart::Class), ("ecole", ChildPart::School)];
-    FieldKind::Block { shape: Shape::Child, parts: Shape::child(&parts(table, &known, diagnostics)) }
+    let max_age = table.integer("age_max", 1..=25, diagnostics).map_or(MAX_CHILD_AGE, |years| years as u8);
+    FieldKind::Block { shape: Shape::Child, parts: Shape::child(&parts(table, &known, diagnostics), max_age) }
 }
 
 fn appointment(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> FieldKind {

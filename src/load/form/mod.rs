@@ -4,6 +4,7 @@
 //! `tests/suite/formulaires.rs`.
 
 mod condition;
+mod exits;
 mod fields;
 mod kind;
 mod prudence;
@@ -85,11 +86,22 @@ pub(super) fn form(reader: &mut Reader<'_, '_>, title: &str, diagnostics: &mut V
     let confirmation = table.text("confirmation", diagnostics).map(|text| french(&text).into_owned());
     let data = data_notice(&mut table, diagnostics);
     let opening = opening(&mut table, diagnostics);
+    let telephone_required = table.flag("telephone_obligatoire", diagnostics).unwrap_or(false);
+    if telephone_required && identity == Identity::None {
+        diagnostics.push(
+            Diagnostic::error(
+                Code::BadForm,
+                table.place("telephone_obligatoire"),
+                "un formulaire sans identité ne peut pas demander le téléphone à tous",
+            )
+            .hint("retirez telephone_obligatoire, ou choisissez une autre identite"),
+        );
+    }
     let paged = table.flag("en_pages", diagnostics).unwrap_or(false);
     let paged_place = table.place("en_pages");
     table.finish(diagnostics);
 
-    let fields = fields::all(fields, identity, diagnostics);
+    let (fields, resources) = fields::all(fields, identity, diagnostics);
     let routes =
         routes.into_iter().filter_map(|table| route(table, &fields, &identity.fields(), diagnostics)).collect();
     let delivery = Delivery { routes, daily_csv: daily.unwrap_or(false) };
@@ -128,6 +140,8 @@ pub(super) fn form(reader: &mut Reader<'_, '_>, title: &str, diagnostics: &mut V
         opening,
         paged,
         fields,
+        telephone_required,
+        resources,
         place,
     })
 }

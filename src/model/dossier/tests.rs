@@ -27,6 +27,10 @@ fn complement(day: Date) -> Act {
     act(day, ActKind::Complement { text: String::new(), files: Vec::new() })
 }
 
+fn complete(day: Date) -> Act {
+    act(day, ActKind::Complet { since: day })
+}
+
 fn horizon(silence: Silence, received: Date, acts: &[Act], today: Date) -> Horizon {
     Life::of(&receipt(silence, received), acts).horizon(today)
 }
@@ -45,13 +49,13 @@ fn acceptance_runs_from_the_day_the_file_is_complete() {
         assert_eq!(horizon(silence, received, &acts, today), Horizon::Stopped(Side::Acceptation));
     }
     // Complete on 30 December: two months from the 31st end with a short February.
-    let acts = [pieces(asked, until), complement(date(2026, 12, 30))];
+    let acts = [pieces(asked, until), complement(date(2026, 12, 30)), complete(date(2026, 12, 30))];
     assert_eq!(horizon(silence, received, &acts, until), Horizon::On(Side::Acceptation, date(2027, 2, 28)));
     // The same in a leap year.
     let acts = [pieces(date(2027, 12, 1), date(2027, 12, 31)), complement(date(2027, 12, 30))];
     assert_eq!(
         horizon(silence, date(2027, 11, 21), &acts, date(2028, 1, 1)),
-        Horizon::On(Side::Acceptation, date(2028, 2, 29))
+        Horizon::IfComplete(Side::Acceptation, date(2028, 2, 29))
     );
 }
 
@@ -67,9 +71,38 @@ fn rejection_is_suspended_while_there_is_time_to_complete() {
         "thirty days later than 22 January"
     );
     let acts = [pieces(asked, until), complement(date(2026, 12, 11))];
+    assert_eq!(horizon(silence, received, &acts, until), Horizon::IfComplete(Side::Rejet, date(2027, 2, 1)));
+    let acts = [pieces(asked, until), complement(date(2026, 12, 11)), complete(date(2026, 12, 11))];
     assert_eq!(horizon(silence, received, &acts, until), Horizon::On(Side::Rejet, date(2027, 2, 1)));
-    let late = [pieces(asked, until), complement(date(2027, 1, 15))];
+    let late = [pieces(asked, until), complement(date(2027, 1, 15)), complete(date(2027, 1, 15))];
     assert_eq!(horizon(silence, received, &late, date(2027, 1, 15)), Horizon::On(Side::Rejet, date(2027, 2, 21)));
+}
+
+#[test]
+fn the_first_of_several_documents_does_not_set_the_delay_going_without_the_mairie() {
+    let (received, asked, until) = (date(2026, 11, 21), date(2026, 12, 1), date(2026, 12, 31));
+    let (first, last) = (date(2026, 12, 5), date(2026, 12, 20));
+    let acceptation = Silence::Acceptation(TWO_MONTHS);
+    let acts = [pieces(asked, until), complement(first)];
+    let seen = |silence, acts: &[Act]| horizon(silence, received, acts, date(2026, 12, 21));
+    assert_eq!(seen(acceptation, &acts), Horizon::IfComplete(Side::Acceptation, date(2027, 2, 6)));
+    // What comes last counts, were it all.
+    let acts = [pieces(asked, until), complement(first), complement(last)];
+    assert_eq!(seen(acceptation, &acts), Horizon::IfComplete(Side::Acceptation, date(2027, 2, 21)));
+    assert_eq!(seen(Silence::Rejet(TWO_MONTHS), &acts), Horizon::IfComplete(Side::Rejet, date(2027, 2, 10)));
+    // The mairie asks for the rest: the delay stays stopped since the first day.
+    let acts = [pieces(asked, until), complement(first), pieces(date(2026, 12, 10), until)];
+    assert_eq!(seen(acceptation, &acts), Horizon::Stopped(Side::Acceptation));
+    assert_eq!(seen(Silence::Rejet(TWO_MONTHS), &acts), Horizon::Stopped(Side::Rejet));
+    // The mairie says that all has come, on the day it came.
+    let acts = [
+        pieces(asked, until),
+        complement(first),
+        complement(last),
+        act(date(2026, 12, 21), ActKind::Complet { since: last }),
+    ];
+    assert_eq!(seen(acceptation, &acts), Horizon::On(Side::Acceptation, date(2027, 2, 21)));
+    assert_eq!(seen(Silence::Rejet(TWO_MONTHS), &acts), Horizon::On(Side::Rejet, date(2027, 2, 10)));
 }
 
 #[test]
@@ -123,7 +156,9 @@ fn once_sent_on_only_a_rejection_keeps_its_date() {
 fn what_may_be_done_follows_the_state() {
     let actions = |silence, acts: &[Act]| Life::of(&receipt(silence, date(2026, 11, 21)), acts).actions();
     use Action::*;
-    assert_eq!(actions(Silence::Inconnu, &[]), Action::ALL);
+    assert_eq!(actions(Silence::Inconnu, &[]), [Accuser, Prendre, Pieces, Accepter, Refuser, Transmettre, Clore]);
+    let asked = [pieces(date(2026, 12, 1), date(2026, 12, 31)), complement(date(2026, 12, 2))];
+    assert_eq!(actions(Silence::Rejet(TWO_MONTHS), &asked), [Completer, Pieces, Accepter, Refuser, Transmettre, Clore]);
     assert_eq!(
         actions(Silence::Rejet(TWO_MONTHS), &[act(date(2026, 11, 22), ActKind::PriseEnCharge)]),
         [Pieces, Accepter, Refuser, Transmettre, Clore]
@@ -163,6 +198,7 @@ fn an_act_reads_back_from_the_store() {
         ActKind::Accuse { regime: Regime::SansDecision },
         ActKind::Pieces { asked: vec!["un plan".into()], until: date(2026, 12, 25), accuse: true },
         ActKind::Transmission { body: "la CC".into() },
+        ActKind::Complet { since: date(2026, 12, 20) },
     ] {
         let agent = Agent { first_name: "Claire".into(), last_name: "Denis".into(), title: "secrétaire".into() };
         let act = Act { agent: Some(agent), ..act(date(2026, 12, 1), kind) };
@@ -192,7 +228,7 @@ proptest! {
         let (until, come) = (ask.saturating_add(given.days()), ask.saturating_add(answered.days()));
         for silence in [Silence::Acceptation(delay), Silence::Rejet(delay)] {
             let Horizon::On(side, before) = horizon(silence, received, &[], received) else { panic!("a date") };
-            let acts = [pieces(ask, until), complement(come)];
+            let acts = [pieces(ask, until), complement(come), complete(come)];
             let Horizon::On(_, after) = horizon(silence, received, &acts, come) else { panic!("a date") };
             if before <= ask {
                 prop_assert_eq!(before, after, "silence had decided");
@@ -211,8 +247,8 @@ proptest! {
         let silence = Silence::Rejet(TWO_MONTHS);
         let day = |days: i32| received.saturating_add(days.days());
         let acts = [
-            pieces(day(1), day(1 + 20)), complement(day(1 + first)),
-            pieces(day(25), day(25 + 20)), complement(day(25 + second)),
+            pieces(day(1), day(1 + 20)), complete(day(1 + first)),
+            pieces(day(25), day(25 + 20)), complete(day(25 + second)),
         ];
         let Horizon::On(_, on) = horizon(silence, received, &acts, day(60)) else { panic!("a date") };
         prop_assert_eq!(on, add_delay(received, TWO_MONTHS).saturating_add((first + second).days()));

@@ -44,6 +44,8 @@ pub enum PersonPart {
     Address,
     /// What the person is to somebody: « mère », « tuteur ».
     Relation,
+    /// Whether the address is the sender's, and the address when it is not.
+    SameAddress,
 }
 
 /// What may be asked of a child besides the names and the date of birth.
@@ -55,10 +57,20 @@ pub enum ChildPart {
     School,
 }
 
+/// Part of a person who may live with the sender.
+pub const SAME_ADDRESS: &str = "meme_adresse";
+/// Part that holds the address when it is another one.
+pub const OTHER_ADDRESS: &str = "autre_adresse";
+
 const NAME: FieldKind = FieldKind::Text { max: 100 };
 
-fn born() -> FieldKind {
-    FieldKind::Date { bounds: DateBounds { past: true, ..DateBounds::default() } }
+/// Years beyond which nobody lives: the oldest known person died at 122.
+const MAX_AGE: u8 = 125;
+/// Years beyond which nobody is called a child in a form of a mairie (school, cantine, holiday camps); our choice.
+pub const MAX_CHILD_AGE: u8 = 25;
+
+fn born(max_age: u8) -> FieldKind {
+    FieldKind::Date { bounds: DateBounds { past: true, max_age: Some(max_age), ..DateBounds::default() } }
 }
 
 impl Shape {
@@ -66,19 +78,33 @@ impl Shape {
     pub fn person(more: &[PersonPart]) -> Vec<Field> {
         let mut parts =
             vec![Field::plain("prenom", NAME, "Prénom", true), Field::plain("nom", NAME, "Nom de famille", true)];
-        parts.extend(more.iter().map(|part| match part {
-            PersonPart::Birth => Field::plain("naissance", born(), "Date de naissance", true),
-            PersonPart::Telephone => Field::plain("telephone", FieldKind::Telephone, "Téléphone", true),
-            PersonPart::Email => Field::plain("courriel", FieldKind::Email, "Adresse électronique", false),
-            PersonPart::Address => Field::plain("adresse", FieldKind::Text { max: 200 }, "Adresse postale", true),
-            PersonPart::Relation => Field::plain("lien", NAME, "Lien avec la personne", true),
+        parts.extend(more.iter().flat_map(|part| {
+            let other = (*part == PersonPart::SameAddress).then(|| Field {
+                help: Some("Seulement si elle est différente de la vôtre.".into()),
+                ..Field::plain(OTHER_ADDRESS, FieldKind::Text { max: 200 }, "Son adresse postale", false)
+            });
+            [Self::person_part(*part)].into_iter().chain(other)
         }));
         parts
     }
 
-    /// The questions of a child: first name, family name, date of birth, and `more`.
-    pub fn child(more: &[ChildPart]) -> Vec<Field> {
-        let mut parts = Shape::person(&[PersonPart::Birth]);
+    fn person_part(part: PersonPart) -> Field {
+        match part {
+            PersonPart::Birth => Field::plain("naissance", born(MAX_AGE), "Date de naissance", true),
+            PersonPart::Telephone => Field::plain("telephone", FieldKind::Telephone, "Téléphone", true),
+            PersonPart::Email => Field::plain("courriel", FieldKind::Email, "Adresse électronique", false),
+            PersonPart::Address => Field::plain("adresse", FieldKind::Text { max: 200 }, "Adresse postale", true),
+            PersonPart::Relation => Field::plain("lien", NAME, "Lien avec la personne", true),
+            PersonPart::SameAddress => {
+                Field::plain(SAME_ADDRESS, FieldKind::YesNo, "Habite à la même adresse que vous ?", true)
+            }
+        }
+    }
+
+    /// The questions of a child, `max_age` years old at most: first name, family name, date of birth, and `more`.
+    pub fn child(more: &[ChildPart], max_age: u8) -> Vec<Field> {
+        let mut parts = Shape::person(&[]);
+        parts.push(Field::plain("naissance", born(max_age), "Date de naissance", true));
         parts.extend(more.iter().map(|part| match part {
             ChildPart::Class => Field::plain("classe", NAME, "Classe", true),
             ChildPart::School => Field::plain("ecole", NAME, "École", true),

@@ -1,6 +1,7 @@
 //! What a form is: the one definition that serves the page that shows it and the code that receives it.
 
 mod block;
+mod counter;
 mod delivery;
 mod identity;
 mod question;
@@ -11,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::submission::RawAnswers;
 
-pub use self::block::{ChildPart, PersonPart, Shape};
+pub use self::block::{ChildPart, MAX_CHILD_AGE, OTHER_ADDRESS, PersonPart, SAME_ADDRESS, Shape};
+pub use self::counter::{COUNTER_AGENT, COUNTER_CHANNEL};
 pub use self::delivery::{Delivery, Route};
 pub use self::identity::{IDENTITY_FIELD, IDENTITY_STEP, Identity};
 pub use self::question::{Choice, Condition, DateBounds, Field, FieldKind, FileFormat, Operator, Test};
@@ -169,9 +171,20 @@ pub struct Form {
     pub paged: bool,
     /// All questions in order, the identity block included.
     pub fields: Vec<Field>,
+    /// The secret of the link by which an agent fills it for somebody; `None`: the resident does.
+    #[serde(skip)]
+    pub counter: Option<String>,
 }
 
 impl Form {
+    /// Address of its pages at the guichet, from the root: `/guichet/saisir-la-mairie`.
+    pub fn path(&self) -> String {
+        match &self.counter {
+            Some(token) => format!("/guichet/comptoir/{token}/{}", self.id),
+            None => format!("/guichet/{}", self.id),
+        }
+    }
+
     /// The field of that id.
     pub fn field(&self, id: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.id == id)
@@ -183,17 +196,15 @@ impl Form {
     pub fn leaf(&self, input: &str) -> Option<(&Field, &Field)> {
         let (id, rest) = input.split_once('.').unwrap_or((input, ""));
         let field = self.field(id)?;
-        let (parts, part) = match &field.kind {
-            FieldKind::Block { parts, .. } => (parts, rest),
-            FieldKind::Group { parts, max, .. } => {
-                let (copy, part) = rest.split_once('.')?;
-                copy.parse::<u8>().ok().filter(|copy| (1..=*max).contains(copy) && !rest.starts_with('0'))?;
-                (parts, part)
+        let rest = match &field.kind {
+            FieldKind::Group { max, .. } => {
+                let (copy, rest) = rest.split_once('.')?;
+                copy.parse::<u8>().ok().filter(|number| (1..=*max).contains(number) && !copy.starts_with('0'))?;
+                rest
             }
-            _ => return Some((field, field)),
+            _ => rest,
         };
-        let part = part.split('.').next().unwrap_or(part);
-        parts.iter().find(|leaf| leaf.id == part).map(|leaf| (field, leaf))
+        Some((field, field.leaf(rest)?))
     }
 
     /// Whether any question takes files.
@@ -208,16 +219,7 @@ impl Form {
 
     /// Whether a question is asked, given what was answered so far.
     pub fn asks(&self, field: &Field, raw: &RawAnswers) -> bool {
-        self.asks_within(field, raw, self.fields.len())
-    }
-
-    /// `depth` bounds the chain of conditions, so that a form that turns in circles asks nothing instead of hanging.
-    fn asks_within(&self, field: &Field, raw: &RawAnswers, depth: usize) -> bool {
-        let Some(condition) = &field.condition else { return true };
-        condition.tests.iter().all(|test| {
-            let Some(parent) = self.field(&test.field) else { return false };
-            depth > 0 && self.asks_within(parent, raw, depth - 1) && test.holds(parent, raw)
-        })
+        asks(&self.fields, field, raw)
     }
 
     /// The first page that ends the journey before its end: « ce n'est pas ici ».
@@ -247,4 +249,19 @@ impl Form {
     pub fn page_of(&self, id: &str) -> usize {
         self.pages().iter().position(|page| page.iter().any(|field| field.id == id)).unwrap_or(0)
     }
+}
+
+/// Whether a question is asked among these, given what was answered so far.
+///
+/// A chain of conditions that turns in circles asks nothing instead of hanging.
+pub fn asks(fields: &[Field], field: &Field, raw: &RawAnswers) -> bool {
+    asks_within(fields, field, raw, fields.len())
+}
+
+fn asks_within(fields: &[Field], field: &Field, raw: &RawAnswers, depth: usize) -> bool {
+    let Some(condition) = &field.condition else { return true };
+    condition.tests.iter().all(|test| {
+        let Some(parent) = fields.iter().find(|other| other.id == test.field) else { return false };
+        depth > 0 && asks_within(fields, parent, raw, depth - 1) && test.holds(parent, raw)
+    })
 }

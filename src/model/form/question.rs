@@ -107,6 +107,9 @@ pub struct DateBounds {
     pub latest: Option<Delay>,
     /// Today at the latest.
     pub past: bool,
+    /// Of a birth: years at most from that day to the day of the answer; the others are slips of the finger.
+    #[serde(default)]
+    pub max_age: Option<u8>,
 }
 
 impl DateBounds {
@@ -197,6 +200,16 @@ pub enum FieldKind {
     Information {
         /// Markdown.
         html: String,
+    },
+    /// Words that must not be missed when they are asked for: shown with the questions, told again once the request is sent,
+    /// and first in the mairie's mail.
+    Alert {
+        /// For the mairie, a few words: « Danger immédiat ».
+        title: String,
+        /// Markdown.
+        html: String,
+        /// One plain sentence for who sends: « Appelez le 18 ou le 112. »
+        reminder: String,
     },
     /// « Ce n'est pas ici »: the request cannot be sent.
     Exit {
@@ -338,7 +351,7 @@ impl Field {
 
     /// Whether it only tells something.
     pub fn tells_only(&self) -> bool {
-        matches!(self.kind, FieldKind::Information { .. } | FieldKind::Exit { .. })
+        matches!(self.kind, FieldKind::Information { .. } | FieldKind::Alert { .. } | FieldKind::Exit { .. })
     }
 
     /// The questions of a block, or of one copy of a group, with the ids of their inputs.
@@ -352,6 +365,22 @@ impl Field {
             _ => return Vec::new(),
         };
         parts.iter().map(|part| Field { id: format!("{prefix}.{}", part.id), ..part.clone() }).collect()
+    }
+
+    /// The same, down to the questions that have an input of their own: a block in a group gives its parts.
+    pub fn leaves(&self, copy: usize) -> Vec<Field> {
+        let down = |part: Field| match part.kind {
+            FieldKind::Block { .. } => part.parts(0),
+            _ => vec![part],
+        };
+        self.parts(copy).into_iter().flat_map(down).collect()
+    }
+
+    /// The question that the rest of an input's name leads to in this one.
+    pub(super) fn leaf(&self, rest: &str) -> Option<&Field> {
+        let (FieldKind::Block { parts, .. } | FieldKind::Group { parts, .. }) = &self.kind else { return Some(self) };
+        let (id, rest) = rest.split_once('.').unwrap_or((rest, ""));
+        parts.iter().find(|part| part.id == id)?.leaf(rest)
     }
 
     /// Copies of a group to show: those that were shown, filled or not, and as many as it asks for.

@@ -29,6 +29,8 @@ const TOPICS: [&str; 7] =
 
 /// What a form holds before anything is answered.
 static NO_ANSWERS: RawAnswers = RawAnswers { values: BTreeMap::new(), files: BTreeMap::new() };
+/// What is said at the top of a form that nobody has begun.
+static NOTHING_TOLD: form::Told = form::Told { resumed: Vec::new(), give_back_error: None };
 
 /// Démarches read beside one of them.
 const RELATED: usize = 4;
@@ -228,7 +230,9 @@ impl<'s> Edition<'s> {
         let Some((content, demarche)) = self.fiche(&form.id) else { return around };
         around.prepare_html = self.prepare(content, demarche, drawn).into_iter().map(Cow::into_owned).collect();
         for field in &form.fields {
-            if let FieldKind::Information { html } | FieldKind::Exit { html, .. } = &field.kind {
+            if let FieldKind::Information { html } | FieldKind::Alert { html, .. } | FieldKind::Exit { html, .. } =
+                &field.kind
+            {
                 let body = crate::model::content::Body { markdown: html.clone(), first_line: content.place.line };
                 let rendered = self.body(&content.path, &body, false, 3);
                 let html = self.keep(rendered, drawn);
@@ -254,7 +258,7 @@ impl<'s> Edition<'s> {
         url: &str,
         page: Option<usize>,
     ) -> Option<FormView<'a>> {
-        let asked = form::Asked { answers: &NO_ANSWERS, errors: &[], page, hidden: Vec::new() };
+        let asked = form::Asked { answers: &NO_ANSWERS, errors: &[], page, hidden: Vec::new(), told: &NOTHING_TOLD };
         let mut view = form::questions(form, around, asked, &self.site.commune.names.nom);
         view.page.canonical = self.absolute(url).map(Cow::from);
         view.page.scripted = true;

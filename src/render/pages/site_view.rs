@@ -11,7 +11,6 @@ use super::directory::Shelf;
 use crate::diagnostic::Diagnostic;
 use crate::model::commune::Commune;
 use crate::model::content::Kind;
-use crate::model::form::FieldKind;
 use crate::model::site::{ContentId, Site};
 use crate::render::Options;
 use crate::render::hours;
@@ -264,7 +263,7 @@ pub(super) fn values(site: &Site, preview: bool) -> Context {
             donnees: form
                 .fields
                 .iter()
-                .filter(|field| !matches!(field.kind, FieldKind::Information { .. }))
+                .filter(|field| !field.tells_only())
                 .map(|field| field.question.as_str())
                 .collect(),
         })

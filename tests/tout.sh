@@ -134,7 +134,8 @@ suite format cargo fmt --check
 suite clippy cargo clippy --locked --all-targets -- -D warnings
 suite cargo-test cargo test --locked --no-fail-fast
 if [ -n "$long" ]; then
-    suite preuves env MULOT_LONG=1 cargo test --locked --test preuves -- --nocapture --test-threads=1
+    suite preuves env MULOT_LONG=1 cargo test --locked --test preuves -- \
+        --include-ignored --nocapture --test-threads=1
     suite morts env MULOT_KILL_CYCLES=1000 cargo test --locked --test kill -- --nocapture
 fi
 suite scripts shellcheck install.sh .ci/run tests/*.sh

@@ -41,7 +41,7 @@ impl Residents {
         while !over.load(Ordering::Relaxed) {
             let Ok(mut client) = Client::connect(address) else { return };
             let number = self.counter.fetch_add(1, Ordering::Relaxed);
-            let filled = if number % 4 == 0 {
+            let filled = if number.is_multiple_of(4) {
                 let Ok(page) = Filled::with_file(&mut client, number) else { return };
                 page.unwrap_or_else(|page| panic!("{} {}", page.status, page.body))
             } else {

@@ -1,7 +1,7 @@
 //! What the guichet promises when the machine fails: killed, without power, without disk, with a wrong clock.
 //!
 //! The server is the real program, asked by plain HTTP. Each proof has a short form, for every run of the tests, and some a
-//! long one, with `MULOT_LONG=1` (`tests/tout.sh --long`). That each can fail is itself proven: `mutants`.
+//! long one, with `MULOT_LONG=1` and `--include-ignored` (`tests/tout.sh --long`). That each can fail is itself proven: `mutants`.
 
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 

@@ -6,8 +6,6 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::is_long;
-
 #[test]
 fn every_mutant_still_applies() {
     let nursery = Nursery::new();
@@ -20,10 +18,8 @@ fn every_mutant_still_applies() {
 }
 
 #[test]
+#[ignore = "long: tests/tout.sh --long"]
 fn every_mutant_is_caught() {
-    if !is_long() {
-        return;
-    }
     let (nursery, mut survivors, mut caught) = (Nursery::new(), Vec::new(), 0);
     for mutant in all() {
         nursery.patch(&mutant, &[]);

@@ -17,7 +17,7 @@ use mulot::intake::store::{Access, Store, StoreOptions};
 
 use crate::bench::{Filled, pause, reference};
 use crate::http::Client;
-use crate::{is_long, mutants};
+use crate::mutants;
 
 /// Where the client in the guest finds the server; set, this binary is that client.
 const GUEST: &str = "MULOT_PREUVES_INVITE";
@@ -27,10 +27,8 @@ const CLIENTS: usize = 8;
 const CUTS_OF_A_DISK: usize = 10;
 
 #[test]
+#[ignore = "long: tests/tout.sh --long"]
 fn a_power_cut_loses_nothing_that_was_shown() {
-    if !is_long() {
-        return;
-    }
     let machine = Machine::new(Path::new(env!("CARGO_BIN_EXE_mulot")));
     let (shown, lost) = machine.cuts(cycles(30), "pieces");
     println!("power cuts: {shown} references shown, {} lost", lost.len());
@@ -39,10 +37,8 @@ fn a_power_cut_loses_nothing_that_was_shown() {
 }
 
 #[test]
+#[ignore = "long: tests/tout.sh --long"]
 fn a_store_that_does_not_wait_for_the_disk_loses_what_it_showed() {
-    if !is_long() {
-        return;
-    }
     let mutant = mutants::Nursery::new();
     let machine = Machine::new(&mutant.program("synchronous-normal"));
     let (shown, lost) = machine.cuts(cycles(30).div_ceil(5), "sans");

@@ -205,7 +205,7 @@ fn a_date_too_near_is_refused_with_the_first_day_that_suits() {
     let server = server("");
     let near = server.post(VERIFY, &with(first("30"), "jour", "2026-01-01"));
     assert_eq!(near.status, 422);
-    assert!(near.text().contains("Choisissez une date à partir du"), "{}", near.text());
+    assert!(near.text().contains("choisissez une date à partir du"), "{}", near.text());
 }
 
 #[test]

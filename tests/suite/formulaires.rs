@@ -163,7 +163,7 @@ fn mistakes() -> Vec<(Code, u32, String)> {
         (BadForm, 18, question("type = \"date\"\nau_plus_tot = \"15 jours\"\npasse = true")),
         (BadForm, 18, question("type = \"periode\"\nau_plus_tot = \"3 mois\"\nau_plus_tard = \"1 mois\"")),
         // Files.
-        (BadValue, 17, question("type = \"fichier\"\nformats = [\"docx\"]")),
+        (BadValue, 17, question("type = \"fichier\"\nformats = [\"exe\"]")),
         (BadForm, 17, question("type = \"fichier\"\nnombre_max = 5\ntaille_max = 7")),
         (BadValue, 17, question("type = \"photo\"\ntaille_max = 40")),
         // Blocks and groups.

@@ -23,6 +23,7 @@ pub(super) struct GuichetArgs {
 }
 
 pub(super) fn run(args: &GuichetArgs) -> Exit {
+    super::allocator::give_back();
     telemetry::start(tracing::level_filters::LevelFilter::INFO, true);
     let variable = |name| std::env::var(name).ok();
     let secrets = Secrets { smtp: variable(PASSWORD_VARIABLE), imap: variable(BOUNCES_PASSWORD_VARIABLE) };

@@ -1,5 +1,6 @@
 //! Understands the order, calls one function, reports in French.
 
+mod allocator;
 mod backup;
 mod build;
 mod check;

@@ -16,6 +16,7 @@ mod faults;
 #[path = "../support/http.rs"]
 mod http;
 mod kill;
+mod memory;
 mod mutants;
 mod order;
 mod power;

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::{Fault, StoreError};
+use super::upgrade::SCHEMA;
 
 /// An order for the writer.
 pub(super) enum Order {
@@ -156,13 +157,21 @@ impl Writer {
     ///
     /// A sync that failed is never asked again: Linux may have forgotten what it could not write, and the next sync would
     /// say that all is well. All that was promised is written anew instead, from the part of the log that was synced before
-    /// the failure, into the database, which is synced; then the log, and what was refused with it, is emptied. When any of
-    /// this fails, nothing is accepted and the next order tries again.
+    /// the failure, into the database, which is synced; then the log, and what was refused with it, is emptied. Last, something
+    /// is written and synced: an empty log asks nothing of the disk, and says nothing of it. When any of this fails, nothing is
+    /// accepted and the next order tries again.
     fn mend(&mut self) {
         if !matches!(self.poison, Some(StoreError::Poisoned { .. })) || !self.connection.is_autocommit() {
             return;
         }
-        match empty_log(&self.connection) {
+        let tried = empty_log(&self.connection).and_then(|is_empty| {
+            if is_empty {
+                // Writes the first page though nothing changes; an UPDATE to the same value would write none.
+                self.connection.pragma_update(None, "user_version", SCHEMA)?;
+            }
+            Ok(is_empty)
+        });
+        match tried {
             Ok(true) => {
                 tracing::warn!("the disk works again, all that was promised is written anew: the store accepts");
                 self.poison = None;

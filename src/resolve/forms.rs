@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::commune::{Commune, FormSettings};
 use crate::model::content::{Content, Demarche, FormSource, Kind, Layer, Service};
-use crate::model::form::{Field, FieldKind, Form, Opening, ServiceContact, Shape};
+use crate::model::form::{Appeal, Field, FieldKind, Form, Opening, ServiceContact, Shape, Silence};
 
 /// What keeps forms closed, with their titles: each blank is told once, all of them at once.
 type Closing = BTreeMap<(Code, Place, String, String), Vec<String>>;
@@ -33,7 +33,8 @@ pub(super) fn forms(
         let lists = [settings.map(|settings| &settings.recipients), Some(&source.recipients)];
         let recipients = lists.into_iter().flatten().find(|list| !list.is_empty());
         let recipients = recipients.unwrap_or(&commune.guichet.destinataires);
-        if source.to_confirm && !settings.is_some_and(|settings| settings.regime_confirmed) {
+        let is_sure = !source.to_confirm || settings.is_some_and(|settings| settings.regime_confirmed);
+        if !is_sure {
             diagnostics.push(to_confirm(content, source, commune));
         }
         let blanks = [("destinataires", recipients.is_empty()), ("expediteur", commune.guichet.expediteur.is_empty())];
@@ -46,6 +47,9 @@ pub(super) fn forms(
         let Some(service) = service.filter(|_| blanks.iter().all(|(_, blank)| !blank)) else { continue };
         let mut form = joined(content, url, (source, service), recipients, commune);
         form.opening = opening(source, settings);
+        if !is_sure {
+            promise_nothing(&mut form);
+        }
         name_resources(&mut form.fields, (source, settings), content, contents, diagnostics);
         forms.insert(form.id.clone(), form);
     }
@@ -69,6 +73,12 @@ fn opening(source: &FormSource, settings: Option<&FormSettings>) -> Opening {
     }
 }
 
+/// Says nothing of silence to residents: they get the accusé d'enregistrement at once (CRPA, art. L112-11), and the mairie,
+/// which knows, sends the accusé de réception.
+fn promise_nothing(form: &mut Form) {
+    (form.silence, form.appeal, form.legal_basis) = (Silence::Inconnu, Appeal::Court, None);
+}
+
 /// A regime that is only known through commentaries: the mairie has it confirmed before it counts on it.
 fn to_confirm(content: &Content, source: &FormSource, commune: &Commune) -> Diagnostic {
     Diagnostic::blank(
@@ -81,7 +91,7 @@ fn to_confirm(content: &Content, source: &FormSource, commune: &Commune) -> Diag
         ),
     )
     .hint(format!(
-        "une fois confirmé, écrivez regime_confirme = true sous [demarches.{}] ; en attendant, regime = \"inconnu\" dans une copie de la fiche ne promet rien",
+        "une fois confirmé, écrivez regime_confirme = true sous [demarches.{}] ; en attendant, rien n'est promis à l'usager, et la mairie lui envoie l'accusé de réception",
         content.slug
     ))
 }

@@ -306,7 +306,13 @@ fn mistakes_between_a_form_and_the_commune_are_told() {
     assert_told_in_commune(&service, Code::IncompleteService);
     let to_confirm = CommuneTest::minimal().write("demarches/demande.md", fiche.replace("inconnu", "materiel"));
     assert_told(&to_confirm, Code::RegimeToConfirm, "commune.toml");
+    let page = |test: &CommuneTest| {
+        test.build();
+        test.page("demarches/demande/index.html")
+    };
+    assert!(!page(&to_confirm).contains("2 mois"), "what is not confirmed is promised");
     let confirmed = to_confirm.append("commune.toml", "\n[demarches.demande]\nregime_confirme = true\n");
+    assert!(page(&confirmed).replace('\u{a0}', " ").contains("2 mois"), "{}", page(&confirmed));
     let run = confirmed.run(&["check", "commune", "--date", "2026-11-21", "--format", "json"]);
     assert!(!run.stdout.contains("M0611"), "{}", run.stdout);
     let resource = CommuneTest::minimal()

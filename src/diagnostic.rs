@@ -138,6 +138,12 @@ codes! {
     LinkLoop = "M0106",
     /// A symbolic link leads out of the folder.
     OutsideLink = "M0107",
+    /// `adresses.csv` is not a Base Adresse Locale, or not as it should be.
+    NotAddresses = "M0108",
+    /// A row of `adresses.csv` that cannot be read.
+    BadAddressRow = "M0109",
+    /// `adresses.csv` holds rows of another commune.
+    OtherCommune = "M0110",
     /// TOML that cannot be parsed.
     BadToml = "M0201",
     /// An unknown key.

@@ -114,9 +114,12 @@ pub fn files(what: Starter<'_>) -> Files {
     files
 }
 
-/// Whether a file of the starter is worth adapting: an alert shows at once on every page, the rest is written anew.
+/// Whether a file of the starter is worth adapting: an alert shows at once on every page, its addresses are of nowhere, the rest
+/// is written anew.
 fn is_an_example(path: &str) -> bool {
-    path != "commune.toml" && path != "accueil.md" && !path.starts_with("alertes/") && !path.starts_with("theme/")
+    !matches!(path, "commune.toml" | "accueil.md" | "adresses.csv")
+        && !path.starts_with("alertes/")
+        && !path.starts_with("theme/")
 }
 
 /// The line that makes a draft.
@@ -329,6 +332,13 @@ courriel = """##;
         assert_eq!(filled.join("\n"), expected);
         assert!(text(&files, "accueil.md").contains("Bienvenue au Plantay."));
         assert!(files.keys().all(|path| !path.starts_with("actualites")));
+    }
+
+    #[test]
+    fn the_addresses_of_the_sample_are_offered_to_nobody_else() {
+        let record = record("01299");
+        assert!(files(Starter::Sample).contains_key("adresses.csv"));
+        assert!(!files(Starter::Commune { record: &record, examples: true }).contains_key("adresses.csv"));
     }
 
     #[test]

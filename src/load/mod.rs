@@ -6,6 +6,7 @@
 //!
 //! It never writes, and never judges what needs two files at once: that is `resolve`'s.
 
+mod addresses;
 mod commune;
 mod content;
 mod form;
@@ -22,6 +23,8 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::fs::{self, WalkTrouble};
+use crate::model::addresses::AddressBook;
+use crate::model::commune::Commune;
 use crate::model::content::{Content, DocumentRef, Home, Layer};
 use crate::model::site::{Broken, FileData, SourceFile, Sources};
 use crate::text::numbers::plural;
@@ -101,8 +104,12 @@ pub fn sources(layers: &Layers<'_>) -> (Option<Sources>, Vec<Diagnostic>) {
                 .hint("placez-vous dans le dossier de la commune, ou créez-en un : mulot new DOSSIER --insee 01299"),
         );
     }
-    let (mut files, mut theme) = (BTreeMap::new(), BTreeMap::new());
+    let (mut files, mut theme, mut addresses) = (BTreeMap::new(), BTreeMap::new(), AddressBook::default());
     for (path, entry) in others {
+        if let Some(commune) = found.as_ref().filter(|_| path == addresses::FILE) {
+            addresses = address_book(&entry, commune, &mut diagnostics);
+        }
+        diagnostics.extend(addresses::misnamed(&path));
         if let Some(inside) = path.strip_prefix("theme/") {
             match bytes(&entry.data) {
                 Ok(bytes) => {
@@ -118,13 +125,35 @@ pub fn sources(layers: &Layers<'_>) -> (Option<Sources>, Vec<Diagnostic>) {
     }
     once_a_folder(&mut diagnostics);
     contents.sort_by(|a, b| a.path.cmp(&b.path));
-    let sources =
-        found.map(|commune| Sources { commune, home: home.unwrap_or_default(), contents, broken, files, theme });
+    let sources = found.map(|commune| Sources {
+        commune,
+        home: home.unwrap_or_default(),
+        contents,
+        broken,
+        addresses,
+        files,
+        theme,
+    });
     (sources, diagnostics)
 }
 
+/// The address file; one that is too large is judged without being read.
+fn address_book(entry: &Entry, commune: &Commune, diagnostics: &mut Vec<Diagnostic>) -> AddressBook {
+    if entry.size > addresses::BYTES_MAX {
+        diagnostics.push(addresses::too_large());
+        return AddressBook::default();
+    }
+    match bytes(&entry.data) {
+        Ok(bytes) => addresses::address_book(entry.layer, &bytes, commune, diagnostics),
+        Err(cause) => {
+            diagnostics.push(unreadable(addresses::FILE, &cause));
+            AddressBook::default()
+        }
+    }
+}
+
 enum Read {
-    Commune(Box<crate::model::commune::Commune>),
+    Commune(Box<Commune>),
     Home(Home),
     Content(Box<Content>),
     /// Nothing to show; the files it names all the same.

@@ -1,5 +1,6 @@
 //! What a commune's site, a form and a submission ARE. Pure data: no file, clock, network or randomness.
 
+pub mod addresses;
 pub mod calendar;
 pub mod commune;
 pub mod content;

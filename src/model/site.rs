@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::civil::{Date, DateTime};
 
+use super::addresses::AddressBook;
 use super::commune::Commune;
 use super::content::{Content, DocumentRef, Home, Layer};
 use super::form::Form;
@@ -15,7 +17,7 @@ pub enum FileData {
     /// On disk.
     Disk(PathBuf),
     /// In the binary, or read already.
-    Memory(std::sync::Arc<[u8]>),
+    Memory(Arc<[u8]>),
 }
 
 /// A picture, a PDF or another document of the folder.
@@ -40,6 +42,8 @@ pub struct Sources {
     pub contents: Vec<Content>,
     /// Contents that could not be read.
     pub broken: Vec<Broken>,
+    /// What the commune's address file knows; empty without one.
+    pub addresses: AddressBook,
     /// Every other file by path in the folder.
     pub files: BTreeMap<String, SourceFile>,
     /// Files of `theme/` that replace the theme's, by path inside it.
@@ -136,6 +140,8 @@ pub struct Site {
     pub forms: BTreeMap<String, Form>,
     /// Old address → new address.
     pub redirects: BTreeMap<String, String>,
+    /// What is offered to who types an address.
+    pub addresses: Arc<AddressBook>,
     /// Every other file by path in the folder.
     pub files: BTreeMap<String, SourceFile>,
 }

@@ -2,11 +2,14 @@
 
 mod condition;
 mod control;
+mod offered;
 mod summary;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+pub(super) use self::offered::second_look;
 pub(super) use self::summary::{answer_groups, check_groups, typed_groups};
 
 use self::condition::words_of;
@@ -17,6 +20,7 @@ use super::view::{
     ButtonView, ContactView, Crumb, DataNoticeView, FieldGroup, FormError, FormView, GiveBackView, HiddenField,
     PageView, Row, StepView, Text,
 };
+use crate::model::addresses::AddressBook;
 use crate::model::commune::Dpo;
 use crate::model::form::{Field, FieldKind, Form};
 use crate::model::submission::{FieldError, RawAnswers};
@@ -41,6 +45,8 @@ pub(super) struct Surroundings {
     pub(super) dpo: Option<String>,
     /// Hours at which someone answers.
     pub(super) hours_summary: Vec<String>,
+    /// Streets and hamlets offered to who types an address.
+    pub(super) addresses: Arc<AddressBook>,
 }
 
 /// Name, e-mail, address and telephone of the data-protection officer on one line.
@@ -124,6 +130,7 @@ pub(super) fn questions<'a>(form: &'a Form, around: &'a Surroundings, asked: Ask
             Some(1..) => Vec::new(),
             _ => around.prepare_html.iter().map(|html| html.as_str().into()).collect(),
         },
+        lists: offered::lists(&groups, &around.addresses),
         groups,
         errors,
         submit_label: "Continuer".into(),

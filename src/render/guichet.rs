@@ -194,6 +194,13 @@ impl Pages {
         let base = format!("{}{}", around.action_base, form.path());
         let errors = check_errors(form, errors, honeypot);
         let steps = form.pages().len() + 1;
+        let edit = |field: &Field| {
+            let target = form::target_of(field, &field.id);
+            match form.paged {
+                true => format!("{base}/modifier?{GO_TO}={}#{target}", form.page_of(&field.id) + 1),
+                false => format!("{base}/modifier#{target}"),
+            }
+        };
         let view = CheckView {
             page: form::page(form, &around, "Vérifiez et envoyez", &self.commune, !errors.is_empty()),
             demarche: fiche_link(form, &around.site_prefix),
@@ -203,12 +210,8 @@ impl Pages {
                 .into_iter()
                 .map(|(name, value)| HiddenField { name: name.into(), value: value.into() })
                 .collect(),
-            groups: form::check_groups(form, answers, &valid.answers, |field| {
-                let target = form::target_of(field, &field.id);
-                match form.paged {
-                    true => format!("{base}/modifier?{GO_TO}={}#{target}", form.page_of(&field.id) + 1),
-                    false => format!("{base}/modifier#{target}"),
-                }
+            groups: form::check_groups(form, answers, &valid.answers, edit, |field| {
+                form::second_look(field, answers, &around.addresses, &self.commune)
             }),
             honeypot: HoneypotView {
                 name: HONEYPOT.into(),

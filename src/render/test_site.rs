@@ -270,6 +270,7 @@ pub(super) fn site(contents: Vec<Content>) -> Site {
         demarches: vec![],
         forms: BTreeMap::new(),
         redirects: BTreeMap::new(),
+        addresses: Default::default(),
         files: BTreeMap::new(),
     };
     site.targets.insert("accueil.md".into(), Target::Home);

@@ -1178,6 +1178,8 @@ pub struct FormView<'a> {
     pub prepare_html: Vec<Text<'a>>,
     /// The questions, at least one group. A group without title is drawn without `fieldset`.
     pub groups: Vec<FieldGroup<'a>>,
+    /// What is offered to several questions of the page: one `datalist` each.
+    pub lists: Vec<DatalistView<'a>>,
     /// All errors in the order of the questions; empty the first time.
     pub errors: Vec<FormError<'a>>,
     /// « Continuer ».
@@ -1197,6 +1199,14 @@ pub struct FormView<'a> {
     pub paper_url: Option<Text<'a>>,
     /// Who helps: name, telephone, hours.
     pub contact: ContactView<'a>,
+}
+
+/// What a browser offers to who types, whatever else may be typed.
+#[derive(Debug, Clone, Serialize)]
+pub struct DatalistView<'a> {
+    /// What [`FieldView::list`] names.
+    pub id: Text<'a>,
+    pub options: Vec<Text<'a>>,
 }
 
 /// Where a form put aside is given back.
@@ -1287,6 +1297,8 @@ pub struct FieldView<'a> {
     pub checked: bool,
     /// `lieu`: proposals of the datalist (id `{id}-propositions`).
     pub suggestions: Vec<Text<'a>>,
+    /// Id of a [`DatalistView`] of the page, when it has no proposals of its own.
+    pub list: Option<Text<'a>>,
     /// `adresse`: street, postal code, town, each a one-line field with its own label, error and token.
     pub parts: Vec<FieldView<'a>>,
     /// `fichier`: limits in words, said before: « 3 fichiers au plus, PDF, JPEG ou PNG, 7 Mo chacun ».
@@ -1351,6 +1363,7 @@ impl Default for FieldView<'_> {
             choices: Vec::new(),
             checked: false,
             suggestions: Vec::new(),
+            list: None,
             parts: Vec::new(),
             file_limits: None,
             accept: None,
@@ -1473,6 +1486,8 @@ pub struct SummaryRow<'a> {
     pub lines: Vec<Text<'a>>,
     /// `formaction` of its « Modifier » button, with the anchor of the question; `None`: no button (receipts).
     pub edit_url: Option<Text<'a>>,
+    /// What may be worth a second look; it refuses nothing.
+    pub note: Option<Text<'a>>,
 }
 
 /// The trap for robots.

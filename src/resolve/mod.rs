@@ -18,7 +18,7 @@ use crate::model::site::{ContentId, Directory, Hidden, Section, Site, SourceFile
 /// The site of a commune at a local date and hour.
 pub fn site(sources: Sources, now: DateTime) -> (Site, Vec<Diagnostic>) {
     let mut diagnostics = Vec::new();
-    let Sources { commune, home, contents, broken, files, .. } = sources;
+    let Sources { commune, home, contents, broken, addresses, files, .. } = sources;
     let unseen = broken.iter().flat_map(|broken| &broken.named).filter(|named| !files.contains_key(&named.path));
     diagnostics.extend(unseen.map(|named| missing_file(&named.path, named.place.clone(), &files)));
     let mut targets: BTreeMap<_, _> =
@@ -62,6 +62,7 @@ pub fn site(sources: Sources, now: DateTime) -> (Site, Vec<Diagnostic>) {
         demarches: Vec::new(),
         forms,
         redirects,
+        addresses: addresses.into(),
         files,
     };
     lists(&mut site);

@@ -231,3 +231,35 @@ fn requests_survive_a_restart() {
     assert_eq!(second.get(sent.location()).status, 200);
     assert_eq!(second.post(&send(), &carried).location(), sent.location());
 }
+
+/// Two streets of the test commune.
+const ADDRESSES: &str = "commune_insee;voie_nom;numero\n01004;Rue du Four;3\n01004;Place des Tilleuls;99999\n";
+
+#[test]
+fn the_communes_addresses_are_offered_again_and_never_imposed() {
+    let server = ServerTest::guichet_with(|config| {
+        std::fs::write(config.folder.join("adresses.csv"), ADDRESSES).unwrap();
+    });
+    let answers =
+        |street: &str, commune: &str| with(with(valid_answers(), "adresse.voie", street), "adresse.commune", commune);
+    let refused = server.post_parts(&verify(), &texts(&with(answers("4 rue du Foor", "Trou-la-Ville"), "nom", "")));
+    assert_eq!(refused.status, 422);
+    let page = refused.text();
+    assert!(page.contains("list=\"adresses-connues\"") && page.contains("<option value=\"3 rue du Four\">"), "{page}");
+    let checked = |street: &str, commune: &str| {
+        let check = server.post_parts(&verify(), &texts(&answers(street, commune)));
+        assert_eq!(check.status, 200, "{}", check.text());
+        (check.text().replace(['\u{a0}', '\u{202f}'], " "), check)
+    };
+    const ASKED: &str = "Vouliez-vous dire « Rue du Four » ?";
+    let (page, check) = checked("4 rue du Foor", "trou la ville");
+    assert!(page.contains(ASKED), "{page}");
+    assert_eq!(check.field("adresse.voie").as_deref(), Some("4 rue du Foor"), "what was typed stays");
+    assert_eq!(server.post(&send(), &check.fields()).status, 303, "and is taken");
+    for (street, commune) in
+        [("4 rue du Foor", "Ailleurs"), ("4 rue du Four", "Trou-la-Ville"), ("12 rue des Acacias", "Trou-la-Ville")]
+    {
+        let (page, _) = checked(street, commune);
+        assert!(!page.contains("Vouliez-vous dire"), "{street}, {commune}: {page}");
+    }
+}

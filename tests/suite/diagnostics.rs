@@ -16,7 +16,7 @@ struct Case {
 
 const FORM: &str = "service = \"secretariat\"\nqui_traite = \"commune\"\n";
 
-fn told(test: &CommuneTest) -> Vec<Value> {
+pub(crate) fn told(test: &CommuneTest) -> Vec<Value> {
     let run = test.run(&["check", "commune", "--date", "2026-11-21", "--format", "json"]);
     let report: Value =
         serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {} {}", run.stdout, run.stderr));

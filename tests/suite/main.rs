@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, reason = "the harness is shared by the modules of one binary")]
 
+mod addresses;
 mod build;
 #[path = "../support/chance.rs"]
 mod chance;

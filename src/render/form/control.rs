@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{COPY, Surroundings, control_id, error_of};
+use super::{COPY, Surroundings, control_id, error_of, offered};
 use crate::model::form::{DateBounds, Delay, Field, FieldKind, FileFormat, Form, Shape};
 use crate::model::submission::{FieldError, RawAnswers};
 use crate::render::parts;
@@ -90,11 +90,12 @@ pub(super) fn field_view<'a>(
         }
         FieldKind::Address => {
             view.kind = Kind::Adresse;
-            view.parts = address_parts(field, answers, errors);
+            view.parts = address_parts(field, around, answers, errors);
         }
         FieldKind::Place { suggestions } => {
             view.kind = Kind::Lieu;
             view.suggestions = suggestions.iter().map(|place| place.as_str().into()).collect();
+            view.list = offered::places(&around.addresses).filter(|_| suggestions.is_empty());
         }
         FieldKind::File { formats, max_count, max_bytes, .. } => {
             view.kind = Kind::Fichier;
@@ -257,7 +258,12 @@ fn choice_view<'a>(
     ChoiceView { id: format!("{field}-{}", at + 1).into(), value: value.into(), label, hint, checked }
 }
 
-fn address_parts<'a>(field: &Field, answers: &'a RawAnswers, errors: &'a [FieldError]) -> Vec<FieldView<'a>> {
+fn address_parts<'a>(
+    field: &Field,
+    around: &Surroundings,
+    answers: &'a RawAnswers,
+    errors: &'a [FieldError],
+) -> Vec<FieldView<'a>> {
     let parts = [
         ("voie", "Numéro et voie", "address-line1", FieldWidth::Long, None),
         ("code_postal", "Code postal", "postal-code", FieldWidth::Court, Some("numeric")),
@@ -275,6 +281,7 @@ fn address_parts<'a>(field: &Field, answers: &'a RawAnswers, errors: &'a [FieldE
                 error: error_of(&name, errors),
                 autocomplete: field.autocomplete.as_ref().map(|_| token.into()),
                 inputmode: inputmode.map(Cow::from),
+                list: offered::lines(&around.addresses).filter(|_| part == "voie"),
                 width,
                 name: name.into(),
                 ..FieldView::default()

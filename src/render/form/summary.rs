@@ -8,13 +8,14 @@ use crate::model::submission::{Answer, AnswerValue, RawAnswers};
 use crate::render::view::{SummaryGroup, SummaryRow, Text};
 use crate::text::typography::french;
 
-/// Answers of the questions that were asked, under the titles of their steps; each with its « Modifier » button when
-/// `edit` gives its address.
+/// Answers of the questions that were asked, under the titles of their steps; each with its « Modifier » button, to the
+/// address that `edit` gives, and what `note` has to say of it.
 pub(in crate::render) fn check_groups<'a>(
     form: &'a Form,
     raw: &RawAnswers,
     answers: &'a [Answer],
     edit: impl Fn(&Field) -> String,
+    note: impl Fn(&Field) -> Option<String>,
 ) -> Vec<SummaryGroup<'a>> {
     let mut groups: Vec<(Option<&str>, SummaryGroup<'a>)> = Vec::new();
     for field in &form.fields {
@@ -31,12 +32,14 @@ pub(in crate::render) fn check_groups<'a>(
                 (None, _) => Vec::new(),
             },
             edit_url: Some(edit(field).into()),
+            note: note(field).map(Cow::from),
         };
         push_row(&mut groups, field.step.as_deref(), row);
     }
     for answer in answers.iter().filter(|answer| form.field(&answer.field).is_none()) {
         // What the guichet reckoned itself: the sum of the prices.
-        let row = SummaryRow { label: french(&answer.question), lines: lines(&answer.value), edit_url: None };
+        let row =
+            SummaryRow { label: french(&answer.question), lines: lines(&answer.value), edit_url: None, note: None };
         push_row(&mut groups, answer.step.as_deref(), row);
     }
     groups.into_iter().map(|(_, group)| group).collect()
@@ -46,7 +49,8 @@ pub(in crate::render) fn check_groups<'a>(
 pub(in crate::render) fn answer_groups(answers: &[Answer]) -> Vec<SummaryGroup<'_>> {
     let mut groups: Vec<(Option<&str>, SummaryGroup<'_>)> = Vec::new();
     for answer in answers {
-        let row = SummaryRow { label: french(&answer.question), lines: lines(&answer.value), edit_url: None };
+        let row =
+            SummaryRow { label: french(&answer.question), lines: lines(&answer.value), edit_url: None, note: None };
         push_row(&mut groups, answer.step.as_deref(), row);
     }
     groups.into_iter().map(|(_, group)| group).collect()
@@ -91,7 +95,7 @@ pub(in crate::render) fn typed_groups<'a>(form: &'a Form, raw: &'a RawAnswers) -
             push_row(
                 &mut groups,
                 field.step.as_deref(),
-                SummaryRow { label: french(&field.question), lines: typed, edit_url: None },
+                SummaryRow { label: french(&field.question), lines: typed, edit_url: None, note: None },
             );
         }
     }

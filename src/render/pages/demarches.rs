@@ -226,6 +226,7 @@ impl<'s> Edition<'s> {
             controller: format!("la commune {}", self.site.commune.names.forme_de),
             dpo: self.site.commune.dpo.as_ref().map(form::dpo_line),
             hours_summary: Vec::new(),
+            addresses: self.site.addresses.clone(),
         };
         let Some((content, demarche)) = self.fiche(&form.id) else { return around };
         around.prepare_html = self.prepare(content, demarche, drawn).into_iter().map(Cow::into_owned).collect();

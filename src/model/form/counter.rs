@@ -10,9 +10,9 @@ pub const COUNTER_AGENT: &str = "comptoir_agent";
 pub const COUNTER_CHANNEL: &str = "comptoir_canal";
 /// Title of the group of questions asked of the agent.
 const COUNTER_STEP: &str = "Au comptoir";
-/// How a request comes to an agent.
-const CHANNELS: [(&str, &str); 3] =
-    [("telephone", "Par téléphone"), ("accueil", "À l’accueil de la mairie"), ("courrier", "Par courrier")];
+/// How a request comes to an agent: at that very moment. A letter is not among them: its delays run from the day it arrived,
+/// and the receipt counts from now.
+const CHANNELS: [(&str, &str); 2] = [("telephone", "Par téléphone"), ("accueil", "À l’accueil de la mairie")];
 
 impl Form {
     /// The form as an agent fills it, under the link of that secret: who fills it and how the request came are asked first.

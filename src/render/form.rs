@@ -18,6 +18,7 @@ use super::view::{
     PageView, Row, StepView, Text,
 };
 use crate::model::commune::Dpo;
+use crate::model::form::own::{GIVEN_BACK, GO_TO, PAGE};
 use crate::model::form::{Field, FieldKind, Form};
 use crate::model::submission::{FieldError, RawAnswers};
 use crate::text::typography::french;
@@ -76,9 +77,6 @@ pub struct Told {
     /// Why a file that was given back cannot be used.
     pub give_back_error: Option<String>,
 }
-
-/// Name of the input that takes a form put aside.
-pub const GIVEN_BACK: &str = "mis_de_cote";
 
 /// A page of questions, with what was answered and what was refused.
 pub(super) fn questions<'a>(form: &'a Form, around: &'a Surroundings, asked: Asked<'a>, commune: &str) -> FormView<'a> {
@@ -147,13 +145,6 @@ pub(super) fn questions<'a>(form: &'a Form, around: &'a Surroundings, asked: Ask
         contact: contact(form, around),
     }
 }
-
-/// Name of the input that says which page of questions is posted, from 1.
-pub const PAGE: &str = "page";
-/// Name of the button that asks for a page of questions, from 1.
-pub const GO_TO: &str = "aller";
-/// Name of the buttons of a group: `+enfants` adds a copy, `-enfants.2` takes the second away.
-pub const COPY: &str = "groupe";
 
 /// What the layout needs of a page of the form.
 pub(super) fn page<'a>(

@@ -7,9 +7,10 @@ use super::answer::page;
 use super::desk::DeskContent;
 use super::receive::Received;
 use crate::intake::validate;
+use crate::model::form::own::{KEPT_FILE, PAGE, TOKEN};
 use crate::model::form::{Field, FieldKind, Form};
 use crate::model::submission::{FieldError, RawAnswers};
-use crate::render::guichet::{PAGE, TOKEN, Told};
+use crate::render::guichet::Told;
 
 /// Where one stands in a form of several pages, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +68,7 @@ fn carried(form: &Form, raw: &RawAnswers, at: Position) -> Vec<(String, String)>
         return Vec::new();
     }
     let mut carried = hidden(form, raw, None);
-    carried.retain(|(name, _)| page_of_input(form, name.strip_prefix("fichier.").unwrap_or(name)) != at.page);
+    carried.retain(|(name, _)| page_of_input(form, name.strip_prefix(KEPT_FILE).unwrap_or(name)) != at.page);
     carried.push((PAGE.to_owned(), format!("{}.{}", at.page + 1, at.seen + 1)));
     carried
 }
@@ -92,7 +93,7 @@ pub(super) fn to_mend(content: &DeskContent, form: &Form, received: &Received, f
 pub(super) fn hidden(form: &Form, raw: &RawAnswers, token: Option<String>) -> Vec<(String, String)> {
     let mut inputs = validate::raw_inputs(form, raw);
     for (field, files) in &raw.files {
-        inputs.extend(files.iter().map(|file| (format!("fichier.{field}"), file.id.clone())));
+        inputs.extend(files.iter().map(|file| (format!("{KEPT_FILE}{field}"), file.id.clone())));
     }
     inputs.extend(token.map(|token| (TOKEN.to_owned(), token)));
     inputs

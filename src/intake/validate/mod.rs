@@ -18,6 +18,7 @@ use jiff::civil::Date;
 
 pub use self::email::email;
 pub use self::price::total;
+pub use crate::model::form::own::TOTAL;
 
 use self::block::ADDRESS_PARTS;
 use self::clean::{lines, one_line};
@@ -111,9 +112,6 @@ fn push_inputs(field: &Field, raw: &RawAnswers, inputs: &mut Vec<(String, String
         _ => push(field.id.clone(), one_line(raw.first(&field.id))),
     }
 }
-
-/// Id of the answer that holds the sum of the prices.
-pub const TOTAL: &str = "total";
 
 /// What is wrong with an answer.
 #[derive(Debug, Clone)]

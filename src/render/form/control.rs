@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{COPY, Surroundings, control_id, error_of};
+use super::{Surroundings, control_id, error_of};
+use crate::model::form::own::{COPY, DROPPED_FILE, KEPT_FILE};
 use crate::model::form::{DateBounds, Delay, Field, FieldKind, FileFormat, Form, Shape};
 use crate::model::submission::{FieldError, RawAnswers};
 use crate::render::parts;
@@ -290,8 +291,8 @@ fn kept_files<'a>(field: &str, answers: &'a RawAnswers) -> Vec<KeptFile<'a>> {
         .map(|file| KeptFile {
             name: file.name.as_str().into(),
             size: file_size(file.size).into(),
-            hidden: Some(HiddenField { name: format!("fichier.{field}").into(), value: file.id.as_str().into() }),
-            remove: Some(HiddenField { name: format!("retirer.{}", file.id).into(), value: "oui".into() }),
+            hidden: Some(HiddenField { name: format!("{KEPT_FILE}{field}").into(), value: file.id.as_str().into() }),
+            remove: Some(HiddenField { name: format!("{DROPPED_FILE}{}", file.id).into(), value: "oui".into() }),
         })
         .collect()
 }

@@ -32,10 +32,12 @@ const SPLINTERS: [&[u8]; 16] = [
 /// The text of every fiche of the catalogue, and of one that holds the whole language.
 fn fiches() -> Vec<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(root.join("content/demarches")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(root.join("content/demarches"))
+        .expect("the catalogue")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     paths.sort();
-    let mut fiches: Vec<Vec<u8>> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    let mut fiches: Vec<Vec<u8>> = paths.iter().map(|path| std::fs::read(path).expect("a fiche")).collect();
     let head = "+++\ntitre = \"Tout\"\nservice = \"secretariat\"\nqui_traite = \"commune\"\n[formulaire]\nnature = \"demande\"\nidentite = \"personne\"\nregime = \"inconnu\"\n[formulaire.donnees]\nfinalite = \"répondre\"\nbase_legale = \"mission d'intérêt public\"\nconservation = \"3 mois\"\n";
     let whole = std::fs::read_to_string(root.join("tests/formulaires/tout.toml")).unwrap();
     fiches.push(format!("{head}{whole}\n+++\n").into_bytes());

@@ -7,7 +7,7 @@ mod summary;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-pub(super) use self::summary::{answer_groups, check_groups, typed_groups};
+pub(super) use self::summary::{answer_groups, check_groups, typed_groups, unsent};
 
 use self::condition::words_of;
 use self::control::field_view;
@@ -214,6 +214,13 @@ pub(super) fn groups<'a>(
         }
     }
     groups.into_iter().map(|(_, group)| group).collect()
+}
+
+/// Whether a question is shown on its page, which another page may rule out.
+pub fn shows_on_its_page(form: &Form, field: &Field, answers: &RawAnswers) -> bool {
+    let pages = form.pages();
+    let page = pages.get(form.page_of(&field.id)).copied().unwrap_or(&form.fields);
+    shows(form, page, field, answers, form.fields.len())
 }
 
 /// Whether a question may be asked on a page: what depends on another page is known, what depends on this one is not yet.

@@ -32,7 +32,7 @@ use crate::model::submission::{Answer, FieldError, RawAnswers, ValidAnswers};
 use crate::text::numbers::plural;
 use crate::text::typography::french;
 
-pub use super::form::Told;
+pub use super::form::{Told, shows_on_its_page};
 
 /// What the guichet draws. `Send + Sync`; drawing a page takes well under a millisecond.
 pub struct Pages {
@@ -212,6 +212,7 @@ impl Pages {
             },
             errors,
             alerts: valid.alerts.iter().map(|alert| french(&alert.reminder)).collect(),
+            unsent: form::unsent(form, answers),
             legal_html: legal(form).into(),
             notice: Some(form::notice(form, &around)),
             submit_label: if form.is_at_counter() { "Enregistrer" } else { "Envoyer" }.into(),

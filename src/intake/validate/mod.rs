@@ -81,6 +81,14 @@ pub fn raw_inputs(form: &Form, raw: &RawAnswers) -> Vec<(String, String)> {
     inputs
 }
 
+/// The same with the answers to questions that are not asked: what pages of questions carry, so that nothing typed is lost
+/// before it is said that it is not sent.
+pub fn typed_inputs(form: &Form, raw: &RawAnswers) -> Vec<(String, String)> {
+    let mut inputs = Vec::new();
+    form.fields.iter().for_each(|field| push_inputs(field, raw, &mut inputs));
+    inputs
+}
+
 fn push_inputs(field: &Field, raw: &RawAnswers, inputs: &mut Vec<(String, String)>) {
     let mut push = |name: String, value: String| {
         if !value.is_empty() {

@@ -147,7 +147,9 @@ fn submission(
     reference: &Reference,
     now: &Zoned,
 ) -> Result<NewSubmission, AcceptError> {
-    let receipt = Receipt::for_submission(form, issuer, reference, now).with_alerts(&answers.alerts);
+    let receipt = Receipt::for_submission(form, issuer, reference, now)
+        .with_alerts(&answers.alerts)
+        .mailed(answers.sender.email.is_some());
     let links = links.with_files(reference, answers.files(), now.timestamp());
     let mails = compose::mails(form, issuer, answers, &receipt, &links);
     Ok(NewSubmission {

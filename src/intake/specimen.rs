@@ -16,7 +16,9 @@ use crate::model::submission::{RawAnswers, StoredFile, ValidAnswers};
 pub fn mails(form: &Form, issuer: &Issuer, links: &RequestLinks, now: &Zoned) -> Vec<Mail> {
     let answers = answers(form, now.date());
     let reference = Reference::new(now.year(), [0; 5]);
-    let receipt = Receipt::for_submission(form, issuer, &reference, now).with_alerts(&answers.alerts);
+    let receipt = Receipt::for_submission(form, issuer, &reference, now)
+        .with_alerts(&answers.alerts)
+        .mailed(answers.sender.email.is_some());
     compose::mails(form, issuer, &answers, &receipt, links)
 }
 

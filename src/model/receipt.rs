@@ -74,7 +74,7 @@ pub struct Envoi {
     pub received_at: Zoned,
     /// Service in charge, its telephone and addresses, whole (art. R112-11-1, 2°).
     pub service: ServiceContact,
-    /// Whether an address must have been given, so that the receipt is mailed for certain.
+    /// Whether an address was given, so that the receipt is mailed; at first, whether one must be.
     pub mailed: bool,
     /// Address the receipt is mailed from (art. R112-11-3).
     pub sender: String,
@@ -192,7 +192,7 @@ pub struct ReceiptDocument {
     pub rows: Vec<ReceiptRow>,
     /// Sentences, the legal ones first.
     pub paragraphs: Vec<String>,
-    /// How the same text is mailed; for the page only.
+    /// How the same text is mailed; for the page only; empty when it is not.
     pub delivery: String,
 }
 
@@ -237,13 +237,22 @@ impl Receipt {
 
     /// The same, repeating what is urgent.
     pub fn with_alerts(mut self, alerts: &[Alert]) -> Receipt {
-        let envoi = match &mut self {
+        self.envoi_mut().alerts = alerts.iter().map(|alert| alert.reminder.clone()).collect();
+        self
+    }
+
+    /// The same for somebody who did or did not give an electronic address, now that it is known.
+    pub fn mailed(mut self, mailed: bool) -> Receipt {
+        self.envoi_mut().mailed = mailed;
+        self
+    }
+
+    fn envoi_mut(&mut self) -> &mut Envoi {
+        match self {
             Receipt::Enregistrement(accuse) => &mut accuse.envoi,
             Receipt::Reception(accuse) => &mut accuse.envoi,
             Receipt::Message(message) => &mut message.envoi,
-        };
-        envoi.alerts = alerts.iter().map(|alert| alert.reminder.clone()).collect();
-        self
+        }
     }
 
     /// What was sent.
@@ -476,13 +485,12 @@ fn data_words(envoi: &Envoi) -> String {
 
 /// Art. R112-11-3: the address receipts are sent from.
 fn delivery_words(envoi: &Envoi) -> String {
-    let start = if envoi.mailed {
-        "Ce texte vous est aussi envoyé par courriel"
-    } else {
-        "Si vous avez donné une adresse électronique, ce texte vous est aussi envoyé par courriel"
-    };
+    if !envoi.mailed {
+        // The page says that no copy is sent; there is nothing to add.
+        return String::new();
+    }
     format!(
-        "{start}, depuis l'adresse {}. S'il n'arrive pas, regardez dans les courriers indésirables. Vous pouvez aussi imprimer cette page ou noter la référence.",
+        "Ce texte vous est aussi envoyé par courriel, depuis l'adresse {}. S'il n'arrive pas, regardez dans les courriers indésirables. Vous pouvez aussi imprimer cette page ou noter la référence.",
         envoi.sender
     )
 }

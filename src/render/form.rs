@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) use self::offered::second_look;
-pub(super) use self::summary::{answer_groups, check_groups, typed_groups};
+pub(super) use self::summary::{answer_groups, check_groups, typed_groups, unsent};
 
 use self::condition::words_of;
 use self::control::field_view;
@@ -22,6 +22,7 @@ use super::view::{
 };
 use crate::model::addresses::AddressBook;
 use crate::model::commune::Dpo;
+use crate::model::form::own::{GIVEN_BACK, GO_TO, PAGE};
 use crate::model::form::{Field, FieldKind, Form};
 use crate::model::submission::{FieldError, RawAnswers};
 use crate::text::typography::french;
@@ -82,9 +83,6 @@ pub struct Told {
     /// Why a file that was given back cannot be used.
     pub give_back_error: Option<String>,
 }
-
-/// Name of the input that takes a form put aside.
-pub const GIVEN_BACK: &str = "mis_de_cote";
 
 /// A page of questions, with what was answered and what was refused.
 pub(super) fn questions<'a>(form: &'a Form, around: &'a Surroundings, asked: Asked<'a>, commune: &str) -> FormView<'a> {
@@ -155,13 +153,6 @@ pub(super) fn questions<'a>(form: &'a Form, around: &'a Surroundings, asked: Ask
     }
 }
 
-/// Name of the input that says which page of questions is posted, from 1.
-pub const PAGE: &str = "page";
-/// Name of the button that asks for a page of questions, from 1.
-pub const GO_TO: &str = "aller";
-/// Name of the buttons of a group: `+enfants` adds a copy, `-enfants.2` takes the second away.
-pub const COPY: &str = "groupe";
-
 /// What the layout needs of a page of the form.
 pub(super) fn page<'a>(
     form: &Form,
@@ -230,6 +221,13 @@ pub(super) fn groups<'a>(
         }
     }
     groups.into_iter().map(|(_, group)| group).collect()
+}
+
+/// Whether a question is shown on its page, which another page may rule out.
+pub fn shows_on_its_page(form: &Form, field: &Field, answers: &RawAnswers) -> bool {
+    let pages = form.pages();
+    let page = pages.get(form.page_of(&field.id)).copied().unwrap_or(&form.fields);
+    shows(form, page, field, answers, form.fields.len())
 }
 
 /// Whether a question may be asked on a page: what depends on another page is known, what depends on this one is not yet.

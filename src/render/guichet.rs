@@ -23,6 +23,7 @@ use super::view::{
 use super::{Options, markdown};
 use crate::diagnostic::Diagnostic;
 use crate::model::commune::Mairie;
+use crate::model::form::own::{GO_TO, HONEYPOT, TOKEN};
 use crate::model::form::{Field, FieldKind, Form};
 use crate::model::output::Pictures;
 use crate::model::receipt::ReceiptDocument;
@@ -31,14 +32,7 @@ use crate::model::submission::{Answer, FieldError, RawAnswers, ValidAnswers};
 use crate::text::numbers::plural;
 use crate::text::typography::french;
 
-pub use super::form::{COPY, GIVEN_BACK, GO_TO, PAGE, Told};
-
-/// Name of the input that only robots fill.
-pub const HONEYPOT: &str = "site_web";
-/// Name of the hidden input that says the page has already asked to empty the trap.
-pub const TRAP_TOLD: &str = "champ_signale";
-/// Name of the input that carries the signed token.
-pub const TOKEN: &str = "jeton";
+pub use super::form::{Told, shows_on_its_page};
 
 /// What the guichet draws. `Send + Sync`; drawing a page takes well under a millisecond.
 pub struct Pages {
@@ -221,6 +215,7 @@ impl Pages {
             },
             errors,
             alerts: valid.alerts.iter().map(|alert| french(&alert.reminder)).collect(),
+            unsent: form::unsent(form, answers),
             legal_html: legal(form).into(),
             notice: Some(form::notice(form, &around)),
             submit_label: if form.is_at_counter() { "Enregistrer" } else { "Envoyer" }.into(),

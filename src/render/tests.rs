@@ -405,6 +405,15 @@ fn calendars_speak_universal_time_and_never_change() {
 }
 
 #[test]
+fn the_script_carries_its_fingerprint() {
+    assert_eq!(super::theme::integrity(b""), "sha384-OLBgp1GsljhM2TJ+sbHjaiH9txEUvgdDTAzHv2P24donTt6/529l+9Ua0vFImLlb");
+    let (output, _) = draw(&full());
+    let html = text(&output, "index.html");
+    let tag = html.split("<script src=").nth(1).and_then(|rest| rest.split('>').next()).expect("a script");
+    assert!(tag.contains(" integrity=\"sha384-"), "{tag}");
+}
+
+#[test]
 fn feeds_hold_no_control_character() {
     let mut site = full();
     let id = site.news[0];

@@ -40,6 +40,8 @@ struct Compiled {
     file: ThemeFile,
     place: Place,
     script: Option<String>,
+    /// What a browser checks the script against.
+    script_integrity: Option<String>,
     preview_script: Option<String>,
     fonts: Vec<String>,
     icon: Option<String>,
@@ -134,7 +136,7 @@ impl Theme {
             stylesheet_url: self.stylesheet_url().to_owned().into(),
             stylesheet_integrity: None,
             script_url: compiled.script.clone().map(Cow::from),
-            script_integrity: None,
+            script_integrity: compiled.script_integrity.clone().map(Cow::from),
             preload_fonts: compiled.fonts.iter().cloned().map(Cow::from).collect(),
             icon_url: icon.or_else(|| compiled.icon.clone()).map(Cow::from),
             icon_png_url: None,
@@ -261,6 +263,7 @@ fn compile(source: &Source<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Com
     Some(Compiled {
         tera: tera?,
         overridden: source.overrides.keys().cloned().collect(),
+        script_integrity: file.script.as_ref().and_then(|path| source.bytes(path)).map(integrity),
         script: named(&file.script),
         preview_script: named(&file.script_apercu),
         fonts: named(&file.police_prechargee).into_iter().collect(),
@@ -452,6 +455,12 @@ fn published_name(path: &str, bytes: &[u8]) -> String {
         Some((stem, extension)) if extension != "txt" => format!("{FOLDER}/{stem}-{}.{extension}", &hash[..8]),
         _ => format!("{FOLDER}/{name}"),
     }
+}
+
+/// Value of the `integrity` attribute: another script than ours does not run.
+pub(super) fn integrity(bytes: &[u8]) -> String {
+    let hash = ring::digest::digest(&ring::digest::SHA384, bytes);
+    format!("sha384-{}", data_encoding::BASE64.encode(hash.as_ref()))
 }
 
 /// A stylesheet whose `url(…)` lead to the fingerprinted files.

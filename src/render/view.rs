@@ -1462,6 +1462,8 @@ pub struct CheckView<'a> {
     /// When something must be seen before sending (honeypot filled, token too old); usually empty.
     /// What is urgent, told again before « Envoyer ».
     pub alerts: Vec<Text<'a>>,
+    /// Which answers were typed and are not sent, and why; usually empty.
+    pub unsent: Vec<Text<'a>>,
     pub errors: Vec<FormError<'a>>,
     /// What sending means in law, ready HTML; may be empty.
     pub legal_html: Text<'a>,

@@ -29,6 +29,8 @@ pub struct FollowView<'a> {
     pub timeline: Vec<TimelineView<'a>>,
     /// The receipt, to print again; nothing in it was typed.
     pub accuse: AccuseView<'a>,
+    /// Whether a mail holds the address of this page.
+    pub mailed: bool,
     pub cancel_url: Option<Text<'a>>,
     pub contact: ContactView<'a>,
 }

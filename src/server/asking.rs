@@ -7,9 +7,10 @@ use super::answer::page;
 use super::desk::DeskContent;
 use super::receive::Received;
 use crate::intake::validate;
+use crate::model::form::own::{KEPT_FILE, PAGE, TOKEN};
 use crate::model::form::{Field, FieldKind, Form};
 use crate::model::submission::{FieldError, RawAnswers};
-use crate::render::guichet::{PAGE, TOKEN, Told};
+use crate::render::guichet::{Told, shows_on_its_page};
 
 /// Where one stands in a form of several pages, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +68,12 @@ fn carried(form: &Form, raw: &RawAnswers, at: Position) -> Vec<(String, String)>
         return Vec::new();
     }
     let mut carried = hidden(form, raw, None);
-    carried.retain(|(name, _)| page_of_input(form, name.strip_prefix("fichier.").unwrap_or(name)) != at.page);
+    // A question of this page that another page rules out is not shown: its answer is carried too.
+    let is_shown = |name: &str| {
+        form.leaf(name.strip_prefix(KEPT_FILE).unwrap_or(name))
+            .is_some_and(|(field, _)| form.page_of(&field.id) == at.page && shows_on_its_page(form, field, raw))
+    };
+    carried.retain(|(name, _)| !is_shown(name));
     carried.push((PAGE.to_owned(), format!("{}.{}", at.page + 1, at.seen + 1)));
     carried
 }
@@ -88,11 +94,12 @@ pub(super) fn to_mend(content: &DeskContent, form: &Form, received: &Received, f
     page(StatusCode::UNPROCESSABLE_ENTITY, questions_page(content, form, &received.raw, &errors, at), "to_mend")
 }
 
-/// What a page carries so that the next one knows the same: answers, files, token.
+/// What a page carries so that the next one knows the same: answers, files, token. With the token, which only the page that
+/// sends holds, answers to questions that are not asked are left out.
 pub(super) fn hidden(form: &Form, raw: &RawAnswers, token: Option<String>) -> Vec<(String, String)> {
-    let mut inputs = validate::raw_inputs(form, raw);
+    let mut inputs = if token.is_some() { validate::raw_inputs(form, raw) } else { validate::typed_inputs(form, raw) };
     for (field, files) in &raw.files {
-        inputs.extend(files.iter().map(|file| (format!("fichier.{field}"), file.id.clone())));
+        inputs.extend(files.iter().map(|file| (format!("{KEPT_FILE}{field}"), file.id.clone())));
     }
     inputs.extend(token.map(|token| (TOKEN.to_owned(), token)));
     inputs

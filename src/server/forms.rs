@@ -26,9 +26,9 @@ use crate::intake::suspicion::Signs;
 use crate::intake::token::TokenCheck;
 use crate::intake::validate;
 use crate::model::form::Form;
+use crate::model::form::own::{COPY, GO_TO, HONEYPOT, PAGE, TOKEN, TRAP_TOLD};
 use crate::model::intake::{Hold, Recorded};
 use crate::model::submission::{FieldError, RawAnswers};
-use crate::render::guichet::{COPY, GO_TO, HONEYPOT, PAGE, TOKEN, TRAP_TOLD};
 
 /// Whoever asks for the address of a page that is only an answer begins again.
 pub(super) async fn restart(State(desk): State<Arc<Desk>>, Path(at): Path<FormPath>) -> Response {

@@ -21,8 +21,9 @@ use super::receive::{Refusal, receive};
 use super::refusal::{refused, slowed, too_often};
 use crate::intake::progress::{self, GivenBack, ProgressError};
 use crate::model::form::Form;
+use crate::model::form::own::{GIVEN_BACK, PAGE};
 use crate::model::submission::RawAnswers;
-use crate::render::guichet::{GIVEN_BACK, PAGE, Told};
+use crate::render::guichet::Told;
 use crate::text::dates::short_date;
 use crate::text::numbers::plural;
 

@@ -19,6 +19,7 @@ use super::file_words;
 use super::listen::BodyError;
 use crate::intake::files::{FileError, FileStore, Unwanted, Upload, UploadLimits};
 use crate::intake::links::MAIL_BUDGET;
+use crate::model::form::own::{DROPPED_FILE, KEPT_FILE};
 use crate::model::form::{FieldKind, Form};
 use crate::model::submission::{FieldError, RawAnswers, StoredFile};
 use crate::text::numbers::file_size;
@@ -283,11 +284,11 @@ impl Reading<'_> {
     fn text(&mut self, name: &str, value: String) {
         if self.others.contains(&name) {
             self.received.others.insert(name.to_owned(), value);
-        } else if let Some(field) = name.strip_prefix("fichier.") {
+        } else if let Some(field) = name.strip_prefix(KEPT_FILE) {
             if matches!(self.form.field(field).map(|field| &field.kind), Some(FieldKind::File { .. })) {
                 self.kept.ids.push((field.to_owned(), value));
             }
-        } else if let Some(id) = name.strip_prefix("retirer.") {
+        } else if let Some(id) = name.strip_prefix(DROPPED_FILE) {
             self.kept.removed.insert(id.to_owned());
         } else if takes_text(self.form, name) {
             self.received.raw.values.entry(name.to_owned()).or_default().push(value);

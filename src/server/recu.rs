@@ -142,7 +142,8 @@ pub(super) fn half_hidden(email: &str) -> String {
     let (local, domain) = email.rsplit_once('@').unwrap_or((email, ""));
     let first: String = local.chars().take(1).collect();
     let last: String = if local.chars().count() > 3 { local.chars().rev().take(1).collect() } else { String::new() };
-    format!("{first}…{last}@{domain}")
+    // Kept on one line: a browser may break a line after « … ».
+    format!("{first}…\u{2060}{last}@{domain}")
 }
 
 fn next_steps(form: &Form) -> Vec<String> {

@@ -11,9 +11,9 @@ use super::asking::{Position, hidden, page_of_input, questions_page, to_mend};
 use super::desk::{Desk, DeskContent};
 use super::receive::{FormLimits, Received, Refusal, receive};
 use crate::intake::accept::AcceptError;
+use crate::model::form::own::TOKEN;
 use crate::model::form::{FieldKind, Form};
 use crate::model::submission::{FieldError, RawAnswers};
-use crate::render::guichet::TOKEN;
 use crate::text::numbers::file_size;
 
 /// The disk or the database refuses: a page with all that was typed, to send again by one press.

@@ -149,6 +149,7 @@ fn follow_page(
         complement: life.takes_complement().then(|| (&form, format!("{path}/completer"), raw, errors)),
         events: events(case),
         receipt: &document,
+        mailed: kept.sender.email.is_some() && !kept.is_undelivered,
         cancel: (!life.state.is_closed()).then(|| format!("{path}/annuler")),
         service: case.service(),
     })

@@ -30,7 +30,8 @@ fn a_request_goes_from_the_questions_to_the_receipt_and_the_mailbox() {
     let receipt = server.get(sent.location());
     assert_eq!(receipt.status, 200);
     let reference = sent.location().split('/').nth(3).unwrap().to_owned();
-    for words in [reference.as_str(), "Accusé d’enregistrement électronique", "Une benne rue du Four", "z…e@exemple.fr"]
+    for words in
+        [reference.as_str(), "Accusé d’enregistrement électronique", "Une benne rue du Four", "z…\u{2060}e@exemple.fr"]
     {
         assert!(receipt.text().contains(words), "{words}\n{}", receipt.text());
     }
@@ -84,6 +85,19 @@ fn what_is_to_mend_is_said_and_what_was_typed_is_kept() {
     let check = server.post_parts(&verify(), &texts(&fields));
     assert_eq!(check.status, 200, "{}", check.text());
     assert_eq!(check.field("fichier.pieces"), Some(kept));
+}
+
+#[test]
+fn an_answer_to_a_question_that_is_not_asked_is_told_not_to_be_sent() {
+    let server = ServerTest::guichet();
+    let check = server.post(&verify(), &with(valid_answers(), "association", "Les Amis du lavoir"));
+    let page = check.text();
+    assert_eq!(check.status, 200, "{page}");
+    assert!(page.contains("Une réponse ne sera pas envoyée"), "{page}");
+    assert!(page.contains("Nom de l’association") && page.contains("seulement si vous avez répondu"), "{page}");
+    assert_eq!(check.field("association"), None, "what is not sent does not go on");
+    let check = server.post(&verify(), &valid_answers());
+    assert!(!check.text().contains("ne sera pas envoyée"));
 }
 
 #[test]
@@ -208,6 +222,18 @@ fn a_resident_without_email_reads_the_receipt_on_the_page() {
     let questions = server.get("/guichet/signaler-un-probleme/");
     assert_eq!(questions.status, 200, "the catalogue has it");
     assert_eq!(server.get("/guichet/contact").status, 200, "with or without the last slash");
+    let form = "/guichet/signaler-un-probleme";
+    let answers = [("danger", "non"), ("categorie", "eau"), ("lieu", "Rue du Four"), ("description", "Une fuite")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let check = server.post(&format!("{form}/verifier"), &answers);
+    assert_eq!(check.status, 200, "{}", check.text());
+    let sent = server.post(&format!("{form}/envoyer"), &check.fields());
+    let receipt = server.get(&sent.location()).text();
+    assert!(receipt.contains("Aucune copie ne part") && !receipt.contains("Si vous avez donné"), "{receipt}");
+    let follow = receipt.split('"').find(|text| text.starts_with("/guichet/suivi/")).expect("a link to the follow-up");
+    let follow = server.get(follow).text();
+    assert!(follow.contains("aucun courriel ne vous la redonnera"), "{follow}");
+    assert!(!follow.contains("dans le courriel de la mairie"), "{follow}");
 }
 
 #[test]

@@ -112,6 +112,21 @@ const PERSON: [(&str, &str); 6] = [
 ];
 
 #[test]
+fn an_answer_that_another_page_rules_out_is_told_not_to_be_sent() {
+    let server = server("");
+    let children = server.post(VERIFY, &first("120"));
+    let coaches = server.post(VERIFY, &filled(&children, &[]));
+    let person = server.post(VERIFY, &filled(&coaches, &[("plan", "Derrière l’église")]));
+    let check = server.post(VERIFY, &filled(&person, &PERSON));
+    assert!(check.text().contains("Derrière l’église") && !check.text().contains("ne sera pas envoyée"));
+    let again = server.post("/guichet/fete/modifier?aller=1", &check.fields());
+    let check = server.post(VERIFY, &filled(&again, &[("participants", "30")]));
+    let page = check.text();
+    assert!(page.contains("Vérifiez et envoyez") && page.contains("Une réponse ne sera pas envoyée"), "{page}");
+    assert!(page.contains("Où garez-vous les cars") && !page.contains("Derrière l’église"), "{page}");
+}
+
+#[test]
 fn a_form_in_pages_asks_each_page_once_and_keeps_what_was_answered() {
     let server = server("");
     let questions = server.get("/guichet/fete/");
@@ -124,6 +139,7 @@ fn a_form_in_pages_asks_each_page_once_and_keeps_what_was_answered() {
     assert_eq!(children.status, 200, "{}", children.text());
     assert!(children.text().contains("Étape 2 sur 5"), "{}", children.text());
     assert_eq!(children.field("profil").as_deref(), Some("habitant"), "carried");
+    assert!(children.text().contains("Ajouter «"));
     // Nobody parks a coach for thirty people: that page is passed over.
     let person = server.post(VERIFY, &filled(&children, &[]));
     assert!(person.text().contains("Étape 4 sur 5"), "{}", person.text());

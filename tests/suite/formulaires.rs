@@ -88,6 +88,11 @@ fn group(lines: &str) -> String {
     question(&format!("type = \"groupe\"\n{lines}"))
 }
 
+/// One question of that id and kind; its id is at line 14.
+fn named(id: &str, kind: &str) -> String {
+    with_questions(&format!("[[champ]]\nid = \"{id}\"\ntype = \"{kind}\"\nquestion = \"A ?\""))
+}
+
 /// Code, line and fiche of each mistake.
 fn mistakes() -> Vec<(Code, u32, String)> {
     use Code::*;
@@ -142,7 +147,14 @@ fn mistakes() -> Vec<(Code, u32, String)> {
         (BadValue, 14, with_questions("[[champ]]\nid = \"Mon objet\"\ntype = \"texte\"\nquestion = \"A ?\"")),
         (DuplicateField, 18, with_questions(&format!("{GOOD}\n{GOOD}"))),
         (DuplicateField, 14, with_questions("[[champ]]\nid = \"courriel\"\ntype = \"texte\"\nquestion = \"A ?\"")),
-        (DuplicateField, 14, with_questions("[[champ]]\nid = \"total\"\ntype = \"texte\"\nquestion = \"A ?\"")),
+        (DuplicateField, 14, named("total", "texte")),
+        (DuplicateField, 14, named("page", "nombre")),
+        (DuplicateField, 14, named("aller", "texte")),
+        (DuplicateField, 14, named("groupe", "texte")),
+        (DuplicateField, 14, named("mis_de_cote", "texte")),
+        (DuplicateField, 14, named("comptoir_agent", "texte")),
+        (DuplicateField, 14, named("jeton", "texte")),
+        (DuplicateField, 14, named("fichier", "adresse")),
         (MissingKey, 13, question("")),
         (BadValue, 16, question("type = \"text\"")),
         (MissingKey, 13, with_questions("[[champ]]\nid = \"a\"\ntype = \"texte\"")),

@@ -39,7 +39,7 @@ fn fiches() -> Vec<Vec<u8>> {
     paths.sort();
     let mut fiches: Vec<Vec<u8>> = paths.iter().map(|path| std::fs::read(path).expect("a fiche")).collect();
     let head = "+++\ntitre = \"Tout\"\nservice = \"secretariat\"\nqui_traite = \"commune\"\n[formulaire]\nnature = \"demande\"\nidentite = \"personne\"\nregime = \"inconnu\"\n[formulaire.donnees]\nfinalite = \"répondre\"\nbase_legale = \"mission d'intérêt public\"\nconservation = \"3 mois\"\n";
-    let whole = std::fs::read_to_string(root.join("tests/formulaires/tout.toml")).expect("every kind of question");
+    let whole = std::fs::read_to_string(root.join("tests/formulaires/tout.toml")).expect("the whole language");
     fiches.push(format!("{head}{whole}\n+++\n").into_bytes());
     fiches
 }

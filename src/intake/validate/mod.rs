@@ -18,6 +18,7 @@ use jiff::civil::Date;
 
 pub use self::email::email;
 pub use self::price::total;
+pub use crate::model::form::own::TOTAL;
 
 use self::block::ADDRESS_PARTS;
 use self::clean::{lines, one_line};
@@ -80,6 +81,14 @@ pub fn raw_inputs(form: &Form, raw: &RawAnswers) -> Vec<(String, String)> {
     inputs
 }
 
+/// The same with the answers to questions that are not asked: what pages of questions carry, so that nothing typed is lost
+/// before it is said that it is not sent.
+pub fn typed_inputs(form: &Form, raw: &RawAnswers) -> Vec<(String, String)> {
+    let mut inputs = Vec::new();
+    form.fields.iter().for_each(|field| push_inputs(field, raw, &mut inputs));
+    inputs
+}
+
 fn push_inputs(field: &Field, raw: &RawAnswers, inputs: &mut Vec<(String, String)>) {
     let mut push = |name: String, value: String| {
         if !value.is_empty() {
@@ -111,9 +120,6 @@ fn push_inputs(field: &Field, raw: &RawAnswers, inputs: &mut Vec<(String, String
         _ => push(field.id.clone(), one_line(raw.first(&field.id))),
     }
 }
-
-/// Id of the answer that holds the sum of the prices.
-pub const TOTAL: &str = "total";
 
 /// What is wrong with an answer.
 #[derive(Debug, Clone)]

@@ -564,7 +564,7 @@ fn a_person_and_the_copies_of_a_group_are_read_part_by_part() {
             Field::plain("nom", FieldKind::Text { max: 10 }, "Nom", true),
             Field::plain("age", FieldKind::Number { min: Some(0), max: Some(18), unit_price: None }, "Âge", false),
         ];
-        Field::plain("g", FieldKind::Group { one: "Enfant".into(), min, max: 3, parts }, "Enfants ?", false)
+        Field::plain("g", FieldKind::Group { one: "Enfant".into(), add: None, min, max: 3, parts }, "Enfants ?", false)
     };
     assert_eq!(
         one(group(0), &[("g.1.nom", "Zoé"), ("g.2.nom", ""), ("g.3.nom", "Léo"), ("g.3.age", "7")]),
@@ -590,10 +590,27 @@ fn a_mistake_names_its_question_and_its_part() {
     );
     let parts =
         vec![Field::plain("age", FieldKind::Number { min: None, max: Some(18), unit_price: None }, "Âge", true)];
-    let group = Field::plain("g", FieldKind::Group { one: "Enfant".into(), min: 1, max: 3, parts }, "Enfants ?", false);
+    let group = Field::plain(
+        "g",
+        FieldKind::Group { one: "Enfant".into(), add: None, min: 1, max: 3, parts },
+        "Enfants ?",
+        false,
+    );
     assert_eq!(
         one(group, &[("g.1.age", "4"), ("g.2.age", "40")]),
         Err(vec!["g.2.age: Enfant 2, âge : indiquez un nombre d’au plus 18".into()])
+    );
+    let sum = Field::plain("b", FieldKind::Amount { min: None, max: None }, "Montant demandé", true);
+    assert!(one(sum, &[("b", "beaucoup")]).unwrap_err()[0].starts_with("b: Montant demandé : écrivez"));
+    let iban = Field::plain("b", FieldKind::Iban, "IBAN du club", true);
+    assert!(one(iban, &[("b", "FR76")]).unwrap_err()[0].starts_with("b: IBAN du club : vérifiez"));
+    let stay = block(Shape::Period { max_days: None }, Shape::period(DateBounds::default()), true);
+    let told = one(stay, &[("b.du", "demain"), ("b.au", "demain")]).unwrap_err();
+    assert!(told[0].starts_with("b.du: Quand, du : ") && told[1].starts_with("b.au: Quand, au : "), "{told:?}");
+    let address = Field::plain("b", FieldKind::Address, "Adresse du chantier", true);
+    assert_eq!(
+        one(address, &[("b.voie", "1, rue du Four"), ("b.code_postal", "01500")]),
+        Err(vec!["b.commune: Adresse du chantier : indiquez la commune".into()])
     );
     // The person's own telephone is asked once: it needs no name.
     let mut raw = good();
@@ -648,7 +665,7 @@ fn persons_are_repeated_in_a_group() {
         true,
     );
     let mut form = bare_form(Nature::Contact, Identity::None, Silence::SansDecision);
-    let kind = FieldKind::Group { one: "Enfant".into(), min: 1, max: 3, parts: vec![parent] };
+    let kind = FieldKind::Group { one: "Enfant".into(), add: None, min: 1, max: 3, parts: vec![parent] };
     form.fields = vec![Field::plain("g", kind, "Enfants ?", false)];
     let inputs = [("g.1.parent.prenom", "Zoé"), ("g.1.parent.nom", "Lampion"), ("g.2.parent.nom", "Seul")];
     let told = answers(&form, &raw(&inputs), TODAY).unwrap_err();
@@ -695,7 +712,7 @@ proptest! {
     fn no_answer_to_a_block_or_a_group_panics(values in proptest::collection::vec(("[a-z]{1,8}|g\\.[0-9]{1,3}\\.[a-z]{1,4}|b\\.[a-z_]{1,9}", ".{0,30}"), 0..12)) {
         let pairs: Vec<(&str, &str)> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let parts = vec![Field::plain("nom", FieldKind::Text { max: 10 }, "Nom", true)];
-        let group = Field::plain("g", FieldKind::Group { one: "Un".into(), min: 0, max: 3, parts }, "G ?", false);
+        let group = Field::plain("g", FieldKind::Group { one: "Un".into(), add: None, min: 0, max: 3, parts }, "G ?", false);
         let _ = one(group, &pairs);
         let _ = one(block(Shape::Period { max_days: None }, Shape::period(DateBounds::default()), true), &pairs);
     }

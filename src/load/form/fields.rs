@@ -6,6 +6,7 @@ use super::kind;
 use super::{condition, exits, prudence};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::toml_reader::{Item, Reader};
+use crate::model::form::own::is_own;
 use crate::model::form::{Field, FieldKind, Identity, Shape};
 use crate::text::typography::french;
 
@@ -13,8 +14,6 @@ use crate::text::typography::french;
 const MAX_FORM_BYTES: u64 = 15 * 1024 * 1024;
 /// Characters of a question that is still read at a glance.
 const MAX_QUESTION: usize = 200;
-/// Ids the program gives itself.
-const OWN_IDS: [&str; 2] = ["total", "site_web"];
 
 /// All questions of a form but those of the identity; and where each booking names what it books.
 pub(super) fn all(
@@ -45,8 +44,11 @@ pub(super) fn all(
                 format!("l'id « {} » est réservé aux questions d'identité", field.id),
                 "choisissez un autre id ; le nom, l'adresse et le courriel sont déjà demandés par identite",
             ))
-        } else if OWN_IDS.contains(&field.id.as_str()) {
-            Some((format!("l'id « {} » est réservé au guichet", field.id), "choisissez un autre id"))
+        } else if is_own(&field.id, &field.kind) {
+            Some((
+                format!("l'id « {} » est réservé au guichet", field.id),
+                "choisissez un autre id : le guichet se sert de celui-ci pour lui-même",
+            ))
         } else {
             None
         };

@@ -299,6 +299,7 @@ fn appointment(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) ->
 
 fn group(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Option<FieldKind> {
     let one = table.required("un", diagnostics);
+    let add = table.text("ajouter", diagnostics);
     let min = table.integer("nombre_min", 0..=20, diagnostics).unwrap_or(1) as u8;
     let max = table.integer("nombre_max", 1..=20, diagnostics).unwrap_or(5).max(1) as u8;
     if min > max {
@@ -331,7 +332,7 @@ fn group(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Optio
         );
         return None;
     }
-    Some(FieldKind::Group { one: one?, min: min.min(max), max, parts: fields })
+    Some(FieldKind::Group { one: one?, add, min: min.min(max), max, parts: fields })
 }
 
 /// The possible answers, at least `least` of them.

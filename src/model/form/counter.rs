@@ -1,13 +1,10 @@
 //! The same form filled by an agent, for somebody on the telephone or at the desk.
 
 use super::identity::IDENTITY_STEP;
+use super::own::{COUNTER_AGENT, COUNTER_CHANNEL};
 use super::question::{Choice, Field, FieldKind};
 use super::{Form, Identity};
 
-/// Id of the answer that says which agent filled the form.
-pub const COUNTER_AGENT: &str = "comptoir_agent";
-/// Id of the answer that says how the request came.
-pub const COUNTER_CHANNEL: &str = "comptoir_canal";
 /// Title of the group of questions asked of the agent.
 const COUNTER_STEP: &str = "Au comptoir";
 /// How a request comes to an agent: at that very moment. A letter is not among them: its delays run from the day it arrived,

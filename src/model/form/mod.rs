@@ -4,6 +4,7 @@ mod block;
 mod counter;
 mod delivery;
 mod identity;
+pub mod own;
 mod question;
 mod regime;
 
@@ -13,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::submission::RawAnswers;
 
 pub use self::block::{ChildPart, MAX_CHILD_AGE, OTHER_ADDRESS, PersonPart, SAME_ADDRESS, Shape};
-pub use self::counter::{COUNTER_AGENT, COUNTER_CHANNEL};
 pub use self::delivery::{Delivery, Route};
 pub use self::identity::{IDENTITY_FIELD, IDENTITY_STEP, Identity};
+pub use self::own::{COUNTER_AGENT, COUNTER_CHANNEL};
 pub use self::question::{Choice, Condition, DateBounds, Field, FieldKind, FileFormat, Operator, Test};
 pub use self::regime::{Appeal, Regime, Source};
 

@@ -236,6 +236,9 @@ pub enum FieldKind {
     Group {
         /// What one of them is: « Enfant ».
         one: String,
+        /// Words of the button that adds one: « Ajouter un enfant ».
+        #[serde(default)]
+        add: Option<String>,
         /// Copies asked at least; 0: none is required.
         min: u8,
         /// Copies at most.

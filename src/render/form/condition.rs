@@ -7,9 +7,14 @@ use crate::text::typography::french;
 ///
 /// Only what is asked on the same page is said; `None` when all is settled before.
 pub(super) fn words_of(condition: &Condition, page: &[Field]) -> Option<String> {
+    when(condition, page).map(|words| french(&format!("Si {words}")).into_owned())
+}
+
+/// The same without « Si »: « vous avez répondu « Éclairage » à « De quoi s'agit-il ? » ».
+pub(super) fn when(condition: &Condition, page: &[Field]) -> Option<String> {
     let parent = |test: &Test| page.iter().find(|field| field.id == test.field);
     let words: Vec<String> = condition.tests.iter().filter_map(|test| Some(test_words(parent(test)?, test))).collect();
-    (!words.is_empty()).then(|| french(&format!("Si {}", words.join(" et si "))).into_owned())
+    (!words.is_empty()).then(|| french(&words.join(" et si ")).into_owned())
 }
 
 fn test_words(field: &Field, test: &Test) -> String {

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{COPY, Surroundings, control_id, error_of, offered};
+use super::{Surroundings, control_id, error_of, offered};
+use crate::model::form::own::{COPY, DROPPED_FILE, KEPT_FILE};
 use crate::model::form::{DateBounds, Delay, Field, FieldKind, FileFormat, Form, Shape};
 use crate::model::submission::{FieldError, RawAnswers};
 use crate::render::parts;
@@ -123,7 +124,7 @@ pub(super) fn field_view<'a>(
             // What bounds its dates is said once, of the whole.
             view.parts.iter_mut().filter(|_| view.hint.is_some()).for_each(|part| part.hint = None);
         }
-        FieldKind::Group { one, min, max, parts } => {
+        FieldKind::Group { one, add, min, max, parts } => {
             view.kind = Kind::Groupe;
             view.required = field.required || *min > 0;
             let copies = field.copies(answers);
@@ -143,13 +144,18 @@ pub(super) fn field_view<'a>(
                         id: control_id(&name).into(),
                         title: format!("{} {copy}", french(one)).into(),
                         parts: part_views(form, parts, &name, must, around, answers, errors),
-                        remove: can_go
-                            .then(|| button(format!("-{name}"), format!("Retirer {} {copy}", french(one)), 1)),
+                        remove: can_go.then(|| {
+                            button(format!("-{name}"), french(&format!("Retirer « {one} {copy} »")).into_owned(), 1)
+                        }),
                     }
                 })
                 .collect();
-            view.add = (copies < usize::from(*max))
-                .then(|| button(format!("+{input}"), format!("Ajouter\u{a0}: {}", french(one)), copies + 1));
+            // Words that fit any noun, whatever its gender, when the form gives none.
+            let words = || match add {
+                Some(add) => french(add).into_owned(),
+                None => french(&format!("Ajouter « {one} {} »", copies + 1)).into_owned(),
+            };
+            view.add = (copies < usize::from(*max)).then(|| button(format!("+{input}"), words(), copies + 1));
         }
     }
     view
@@ -179,7 +185,8 @@ fn hint(field: &Field) -> Option<Text<'_>> {
         FieldKind::Date { bounds } => bounds_words(*bounds),
         FieldKind::Block { shape: Shape::Period { max_days }, parts } => {
             let most = max_days.map(|days| format!("{} au plus.", plural(u64::from(days), "jour", "jours")));
-            joined([date_bounds(parts).and_then(bounds_words), most])
+            let one_day = Some("Pour un seul jour, la même date deux fois.".to_owned());
+            joined([one_day, date_bounds(parts).and_then(bounds_words), most])
         }
         FieldKind::Block { shape: Shape::Booking { name, .. }, parts } => {
             joined([Some(format!("{name}.")), date_bounds(parts).and_then(bounds_words)])
@@ -297,8 +304,8 @@ fn kept_files<'a>(field: &str, answers: &'a RawAnswers) -> Vec<KeptFile<'a>> {
         .map(|file| KeptFile {
             name: file.name.as_str().into(),
             size: file_size(file.size).into(),
-            hidden: Some(HiddenField { name: format!("fichier.{field}").into(), value: file.id.as_str().into() }),
-            remove: Some(HiddenField { name: format!("retirer.{}", file.id).into(), value: "oui".into() }),
+            hidden: Some(HiddenField { name: format!("{KEPT_FILE}{field}").into(), value: file.id.as_str().into() }),
+            remove: Some(HiddenField { name: format!("{DROPPED_FILE}{}", file.id).into(), value: "oui".into() }),
         })
         .collect()
 }

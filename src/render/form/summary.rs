@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::condition::label_of;
+use super::condition::{label_of, when};
 use crate::model::form::{Field, FieldKind, Form};
 use crate::model::submission::{Answer, AnswerValue, RawAnswers};
 use crate::render::view::{SummaryGroup, SummaryRow, Text};
@@ -72,32 +72,49 @@ fn lines(value: &AnswerValue) -> Vec<Text<'static>> {
 pub(in crate::render) fn typed_groups<'a>(form: &'a Form, raw: &'a RawAnswers) -> Vec<SummaryGroup<'a>> {
     let mut groups: Vec<(Option<&str>, SummaryGroup<'a>)> = Vec::new();
     for field in &form.fields {
-        let inputs: Vec<String> = match &field.kind {
-            FieldKind::Address => {
-                ["voie", "code_postal", "commune"].iter().map(|part| format!("{}.{part}", field.id)).collect()
-            }
-            _ if field.tells_only() => continue,
-            FieldKind::Block { .. } => field.parts(0).into_iter().map(|part| part.id).collect(),
-            FieldKind::Group { .. } => {
-                (1..=field.copies(raw)).flat_map(|copy| field.leaves(copy)).map(|part| part.id).collect()
-            }
-            _ => vec![field.id.clone()],
-        };
-        let mut typed: Vec<Text<'a>> = Vec::new();
-        for (input, values) in inputs.iter().filter_map(|input| Some((input, raw.values.get(input)?))) {
-            let filled = values.iter().filter(|value| !value.is_empty());
-            let leaf = |input: &str| form.leaf(input).map_or(&field.kind, |(_, leaf)| &leaf.kind);
-            typed.extend(filled.flat_map(|value| label_of(leaf(input), value).lines().map(Cow::from)));
-        }
-        let files = raw.files.get(&field.id).map_or(&[][..], Vec::as_slice);
-        typed.extend(files.iter().map(|file| Cow::from(file.name.as_str())));
-        if !typed.is_empty() {
-            push_row(
-                &mut groups,
-                field.step.as_deref(),
-                SummaryRow { label: french(&field.question), lines: typed, edit_url: None, note: None },
-            );
+        let lines = typed(form, field, raw);
+        if !lines.is_empty() {
+            let row = SummaryRow { label: french(&field.question), lines, edit_url: None, note: None };
+            push_row(&mut groups, field.step.as_deref(), row);
         }
     }
     groups.into_iter().map(|(_, group)| group).collect()
+}
+
+/// Answers typed to questions that are not asked, which are not sent: each with its reason.
+pub(in crate::render) fn unsent<'a>(form: &Form, raw: &RawAnswers) -> Vec<Text<'a>> {
+    let told = |field: &Field| {
+        let when = field.condition.as_ref().and_then(|condition| when(condition, &form.fields))?;
+        let words = format!(
+            "Vous avez répondu à « {} » : cette réponse ne sera pas envoyée, parce que la question se pose seulement si {when}.",
+            field.question
+        );
+        Some(french(&words).into_owned().into())
+    };
+    let idle = |field: &&Field| !form.asks(field, raw) && !typed(form, field, raw).is_empty();
+    form.fields.iter().filter(idle).filter_map(told).collect()
+}
+
+/// What was typed to a question, as it is.
+fn typed<'a>(form: &'a Form, field: &'a Field, raw: &'a RawAnswers) -> Vec<Text<'a>> {
+    let inputs: Vec<String> = match &field.kind {
+        FieldKind::Address => {
+            ["voie", "code_postal", "commune"].iter().map(|part| format!("{}.{part}", field.id)).collect()
+        }
+        _ if field.tells_only() => return Vec::new(),
+        FieldKind::Block { .. } => field.parts(0).into_iter().map(|part| part.id).collect(),
+        FieldKind::Group { .. } => {
+            (1..=field.copies(raw)).flat_map(|copy| field.leaves(copy)).map(|part| part.id).collect()
+        }
+        _ => vec![field.id.clone()],
+    };
+    let mut typed: Vec<Text<'a>> = Vec::new();
+    for (input, values) in inputs.iter().filter_map(|input| Some((input, raw.values.get(input)?))) {
+        let filled = values.iter().filter(|value| !value.trim().is_empty());
+        let leaf = |input: &str| form.leaf(input).map_or(&field.kind, |(_, leaf)| &leaf.kind);
+        typed.extend(filled.flat_map(|value| label_of(leaf(input), value).lines().map(Cow::from)));
+    }
+    let files = raw.files.get(&field.id).map_or(&[][..], Vec::as_slice);
+    typed.extend(files.iter().map(|file| Cow::from(file.name.as_str())));
+    typed
 }

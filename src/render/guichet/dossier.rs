@@ -67,6 +67,8 @@ pub struct Following<'a> {
     pub events: Vec<Event>,
     /// The receipt given at reception.
     pub receipt: &'a ReceiptDocument,
+    /// Whether a mail holds the address of this page.
+    pub mailed: bool,
     /// Where it can be cancelled.
     pub cancel: Option<String>,
     /// Whom to call.
@@ -186,6 +188,7 @@ impl Pages {
             }),
             timeline: timeline(&told.events),
             accuse: accuse(told.receipt),
+            mailed: told.mailed,
             cancel_url: told.cancel.as_deref().map(Cow::from),
             contact: parts::service_contact(told.service),
         };

@@ -224,7 +224,7 @@ impl<'s> Edition<'s> {
             information_html: Default::default(),
             notice_url: self.url_among(&["/donnees-personnelles/"]).map(str::to_owned),
             controller: format!("la commune {}", self.site.commune.names.forme_de),
-            dpo: self.site.commune.dpo.as_ref().map(form::dpo_line),
+            dpo: self.site.commune.dpo.as_ref().map(form::dpo_line).filter(|line| !line.is_empty()),
             hours_summary: Vec::new(),
             addresses: self.site.addresses.clone(),
         };

@@ -67,7 +67,7 @@ export async function choose(page, name, value) {
 
 /** What the form of this page would send, to send it again later. */
 export const formData = (page) =>
-  page.locator("main form").first().evaluate((form) => ({ action: form.action, fields: [...new FormData(form)].map(([name, value]) => [name, String(value)]) }));
+  page.locator("main form:has(.envoi)").first().evaluate((form) => ({ action: form.action, fields: [...new FormData(form)].map(([name, value]) => [name, String(value)]) }));
 
 /** Sends what [`formData`] kept, as the page itself would. */
 export async function post(page, { action, fields }) {
@@ -187,7 +187,7 @@ export async function tour(page, files, visit) {
   await page.locator("main input[tabindex='-1']").first().evaluate((input) => (input.value = "https://spam.example"));
   await submit(page);
   await see("check page with the trap sprung");
-  await page.locator("main form [aria-invalid=true]").first().fill("");
+  await page.locator("main form:has(.envoi) [aria-invalid=true]").first().fill("");
   await submit(page);
   await see("confirmation");
   await openQuestions(page, SIGNALER);

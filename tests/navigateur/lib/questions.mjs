@@ -12,7 +12,7 @@ import { plain } from "./journeys.mjs";
  * `choices` are what a radio or a checkbox offers; `refused` tells that the page shows an error beside it.
  */
 export async function read(page) {
-  const questions = await page.locator("main form").first().evaluate((form) => {
+  const questions = await page.locator("main form:not(details form)").first().evaluate((form) => {
     const frames = (element) => {
       const found = [];
       for (let at = element.closest(".champ, .copie, .etape"); at; at = at.parentElement?.closest(".champ, .copie, .etape")) found.push(at);

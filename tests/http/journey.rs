@@ -228,7 +228,7 @@ fn a_resident_without_email_reads_the_receipt_on_the_page() {
     let check = server.post(&format!("{form}/verifier"), &answers);
     assert_eq!(check.status, 200, "{}", check.text());
     let sent = server.post(&format!("{form}/envoyer"), &check.fields());
-    let receipt = server.get(&sent.location()).text();
+    let receipt = server.get(sent.location()).text();
     assert!(receipt.contains("Aucune copie ne part") && !receipt.contains("Si vous avez donné"), "{receipt}");
     let follow = receipt.split('"').find(|text| text.starts_with("/guichet/suivi/")).expect("a link to the follow-up");
     let follow = server.get(follow).text();

@@ -17,8 +17,10 @@ pub struct Entry {
     pub controller: String,
     /// What it is for.
     pub purpose: String,
-    /// Legal basis, with the text the démarche rests on.
+    /// Legal basis of the processing (RGPD, art. 6).
     pub legal_basis: String,
+    /// The text the démarche itself rests on; empty when the form names none.
+    pub text: String,
     /// Whom the data is about.
     pub people: String,
     /// Categories of data, each with its questions.
@@ -43,13 +45,13 @@ fn entry(form: &Form, commune: &Commune) -> Entry {
         Some(dpo) => format!("délégué à la protection des données : {}, {}", dpo.nom, dpo.courriel),
         None => "délégué à la protection des données : à désigner".to_owned(),
     };
-    let basis = form.legal_basis.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
     let asked = || form.fields.iter().filter(|field| !field.question.is_empty());
     Entry {
         treatment: form.title.clone(),
         controller: format!("Commune {} ; {dpo}", commune.names.forme_de),
         purpose: form.data.purpose.clone(),
-        legal_basis: format!("{}{basis}", form.data.legal_basis),
+        legal_basis: form.data.legal_basis.clone(),
+        text: form.legal_basis.clone().unwrap_or_default(),
         people: "Les personnes qui remplissent le formulaire, et celles dont elles parlent".to_owned(),
         categories: categories(asked()),
         sensitive: asked().filter(|field| may_be_sensitive(field)).map(|field| field.question.clone()).collect(),
@@ -117,7 +119,7 @@ pub fn markdown(entries: &[Entry], commune: &Commune) -> String {
     text
 }
 
-fn cells(entry: &Entry) -> [String; 10] {
+fn cells(entry: &Entry) -> [String; 11] {
     [
         entry.treatment.clone(),
         entry.controller.clone(),
@@ -129,6 +131,7 @@ fn cells(entry: &Entry) -> [String; 10] {
         entry.recipients.clone(),
         entry.retention.clone(),
         entry.measures.join(" | "),
+        entry.text.clone(),
     ]
 }
 
@@ -142,7 +145,7 @@ fn harmless(cell: &str) -> String {
     if begins_one { format!("'{cell}") } else { cell.to_owned() }
 }
 
-const HEADINGS: [&str; 10] = [
+const HEADINGS: [&str; 11] = [
     "Traitement",
     "Responsable",
     "Finalité",
@@ -153,10 +156,12 @@ const HEADINGS: [&str; 10] = [
     "Destinataires",
     "Conservation",
     "Mesures de sécurité",
+    "Texte applicable à la démarche",
 ];
 
 /// What the program itself does; what depends on the machine stands in docs/securite.
-const MEASURES: [&str; 5] = [
+const MEASURES: [&str; 6] = [
+    "réponses, messages et pièces chiffrés sur le disque",
     "pages sans traceur, sans compte ni service tiers",
     "fichiers reconnus à leur contenu et limités",
     "dossier de données réservé au compte du guichet",
@@ -213,10 +218,19 @@ mod tests {
             form.fields.push(question(form, ""));
         });
         assert_eq!(entry.purpose, "instruire votre demande");
+        assert!(entry.measures.iter().any(|one| one.contains("chiffrés sur le disque")), "{:?}", entry.measures);
         assert!(entry.retention.starts_with("12\u{a0}mois"), "{}", entry.retention);
         assert!(entry.categories.iter().any(|one| one.starts_with("Identité : Prénom")), "{:?}", entry.categories);
         assert!(entry.categories.iter().any(|one| one.starts_with("Coordonnées : ")), "{:?}", entry.categories);
         assert_eq!(entry.sensitive, ["Les allergies de l'enfant"]);
+    }
+
+    #[test]
+    fn the_text_of_the_demarche_is_not_the_basis_of_the_processing() {
+        let entry = entry_of(|form| form.legal_basis = Some("CRPA, art. L231-4".into()));
+        assert!(!entry.legal_basis.contains("CRPA"), "{}", entry.legal_basis);
+        let text = markdown(&[entry], &commune());
+        assert!(text.contains("- **Texte applicable à la démarche** : CRPA, art. L231-4"), "{text}");
     }
 
     #[test]

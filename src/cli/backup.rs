@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::faults::store_fault;
 use super::place::{DataPlace, zone_of};
 use super::{Exit, report};
+use crate::fs::cause;
 use crate::intake::backup::{BackupError, back_up, restore};
 use crate::intake::files::FileTrouble;
 use crate::intake::store::{Access, Damage, Store, StoreOptions};
@@ -149,6 +150,11 @@ fn fault(error: &BackupError) -> Exit {
             "donnez un dossier vide ou qui n'existe pas encore : rien n'est jamais écrasé",
             Exit::Fault,
         ),
+        BackupError::Inside { path } => (
+            format!("« {} » est dans le dossier de données, que la sauvegarde doit justement protéger", path.display()),
+            "donnez un dossier hors de celui-ci, sur un autre disque si possible",
+            Exit::Fault,
+        ),
         BackupError::NotABackup { path, reason } => (
             format!("« {} » n'est pas une sauvegarde de Mulot ({reason})", path.display()),
             "donnez le dossier qui contient manifeste.json ; si ce fichier est abîmé, prenez une autre sauvegarde",
@@ -165,7 +171,7 @@ fn fault(error: &BackupError) -> Exit {
             Exit::Fault,
         ),
         BackupError::Io { path, source } => (
-            format!("impossible de lire ou d'écrire « {} » ({source})", path.display()),
+            format!("impossible de lire ou d'écrire « {} » : {}", path.display(), cause(source)),
             "vérifiez que le dossier existe et que vous avez le droit d'y écrire",
             Exit::Machine,
         ),

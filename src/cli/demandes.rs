@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use jiff::{Timestamp, Zoned};
 
 use self::told::Teller;
-use super::faults::store_fault;
+use super::faults::{file_cause, store_fault};
 use super::integrity::Integrity;
 use super::place::DataPlace;
 use super::report::{self, Format};
@@ -249,7 +249,7 @@ impl Office {
         let states = [DeliveryState::Waiting, DeliveryState::Sending, DeliveryState::Failed];
         let rows = self.store.queue(&states, 1_000)?;
         if self.json {
-            give_json(&rows.iter().map(|row| self.teller.message(row)).collect::<Vec<_>>());
+            give_json(&rows.iter().map(|row| self.teller.message(row, &[])).collect::<Vec<_>>());
             return Ok(Exit::Done);
         }
         rows.iter().for_each(|row| report::give(self.teller.line(row)));
@@ -273,7 +273,7 @@ impl Office {
             Some(instant) => format!("Réponses effacées le {}", self.teller.when(instant)),
             None => format!("Réponses gardées jusqu'au {}", short_date(detail.purge_after)),
         });
-        detail.mails.iter().for_each(|row| report::give(self.teller.line(row)));
+        detail.mails.iter().for_each(|row| report::give(self.teller.line_with(row, &acts)));
         detail.events.iter().for_each(|event| report::give(self.teller.event(event)));
         acts.iter().for_each(|act| report::give(self.teller.act(act)));
         for answer in &detail.answers {
@@ -298,6 +298,17 @@ impl Office {
     }
 
     fn reconcile(&self, from: Option<Date>, until: Option<Date>) -> Result<Exit, StoreError> {
+        if let (Some(first), Some(last)) = (from, until)
+            && last < first
+        {
+            report::say(format!(
+                "erreur : la période finit le {}, avant de commencer le {}",
+                short_date(last),
+                short_date(first)
+            ));
+            report::say("aide : --du donne le premier jour, --au le dernier");
+            return Ok(Exit::Fault);
+        }
         let zone = &self.teller.zone;
         let instant = |date: Date| date.to_zoned(zone.clone()).map_or(Timestamp::MAX, |zoned| zoned.timestamp());
         let from = from.map_or(Timestamp::MIN, instant);
@@ -334,7 +345,7 @@ impl Office {
         {
             report::say(format!(
                 "avertissement : des fichiers restent à effacer ({}) ; la prochaine purge les reprendra",
-                crate::fs::cause_of_words(&error.to_string())
+                file_cause(&error)
             ));
         }
         report::give(told::purged(report.erased.len(), report.held.len()));

@@ -2,13 +2,14 @@
 //! the disk; the last backup; which forms are closed and why.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::demandes::told::{self, Teller};
 use super::integrity::Integrity;
+use super::place::{is_key_open, open_key_words};
 use super::{Exit, destinataires, quarantaine, report, resolved};
 use crate::diagnostic::Code;
 use crate::intake::files::Reading;
@@ -36,6 +37,8 @@ struct StateReport {
     quarantaine: Vec<Quarantined>,
     disque: Disk,
     derniere_sauvegarde: Option<Timestamp>,
+    /// The key file, when others than its owner can read it.
+    cle_lisible: Option<PathBuf>,
     integrite: Integrity,
     /// Mailboxes of the mairie that must still be confirmed.
     boites: Vec<MailboxState>,
@@ -54,6 +57,7 @@ struct StateJson<'r> {
     quarantaine: &'r [Quarantined],
     disque: &'r Disk,
     derniere_sauvegarde: Option<String>,
+    cle_lisible_par_d_autres: bool,
     integrite: &'r Integrity,
     boites_a_confirmer: Vec<destinataires::Mailbox>,
     formulaires: &'r Option<Forms>,
@@ -67,6 +71,7 @@ fn json_of<'r>(report: &'r StateReport, teller: &Teller) -> StateJson<'r> {
         quarantaine: &report.quarantaine,
         disque: &report.disque,
         derniere_sauvegarde: report.derniere_sauvegarde.map(|at| teller.iso(at)),
+        cle_lisible_par_d_autres: report.cle_lisible.is_some(),
         integrite: &report.integrite,
         boites_a_confirmer: report.boites.iter().map(|state| destinataires::Mailbox::of(state, None, teller)).collect(),
         formulaires: &report.formulaires,
@@ -115,12 +120,25 @@ pub(super) fn state(
     }
     page(&told, teller).iter().for_each(report::give);
     told.integrite.tell();
-    report::say(if told.en_ordre {
+    report::say(if told.en_ordre && !told.is_at_risk(Timestamp::now()) {
         "Tout va bien."
+    } else if told.en_ordre {
+        "Le guichet marche, mais une panne ou un vol coûterait cher : les lignes qui commencent par « ! »."
     } else {
         "Quelque chose demande votre attention : les lignes qui commencent par « ! »."
     });
     Ok(exit)
+}
+
+impl StateReport {
+    /// Whether what works today is badly protected: no fresh backup, a key that others can read.
+    fn is_at_risk(&self, now: Timestamp) -> bool {
+        self.cle_lisible.is_some() || !self.has_fresh_backup(now)
+    }
+
+    fn has_fresh_backup(&self, now: Timestamp) -> bool {
+        self.derniere_sauvegarde.is_some_and(|at| now.duration_since(at) <= BACKUP_AFTER)
+    }
 }
 
 fn look(
@@ -157,6 +175,7 @@ fn look(
         quarantaine: store.quarantined(now)?,
         disque,
         derniere_sauvegarde: last_backup(data),
+        cle_lisible: Some(store.key_file().to_owned()).filter(|path| is_key_open(path)),
         integrite,
         boites,
         formulaires: config.and_then(|config| forms(&config.folder, &waiting, now)),
@@ -248,12 +267,15 @@ fn page(told: &StateReport, teller: &Teller) -> Vec<String> {
         file_size(told.disque.octets_libres)
     ));
     lines.push(match told.derniere_sauvegarde {
-        Some(at) if Timestamp::now().duration_since(at) > BACKUP_AFTER => {
-            format!("  Dernière sauvegarde       {} : elle est ancienne", teller.when(at))
+        Some(at) if !told.has_fresh_backup(Timestamp::now()) => {
+            format!("! Dernière sauvegarde       {} : elle est ancienne, faites-en une avec mulot backup", teller.when(at))
         }
         Some(at) => format!("  Dernière sauvegarde       {}", teller.when(at)),
-        None => "  Dernière sauvegarde       inconnue".to_owned(),
+        None => "! Dernière sauvegarde       inconnue : si ce disque casse, tout est perdu ; faites-en une avec mulot backup".to_owned(),
     });
+    lines.extend(
+        told.cle_lisible.as_deref().map(|path| format!("! Clé                       {}", open_key_words(path))),
+    );
     lines.push(match &told.formulaires {
         Some(forms) => format!(
             "  Formulaires               {}, {}",
@@ -302,9 +324,24 @@ mod tests {
         let told = look(&store, dir.path(), None, Reading::Sizes).unwrap();
         assert!(told.en_ordre && told.formulaires.is_none() && told.derniere_sauvegarde.is_none());
         let page = page(&told, &teller()).join("\n");
-        assert!(page.contains("sauvegarde       inconnue") && !page.contains('!'), "{page}");
+        assert!(page.contains("! Dernière sauvegarde       inconnue") && page.matches('!').count() == 1, "{page}");
+        assert!(told.is_at_risk(Timestamp::now()), "it works, but nothing is copied");
+        assert_eq!(state(&store, dir.path(), (None, Reading::Sizes), &teller(), false).unwrap(), Exit::Done);
         std::fs::write(dir.path().join(BACKUP_MARK), "").unwrap();
-        assert!(look(&store, dir.path(), None, Reading::Sizes).unwrap().derniere_sauvegarde.is_some());
+        let told = look(&store, dir.path(), None, Reading::Sizes).unwrap();
+        assert!(told.derniere_sauvegarde.is_some() && !told.is_at_risk(Timestamp::now()));
+        assert!(told.is_at_risk(Timestamp::now() + BACKUP_AFTER * 2), "an old one");
+    }
+
+    #[test]
+    fn a_key_that_others_can_read_is_told() {
+        use std::os::unix::fs::PermissionsExt;
+        let (dir, store) = store();
+        std::fs::write(dir.path().join(BACKUP_MARK), "").unwrap();
+        std::fs::set_permissions(store.key_file(), std::fs::Permissions::from_mode(0o640)).unwrap();
+        let told = look(&store, dir.path(), None, Reading::Sizes).unwrap();
+        let page = page(&told, &teller()).join("\n");
+        assert!(told.en_ordre && told.is_at_risk(Timestamp::now()) && page.contains("chmod 600"), "{page}");
     }
 
     #[test]

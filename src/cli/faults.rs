@@ -1,5 +1,7 @@
 //! Faults of the machine, one French sentence with the path and what to do.
 
+use std::io::ErrorKind;
+
 use super::{Exit, report};
 use crate::fs::{cause, cause_of_words};
 use crate::intake::files::FileError;
@@ -47,13 +49,33 @@ pub(super) fn store_fault(error: &StoreError) -> Exit {
             format!("le disque a refusé une écriture sous « {} » : {}", path.display(), cause_of_words(reason)),
             "vérifiez le disque, puis redémarrez le guichet",
         ),
+        StoreError::Io { path, source } if source.kind() == ErrorKind::ReadOnlyFilesystem => (
+            format!("« {} » ne se laisse pas écrire : son disque est en lecture seule", path.display()),
+            READ_ONLY_HINT,
+        ),
         StoreError::Io { path, source } => (
             format!("impossible de lire ou d'écrire « {} » : {}", path.display(), cause(source)),
             "vérifiez que le dossier existe et que vous avez le droit d'y écrire",
         ),
-        other => (
-            cause_of_words(&other.to_string()),
-            "redémarrez le guichet ; si cela revient, gardez le dossier de données et signalez-le",
+        StoreError::Database { path, source } if is_read_only(source) => (
+            format!("« {} » ne se laisse pas écrire : son disque est en lecture seule", path.display()),
+            READ_ONLY_HINT,
+        ),
+        StoreError::Database { path, source } => (
+            format!("« {} » ne peut pas être lu : {}", path.display(), cause_of_words(&source.to_string())),
+            "vérifiez le disque, et lancez la commande avec le compte du guichet (sudo -u mulot mulot …)",
+        ),
+        StoreError::OldSqlite { found } => (
+            format!("SQLite {found} est trop ancien : il perd des données dans certaines pannes"),
+            "installez SQLite 3.51.3 ou plus récent",
+        ),
+        StoreError::Content { .. } => (
+            "une donnée de la base ne peut pas être relue".to_owned(),
+            "gardez le dossier de données ; mulot demandes etat dit quelle demande est abîmée",
+        ),
+        StoreError::Closed | StoreError::NoPlace | StoreError::ReferenceTaken { .. } => (
+            "le guichet n'a pas pu faire ce travail".to_owned(),
+            "recommencez ; si cela revient, gardez le dossier de données et signalez-le",
         ),
     };
     report::say(format!("erreur : {what}"));
@@ -61,6 +83,27 @@ pub(super) fn store_fault(error: &StoreError) -> Exit {
     match error {
         StoreError::Absent { .. } | StoreError::Locked { .. } => Exit::Fault,
         _ => Exit::Machine,
+    }
+}
+
+/// Whether SQLite was refused a write.
+fn is_read_only(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.code == rusqlite::ErrorCode::ReadOnly)
+}
+
+const READ_ONLY_HINT: &str = "un disque se met ainsi quand il va mal : regardez le journal du système (dmesg), réparez ou changez le disque, \
+     puis redémarrez la machine ; en attendant, mulot demandes liste et voir marchent encore";
+
+/// Why a file of the guichet cannot be kept or given back, in French.
+pub(super) fn file_cause(error: &FileError) -> String {
+    match error {
+        FileError::Io { source, .. } => cause(source),
+        FileError::Full { .. } => "il n'y a plus assez de place".to_owned(),
+        FileError::Missing { .. } => "elle n'y est plus".to_owned(),
+        FileError::Damaged { .. } => "elle est abîmée".to_owned(),
+        FileError::Store(StoreError::Io { source, .. }) => cause(source),
+        FileError::Store(StoreError::Database { source, .. }) => cause_of_words(&source.to_string()),
+        _ => "le dossier de données ne répond pas comme il faut".to_owned(),
     }
 }
 
@@ -77,12 +120,10 @@ fn key_fault(error: &KeyError) -> Exit {
             "remettez celle que vous avez sauvegardée ; sans elle, les demandes gardées ne peuvent pas être relues",
         ),
         KeyError::Io { path, source } => (
-            format!("la clé « {} » ne peut pas être lue ou créée ({source})", path.display()),
+            format!("la clé « {} » ne peut pas être lue ou créée : {}", path.display(), cause(source)),
             "vérifiez que son dossier existe et que le compte du guichet peut la lire",
         ),
-        KeyError::Entropy(error) => {
-            (format!("la machine ne donne pas de nombres au hasard ({error})"), "redémarrez la machine")
-        }
+        KeyError::Entropy(_) => ("la machine ne donne pas de nombres au hasard".to_owned(), "redémarrez la machine"),
     };
     report::say(format!("erreur : {what}"));
     report::say(format!("aide : {hint}"));
@@ -117,7 +158,7 @@ pub(super) fn start_fault(error: &StartError, in_use: &str) -> Exit {
         }
         StartError::Store(error) | StartError::Files(FileError::Store(error)) => store_fault(error),
         StartError::Files(error) => told(
-            format!("les fichiers reçus ne peuvent pas être gardés : {}", cause_of_words(&error.to_string())),
+            format!("les fichiers reçus ne peuvent pas être gardés : {}", file_cause(error)),
             "vérifiez la place libre et le droit d'écrire dans le dossier de données",
             Exit::Machine,
         ),
@@ -141,5 +182,19 @@ pub(super) fn start_fault(error: &StartError, in_use: &str) -> Exit {
             "vérifiez la place libre et vos droits à cet endroit",
             Exit::Machine,
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_file_is_not_kept_is_said_in_french() {
+        let path = std::path::PathBuf::from("pj");
+        // EROFS.
+        let error = FileError::Io { path: path.clone(), source: std::io::Error::from_raw_os_error(30) };
+        assert_eq!(file_cause(&error), "ce disque est en lecture seule");
+        assert_eq!(file_cause(&FileError::Full { path }), "il n'y a plus assez de place");
     }
 }

@@ -1,13 +1,15 @@
 //! `mulot guichet`: the production server of one commune.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::faults::start_fault;
-use super::place::key_file;
+use super::place::{is_key_open, key_file, open_key_words};
 use super::{Exit, generator, picture_cache, report, telemetry};
+use crate::intake::token::KEY_FILE;
 use crate::pipeline::Base;
 use crate::server::config::{BOUNCES_PASSWORD_VARIABLE, GuichetConfig, PASSWORD_VARIABLE, Secrets};
 use crate::server::guichet::{Guichet, Means};
@@ -36,6 +38,7 @@ pub(super) fn run(args: &GuichetArgs) -> Exit {
         }
     };
     config.key_file = key_file(config.key_file);
+    let key = config.key_file.clone().unwrap_or_else(|| config.data.join(KEY_FILE));
     let runtime = match super::runtime() {
         Ok(runtime) => runtime,
         Err(exit) => return exit,
@@ -63,10 +66,14 @@ pub(super) fn run(args: &GuichetArgs) -> Exit {
             plural(guichet.open_forms().len() as u64, "formulaire", "formulaires"),
             guichet.destination()
         ));
+        if is_key_open(&key) {
+            report::say(format!("avertissement : {}", open_key_words(&key)));
+        }
         if let Some(name) = guichet.signed_as() {
             report::say(format!("Messages signés (DKIM) : {name} ; mulot demandes dkim donne ce qu'il faut publier"));
         }
-        match guichet.waiting_mailboxes() {
+        // On a terminal the one who reads is at work here; elsewhere this line is a journal.
+        match guichet.waiting_mailboxes(std::io::stderr().is_terminal()) {
             Ok((waiting, _)) if waiting.is_empty() => {}
             Ok((waiting, forms)) => {
                 let closed = match forms {

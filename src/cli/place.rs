@@ -68,6 +68,23 @@ pub(super) fn key_file(configured: Option<PathBuf>) -> Option<PathBuf> {
     configured.or_else(named).or_else(credential)
 }
 
+/// Whether a key file can be read by others than its owner. A credential of systemd is not judged: its folder protects it, and the
+/// mask of its access list looks like a right of the group.
+pub(super) fn is_key_open(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let credentials = std::env::var_os(CREDENTIALS_VARIABLE).filter(|folder| !folder.is_empty());
+    if credentials.is_some_and(|folder| path.starts_with(folder)) {
+        return false;
+    }
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0)
+}
+
+/// What to do about such a key.
+pub(super) fn open_key_words(path: &Path) -> String {
+    let path = path.display();
+    format!("la clé « {path} » peut être lue par d'autres comptes que celui du guichet : chmod 600 « {path} »")
+}
+
 /// The zone of the commune of a configuration; Paris when none tells.
 pub(super) fn zone_of(config: Option<&GuichetConfig>) -> TimeZone {
     let told = config.and_then(|config| {

@@ -52,7 +52,11 @@ pub(super) fn run(args: &RegistreArgs) -> Exit {
         None => report::give(text.trim_end()),
         Some(path) => {
             if let Err(error) = std::fs::write(path, &text) {
-                report::say(format!("erreur : impossible d'écrire « {} » ({error})", path.display()));
+                report::say(format!(
+                    "erreur : impossible d'écrire « {} » : {}",
+                    path.display(),
+                    crate::fs::cause(&error)
+                ));
                 report::say("aide : vérifiez le chemin et le droit d'y écrire");
                 return Exit::Machine;
             }

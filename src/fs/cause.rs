@@ -1,8 +1,8 @@
-//! Why the system refused, in French for the usual causes; its own words follow in square brackets, for who looks them up.
+//! Why the system refused, in French; a cause that is not known keeps the number by which it can be looked up.
 
 use std::io::{self, ErrorKind};
 
-/// « il n'y a plus de place sur ce disque [No space left on device (os error 28)] ».
+/// « il n'y a plus de place sur ce disque ».
 pub fn cause(error: &io::Error) -> String {
     let said = match error.kind() {
         ErrorKind::StorageFull => "il n'y a plus de place sur ce disque",
@@ -10,7 +10,7 @@ pub fn cause(error: &io::Error) -> String {
         ErrorKind::PermissionDenied => "vous n'en avez pas le droit",
         ErrorKind::NotFound => "ce chemin n'existe pas",
         ErrorKind::AlreadyExists => "ce nom est déjà pris",
-        ErrorKind::ReadOnlyFilesystem => "ce disque ne se laisse pas écrire",
+        ErrorKind::ReadOnlyFilesystem => "ce disque est en lecture seule",
         ErrorKind::NotADirectory => "ce n'est pas un dossier",
         ErrorKind::IsADirectory => "c'est un dossier",
         ErrorKind::DirectoryNotEmpty => "ce dossier n'est pas vide",
@@ -21,9 +21,9 @@ pub fn cause(error: &io::Error) -> String {
         ErrorKind::ConnectionRefused => "l'autre machine refuse la connexion",
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "le réseau ne mène pas à cette machine",
         ErrorKind::TimedOut => "la réponse n'est pas venue à temps",
-        _ => return cause_of_words(&error.to_string()),
+        _ => return other(error),
     };
-    format!("{said} [{error}]")
+    said.to_owned()
 }
 
 /// The same for a cause of which only the words are left, the system's or the database's.
@@ -38,7 +38,7 @@ pub fn cause_of_words(words: &str) -> String {
         ("input/output error", "le disque répond mal"),
         ("unable to open database", "la base de données ne s'ouvre pas"),
         ("readonly database", "la base de données ne se laisse pas écrire"),
-        ("read-only file system", "ce disque ne se laisse pas écrire"),
+        ("read-only file system", "ce disque est en lecture seule"),
         ("permission denied", "vous n'en avez pas le droit"),
         ("no such file", "ce chemin n'existe pas"),
         ("file exists", "ce nom est déjà pris"),
@@ -48,10 +48,19 @@ pub fn cause_of_words(words: &str) -> String {
         ("cannot allocate memory", "la mémoire de cette machine est pleine"),
     ];
     let lower = words.to_lowercase();
-    // What ends with a bracket was said in French already.
-    match KNOWN.iter().find(|(known, _)| !words.ends_with(']') && lower.contains(known)) {
-        Some((_, said)) => format!("{said} [{words}]"),
+    match KNOWN.iter().find(|(known, _)| lower.contains(known)) {
+        Some((_, said)) => (*said).to_owned(),
         None => words.to_owned(),
+    }
+}
+
+/// A cause without a kind of its own: known by its words, else told by its number.
+fn other(error: &io::Error) -> String {
+    let words = error.to_string();
+    let said = cause_of_words(&words);
+    match error.raw_os_error() {
+        Some(number) if said == words => format!("le système a refusé (erreur {number})"),
+        _ => said,
     }
 }
 
@@ -60,22 +69,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn usual_causes_are_said_in_french_and_keep_their_own_words() {
-        // ENOENT, EACCES, EEXIST, EROFS, EMFILE, ENOSPC.
+    fn causes_are_said_in_french() {
+        // ENOENT, EACCES, EEXIST, EROFS, EMFILE, ENOSPC, EIO, ECONNRESET.
         for (number, said) in [
-            (2, "ce chemin n'existe pas [No such file or directory (os error 2)]"),
-            (13, "vous n'en avez pas le droit [Permission denied (os error 13)]"),
-            (17, "ce nom est déjà pris [File exists (os error 17)]"),
-            (30, "ce disque ne se laisse pas écrire [Read-only file system (os error 30)]"),
-            (24, "trop de fichiers sont ouverts sur cette machine [Too many open files (os error 24)]"),
-            (28, "il n'y a plus de place sur ce disque [No space left on device (os error 28)]"),
+            (2, "ce chemin n'existe pas"),
+            (13, "vous n'en avez pas le droit"),
+            (17, "ce nom est déjà pris"),
+            (30, "ce disque est en lecture seule"),
+            (24, "trop de fichiers sont ouverts sur cette machine"),
+            (28, "il n'y a plus de place sur ce disque"),
+            (5, "le disque répond mal"),
+            (104, "le système a refusé (erreur 104)"),
         ] {
             assert_eq!(cause(&io::Error::from_raw_os_error(number)), said);
         }
-        assert_eq!(
-            cause_of_words("file is not a database"),
-            "ce n'est pas une base de données [file is not a database]"
-        );
+        let located = io::Error::new(ErrorKind::Other, "No such file or directory (os error 2) at path \"/a/.tmpX\"");
+        assert_eq!(cause(&located), "ce chemin n'existe pas");
+        assert_eq!(cause_of_words("file is not a database"), "ce n'est pas une base de données");
         assert_eq!(cause_of_words("autre chose"), "autre chose");
     }
 }

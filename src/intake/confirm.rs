@@ -24,7 +24,16 @@ pub struct Asked {
     pub refused: usize,
 }
 
-/// Sends the codes that are due, to the mailboxes of `wanted` alone: the tag of each with the titles of its forms. While the way
+/// What a mailbox would receive.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Titles of its forms.
+    pub forms: Vec<String>,
+    /// Whether some form sends its requests to it; otherwise it only gets what another mailbox refused.
+    pub is_first: bool,
+}
+
+/// Sends the codes that are due, to the mailboxes of `wanted` alone: the tag of each with what it would receive. While the way
 /// out is closed nothing is tried.
 ///
 /// # Errors
@@ -33,7 +42,7 @@ pub async fn ask(
     store: &Store,
     mailer: &Mailer,
     (issuer, links): (&Issuer, &Links),
-    wanted: &BTreeMap<MailboxTag, Vec<String>>,
+    wanted: &BTreeMap<MailboxTag, Wanted>,
     now: &Zoned,
 ) -> Result<Asked, StoreError> {
     let (reading, instant) = (store.clone(), now.timestamp());
@@ -44,10 +53,10 @@ pub async fn ask(
     let states = tokio::task::spawn_blocking(read).await.unwrap_or(Err(StoreError::Closed))?;
     let mut asked = Asked::default();
     for state in states.iter().filter(|state| is_due(state, instant)) {
-        let Some(forms) = wanted.get(&state.tag) else { continue };
+        let Some(wanted) = wanted.get(&state.tag) else { continue };
         let Ok(own) = reference::draw(now) else { continue };
         let code = store.keys().mailbox_code(&state.tag, state.issued_at);
-        let mail = mail(issuer, &Asking { state, code, link: links.mailbox(&state.tag, instant), forms }, &own, now);
+        let mail = mail(issuer, &Asking { state, code, link: links.mailbox(&state.tag, instant), wanted }, &own, now);
         let outcome = match render(&mail, Vec::new()) {
             Ok(bytes) => {
                 let (from, to) = (mail.from.email, state.address.clone());
@@ -91,7 +100,7 @@ struct Asking<'a> {
     state: &'a MailboxState,
     code: String,
     link: Option<String>,
-    forms: &'a [String],
+    wanted: &'a Wanted,
 }
 
 /// The mail of a code. Pure; `own` names it among all mails.
@@ -118,9 +127,15 @@ fn mail(issuer: &Issuer, asking: &Asking<'_>, own: &Reference, now: &Zoned) -> M
 
 fn letter(issuer: &Issuer, asking: &Asking<'_>) -> Letter {
     let code = spaced(&asking.code);
+    let why = match asking.wanted.is_first {
+        true => "arriveront dans cette boîte",
+        false => {
+            "arrivent dans une autre boîte. Celle-ci est la boîte de secours : elle ne reçoit que ce qui n'a pas pu être remis à la première"
+        }
+    };
     let mut blocks = vec![
         Block::Paragraph(format!(
-            "Les demandes que les habitants {} envoient par le site arriveront dans cette boîte : avant d'en envoyer une, le guichet vérifie que l'adresse est la bonne et que quelqu'un la lit.",
+            "Les demandes que les habitants {} envoient par le site {why} : avant d'en envoyer une, le guichet vérifie que l'adresse est la bonne et que quelqu'un la lit.",
             issuer.names.forme_de
         )),
         Block::Notice(format!("Votre code : {code}")),
@@ -138,16 +153,19 @@ fn letter(issuer: &Issuer, asking: &Asking<'_>) -> Letter {
             asking.code
         ))),
     }
-    let mut forms: Vec<String> = asking.forms.iter().take(LISTED).cloned().collect();
-    if asking.forms.len() > LISTED {
-        forms.push(format!("et {} autres", asking.forms.len() - LISTED));
+    let mut forms: Vec<String> = asking.wanted.forms.iter().take(LISTED).cloned().collect();
+    if asking.wanted.forms.len() > LISTED {
+        forms.push(format!("et {} autres", asking.wanted.forms.len() - LISTED));
     }
     let mut facts = vec![("Boîte".to_owned(), asking.state.address.clone())];
     facts.extend((!forms.is_empty()).then(|| ("Démarches".to_owned(), forms.join(", "))));
     blocks.push(Block::Facts(facts));
-    blocks.push(Block::Paragraph(
-        "C'est à faire une seule fois, dans les trente jours. D'ici là, les formulaires qui n'ont pas d'autre boîte confirmée disent d'appeler la mairie.".into(),
-    ));
+    let meanwhile = match asking.wanted.is_first {
+        true => "les formulaires qui n'ont pas d'autre boîte confirmée disent d'appeler la mairie",
+        false => "les formulaires marchent, mais sans secours",
+    };
+    blocks
+        .push(Block::Paragraph(format!("C'est à faire une seule fois, dans les trente jours. D'ici là, {meanwhile}.")));
     blocks.push(Block::Paragraph(
         "Vous n'attendiez pas ce message, ou vous n'êtes pas de la mairie ? Ne faites rien : aucune demande ne partira vers cette adresse.".into(),
     ));
@@ -177,7 +195,7 @@ mod tests {
         store: Store,
         letters: Letterbox,
         mailer: Mailer,
-        wanted: BTreeMap<MailboxTag, Vec<String>>,
+        wanted: BTreeMap<MailboxTag, Wanted>,
     }
 
     impl World {
@@ -187,7 +205,7 @@ mod tests {
             store.know_mailboxes([ADDRESS.to_owned()].into(), Default::default(), now()).unwrap();
             let letters = Letterbox::default();
             let mailer = Mailer::new(Transport::Memory(letters.clone())).unwrap();
-            let wanted = [(store.mailbox_tag(ADDRESS), vec!["Saisir la mairie".to_owned()])].into();
+            let wanted = [(store.mailbox_tag(ADDRESS), wanted(true))].into();
             World { _dir: dir, store, letters, mailer, wanted }
         }
 
@@ -195,6 +213,24 @@ mod tests {
             let links = Links::new(self.store.keys().clone(), "https://guichet.example");
             ask(&self.store, &self.mailer, (&issuer(), &links), &self.wanted, at).await.unwrap()
         }
+    }
+
+    fn wanted(is_first: bool) -> Wanted {
+        Wanted { forms: vec!["Saisir la mairie".to_owned()], is_first }
+    }
+
+    #[test]
+    fn a_backup_mailbox_is_told_what_it_is() {
+        let world = World::new();
+        let state = &world.store.mailboxes().unwrap()[0];
+        let said = |is_first| {
+            let asking = Asking { state, code: "048291".into(), link: None, wanted: &wanted(is_first) };
+            mail(&issuer(), &asking, &Reference::new(2026, [3; 5]), &noon()).text
+        };
+        assert!(said(true).contains("arriveront dans cette boîte"));
+        let backup = said(false);
+        assert!(!backup.contains("arriveront") && backup.contains("boîte de secours"), "{backup}");
+        assert!(!backup.contains("appeler la mairie"), "no form waits for it: {backup}");
     }
 
     #[tokio::test]
@@ -249,9 +285,9 @@ mod tests {
     fn the_mail_says_why_and_what_to_do() {
         let world = World::new();
         let state = &world.store.mailboxes().unwrap()[0];
-        let forms = vec!["Saisir la mairie".to_owned()];
+        let wanted = wanted(true);
         let link = Some("https://guichet.example/guichet/boite/x".to_owned());
-        let asking = Asking { state, code: "048291".into(), link, forms: &forms };
+        let asking = Asking { state, code: "048291".into(), link, wanted: &wanted };
         let mail = mail(&issuer(), &asking, &Reference::new(2026, [3; 5]), &noon());
         for words in
             ["048 291", "https://guichet.example/guichet/boite/x", "--confirmer 048291", "Saisir la mairie", ADDRESS]

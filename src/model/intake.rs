@@ -143,6 +143,17 @@ impl DeliveryState {
     }
 }
 
+/// What a mail of a submission tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum MailKind {
+    /// The request, or its receipt.
+    First,
+    /// What was done after: the number of the act, from 1, when its name tells.
+    Followed(Option<usize>),
+    /// The morning's digest, kept with the first request it tells of.
+    Digest,
+}
+
 /// One mail to one recipient, as the administration sees it; no address in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct QueueRow {
@@ -154,6 +165,8 @@ pub struct QueueRow {
     pub form_id: String,
     /// Whom the mail is meant for.
     pub role: MailRole,
+    /// What it tells.
+    pub kind: MailKind,
     /// Whether it is the copy to a backup recipient.
     pub backup: bool,
     /// Where it stands.

@@ -27,7 +27,7 @@ use super::rate::Act as RateAct;
 use super::receive::Refusal;
 use super::refusal::{refused, too_often};
 use super::suivi::unreadable;
-use crate::intake::confirm::ask;
+use crate::intake::confirm::{Wanted, ask};
 use crate::intake::mailer::Mailer;
 use crate::intake::store::{MailboxState, MailboxTag, StoreError, Tried};
 use crate::intake::token::{Errand, ErrandCheck};
@@ -131,12 +131,14 @@ impl Desk {
     /// [`StoreError`] when the store cannot be read or written.
     async fn ask_mailboxes(&self, mailer: &Mailer) -> Result<(), StoreError> {
         let content = self.content();
-        let mut wanted: BTreeMap<MailboxTag, Vec<String>> = BTreeMap::new();
+        let mut wanted: BTreeMap<MailboxTag, Wanted> = BTreeMap::new();
         for form in content.site.forms.values() {
-            for address in form.mailboxes().chain(&form.backup_recipients) {
-                let titles = wanted.entry(self.depot.store.mailbox_tag(address)).or_default();
-                if !titles.contains(&form.title) {
-                    titles.push(form.title.clone());
+            let first = form.mailboxes().map(|address| (address, true));
+            for (address, is_first) in first.chain(form.backup_recipients.iter().map(|address| (address, false))) {
+                let one = wanted.entry(self.depot.store.mailbox_tag(address)).or_default();
+                one.is_first |= is_first;
+                if !one.forms.contains(&form.title) {
+                    one.forms.push(form.title.clone());
                 }
             }
         }
@@ -215,16 +217,25 @@ fn mailbox_page(
     (token, error): (&str, Option<String>),
 ) -> String {
     let place = format!("/guichet/boite/{token}");
+    let (first, backups) = Desk::named_mailboxes(content);
+    let is_its = |address: &String| desk.depot.store.mailbox_tag(address) == state.tag;
+    let is_backup = !first.iter().any(is_its) && backups.iter().any(is_its);
     if let Some(at) = state.confirmed_at {
         let on = short_date(at.to_zoned(content.zone.clone()).date());
         let told = Confirming {
             notices: vec![Notice {
                 kind: MessageKind::Valide,
                 title: "Cette boîte est confirmée".into(),
-                paragraphs: vec![format!(
-                    "Les demandes des habitants arrivent à {} depuis le {on}. Il n'y a plus rien à faire.",
-                    state.address
-                )],
+                paragraphs: vec![match is_backup {
+                    false => format!(
+                        "Les demandes des habitants arrivent à {} depuis le {on}. Il n'y a plus rien à faire.",
+                        state.address
+                    ),
+                    true => format!(
+                        "{} est une boîte de secours : depuis le {on}, elle reçoit ce qui n'a pas pu être remis à la première. Il n'y a plus rien à faire.",
+                        state.address
+                    ),
+                }],
             }],
             ..Confirming::default()
         };
@@ -232,9 +243,15 @@ fn mailbox_page(
     }
     let now = (desk.clock)();
     let has_code = state.has_code(now);
+    let what = match is_backup {
+        false => format!("Les demandes des habitants arriveront à {}.", state.address),
+        true => format!(
+            "{} est une boîte de secours : elle ne recevra que ce qui n'a pas pu être remis à la première.",
+            state.address
+        ),
+    };
     let mut paragraphs = vec![format!(
-        "Les demandes des habitants arriveront à {}. Tapez le code du message : il prouve que l'adresse est la bonne et que quelqu'un la lit.",
-        state.address
+        "{what} Tapez le code du message : il prouve que l'adresse est la bonne et que quelqu'un la lit."
     )];
     if !has_code {
         paragraphs = vec![format!(

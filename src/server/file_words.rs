@@ -8,8 +8,12 @@ use crate::text::numbers::{file_size, telephone_display};
 /// The sentence beside the question `input`, without final stop; `total` is the limit of all files when it is the one passed.
 pub(super) fn refusal(form: &Form, (input, file_name): (&str, &str), error: &FileError, total: Option<u64>) -> String {
     let shown: String = file_name.chars().filter(|c| !c.is_control()).take(60).collect();
+    let is_program = is_program(file_name);
     let shown = if shown.is_empty() { "Ce fichier".to_owned() } else { format!("« {shown} »") };
     match (error, total) {
+        (FileError::TooLarge { .. } | FileError::Quota { .. }, _) if is_program => {
+            format!("{shown} est un programme, pas un document : {}", instead(form, input))
+        }
         (FileError::TooLarge { .. }, Some(most)) => format!(
             "Vos fichiers dépassent {} en tout : {shown} n'a pas été gardé. Réduisez-les, ou apportez-les à la mairie",
             file_size(most)
@@ -29,11 +33,7 @@ pub(super) fn refusal(form: &Form, (input, file_name): (&str, &str), error: &Fil
 
 /// What the file is, then what to do.
 fn content(form: &Form, input: &str, unwanted: Unwanted) -> String {
-    let formats = match form.field(input).map(|field| &field.kind) {
-        Some(FieldKind::File { formats, .. }) => format_words(formats).replace(" et ", " ou "),
-        _ => String::new(),
-    };
-    let instead = format!("joignez un fichier {formats}");
+    let instead = instead(form, input);
     match unwanted {
         Unwanted::Format(Content::Heic) => format!(
             "est une photo HEIC, que la mairie ne pourrait pas ouvrir. Sur l'iPhone, faites une capture d'écran de la photo et joignez-la ; pour les prochaines photos : Réglages, Appareil photo, Formats, « Le plus compatible ». Sinon, {}",
@@ -77,10 +77,26 @@ fn content(form: &Form, input: &str, unwanted: Unwanted) -> String {
             "est une image trop grande (plus de 50 millions de points) : choisissez une plus petite taille".into()
         }
         Unwanted::Virus => format!(
-            "n'a pas été gardé : l'antivirus y a reconnu un virus. Joignez un autre fichier, ou {}",
-            other_way(form, input)
+            "n'a pas été gardé : il contient un virus. Ne l'envoyez d'aucune autre façon ; {instead} qui vient d'un autre appareil, ou appelez la mairie"
         ),
     }
+}
+
+/// What may be joined to this question.
+fn instead(form: &Form, input: &str) -> String {
+    let formats = match form.field(input).map(|field| &field.kind) {
+        Some(FieldKind::File { formats, .. }) => format_words(formats).replace(" et ", " ou "),
+        _ => String::new(),
+    };
+    format!("joignez un fichier {formats}")
+}
+
+/// Whether a name is a program's: no other way is proposed for one.
+fn is_program(file_name: &str) -> bool {
+    const PROGRAMS: [&str; 14] =
+        ["apk", "app", "bat", "cmd", "com", "dmg", "exe", "jar", "js", "lnk", "msi", "ps1", "scr", "vbs"];
+    let extension = file_name.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
+    PROGRAMS.contains(&extension.as_str())
 }
 
 /// How to do without the guichet for this file.
@@ -104,4 +120,30 @@ fn too_large_remedy(form: &Form, input: &str, file_name: &str) -> String {
     let (without, later) = if photo { ("sans elle", "-la") } else { ("sans lui", "-le") };
     let address = &form.service.email;
     format!("{smaller}, ou continuez {without} et envoyez{later} ensuite par courriel à {address} avec la référence")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::form::{Identity, Nature, Silence};
+
+    #[test]
+    fn no_other_way_is_proposed_for_a_virus_or_a_program() {
+        let form = crate::model::receipt::tests::form(Nature::Demande, Identity::Person, Silence::SansDecision);
+        let said = |name: &str, error: FileError| refusal(&form, ("pieces", name), &error, None);
+        let large = |name| said(name, FileError::TooLarge { max_bytes: 1 << 20 });
+        let told = [
+            said("a.pdf", FileError::Unwanted(Unwanted::Virus)),
+            said("a.pdf", FileError::Unwanted(Unwanted::Format(Content::Program))),
+            large("a.EXE"),
+            said("a.exe", FileError::Quota { kept: false }),
+        ];
+        for words in &told {
+            assert!(
+                !words.contains("courriel") && !words.contains("apportez") && !words.contains("antivirus"),
+                "{words}"
+            );
+        }
+        assert!(large("a.pdf").contains("courriel"), "a document has another way");
+    }
 }

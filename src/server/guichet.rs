@@ -155,14 +155,16 @@ impl Guichet {
         &self.diagnostics
     }
 
-    /// Mailboxes of the folder that must still be confirmed, their names half hidden, and how many forms wait for that.
+    /// Mailboxes of the folder that must still be confirmed, and how many forms wait for that; names are half hidden unless
+    /// they are `whole`.
     ///
     /// # Errors
     /// [`StartError`] when the store cannot be read.
-    pub fn waiting_mailboxes(&self) -> Result<(Vec<String>, usize), StartError> {
+    pub fn waiting_mailboxes(&self, whole: bool) -> Result<(Vec<String>, usize), StartError> {
         let waiting = self.desk.waiting_mailboxes()?;
         let forms = self.desk.content().site().forms.values().filter(|form| self.desk.waits_for_mailbox(form)).count();
-        Ok((waiting.iter().map(|state| half_hidden(&state.address)).collect(), forms))
+        let name = |address: &str| if whole { address.to_owned() } else { half_hidden(address) };
+        Ok((waiting.iter().map(|state| name(&state.address)).collect(), forms))
     }
 
     /// The DNS name of the key that signs mails, when they are signed.

@@ -99,7 +99,7 @@ fn dangers_are_refused_with_words_and_the_rest_is_kept() {
         ("dossier.pdf", b"PK\x03\x04\x14\0\0\0\x08\0", "dossier compress"),
         ("contrat.pdf", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "ancien format"),
         ("anim.png", b"GIF89a", "pas d’un format accept"),
-        ("test.pdf", &eicar, "reconnu un virus"),
+        ("test.pdf", &eicar, "contient un virus"),
         ("lance.pdf", launch, "lance un programme"),
         ("coupee.jpg", &photo(80, 60)[..900], "abîmée ou incomplète"),
         ("iphone.heic", &include_bytes!("../fichiers/degrade.heic")[..300], "capture d’écran"),
@@ -225,7 +225,7 @@ fn what_the_antivirus_finds_is_refused_and_what_it_passes_is_not_called_safe() {
     });
     let server = ServerTest::guichet_with(|config| config.files.scanner = Some(ScannerAddress::Unix(path)));
     let bad = verified(&server, &[("a.pdf", b"%PDF-1.4\n%MAUVAIS\n%%EOF\n")]);
-    assert_eq!((bad.status, bad.text().contains("reconnu un virus")), (422, true), "{}", bad.text());
+    assert_eq!((bad.status, bad.text().contains("contient un virus")), (422, true), "{}", bad.text());
     let (text, _) = sent(&server, &verified(&server, &[("plan.pdf", PDF)]));
     assert!(!text.contains("antivirus"), "{text}");
 }
@@ -291,7 +291,7 @@ fn a_real_clamd_is_asked() {
     let socket = clamd.socket();
     let server = ServerTest::guichet_with(|config| config.files.scanner = Some(ScannerAddress::Unix(socket)));
     let found = verified(&server, &[("a.pdf", b"%PDF-1.4\n%MOT-QUE-L-ANTIVIRUS-CHERCHE\n%%EOF\n")]);
-    assert_eq!((found.status, found.text().contains("reconnu un virus")), (422, true), "{}", found.text());
+    assert_eq!((found.status, found.text().contains("contient un virus")), (422, true), "{}", found.text());
     // Larger than this clamd takes: it says so, and the file is taken with a word to the mairie.
     let check = verified(&server, &[("sain.pdf", PDF), ("lourd.pdf", &pdf(3 << 20))]);
     let (text, _) = sent(&server, &check);

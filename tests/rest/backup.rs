@@ -176,6 +176,35 @@ fn a_damaged_copy_is_refused_with_a_sentence() {
 }
 
 #[test]
+fn a_copy_inside_of_what_it_copies_is_refused_with_a_sentence() {
+    let (dir, away) = (folder(), tempfile::tempdir().unwrap());
+    let link = away.path().join("raccourci");
+    std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+    for inside in [dir.path().join("sauvegarde"), dir.path().join("a/b"), link.join("sauvegarde")] {
+        let output = mulot("backup", &[], [dir.path(), &inside]);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains("est dans le dossier de données"), "{}", said(&output));
+        assert!(!inside.exists() && !dir.path().join("a").exists());
+    }
+    let absent = mulot("restore", &[], [&away.path().join("donnees"), away.path()]);
+    assert!(said(&absent).contains("manifeste.json n'y est pas"), "{}", said(&absent));
+}
+
+#[test]
+fn a_period_that_ends_before_it_begins_is_refused() {
+    let dir = folder();
+    let ask = |from: &str, until: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mulot"));
+        let order = ["demandes", "reconcilier", "--du", from, "--au", until, "--guichet"];
+        command.args(order).arg(dir.path()).output().unwrap()
+    };
+    let wrong = ask("2026-12-01", "2026-11-01");
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(!said(&wrong).contains("Le compte") && said(&wrong).contains("avant de commencer"), "{}", said(&wrong));
+    assert!(said(&ask("2026-11-01", "2026-11-01")).contains("Le compte est bon"), "one day is a period");
+}
+
+#[test]
 fn nothing_is_ever_written_over() {
     let (dir, away) = (folder(), tempfile::tempdir().unwrap());
     let backup = away.path().join("sauvegarde");

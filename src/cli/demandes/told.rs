@@ -11,7 +11,7 @@ use crate::cli::integrity::Integrity;
 use crate::intake::follow::act_title;
 use crate::intake::store::{Counts, Detail, Event, Reconciliation, RouteState};
 use crate::model::dossier::{Act, Agent};
-use crate::model::intake::{DeliveryState, QueueRow};
+use crate::model::intake::{DeliveryState, MailKind, QueueRow};
 use crate::model::mail::MailRole;
 use crate::model::reference::Reference;
 use crate::model::submission::{Answer, AnswerValue};
@@ -68,6 +68,7 @@ pub(in crate::cli) struct Message {
     reference: Reference,
     formulaire: String,
     pour: &'static str,
+    sorte: &'static str,
     secours: bool,
     etat: DeliveryState,
     raison: Option<String>,
@@ -183,17 +184,18 @@ impl Teller {
                 depuis: self.iso(route.since),
                 prochain_essai: self.iso(route.blocked_until),
             }),
-            bloques: stuck.iter().map(|row| self.message(row)).collect(),
+            bloques: stuck.iter().map(|row| self.message(row, &[])).collect(),
             plus_ancien_en_attente: oldest.map(|instant| self.iso(instant)),
         }
     }
 
-    pub(in crate::cli) fn message(&self, row: &QueueRow) -> Message {
+    pub(in crate::cli) fn message(&self, row: &QueueRow, acts: &[Act]) -> Message {
         Message {
             numero: row.id,
             reference: row.reference.clone(),
             formulaire: row.form_id.clone(),
             pour: row.role.as_str(),
+            sorte: sort(row, acts),
             secours: row.backup,
             etat: row.state,
             raison: why(row),
@@ -212,7 +214,7 @@ impl Teller {
             recue_le: detail.received_at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
             gardee_jusqu_au: detail.purge_after,
             effacee_le: detail.purged_at.map(|instant| self.iso(instant)),
-            messages: detail.mails.iter().map(|row| self.message(row)).collect(),
+            messages: detail.mails.iter().map(|row| self.message(row, acts)).collect(),
             evenements: detail.events.iter().map(|event| self.happening(event)).collect(),
             suites: acts.iter().map(done).collect(),
             fichiers: detail
@@ -244,11 +246,17 @@ impl Teller {
 
     /// One mail on one line.
     pub(in crate::cli) fn line(&self, row: &QueueRow) -> String {
-        let role = match (row.role, row.backup) {
+        self.line_with(row, &[])
+    }
+
+    /// The same, when what was done with the request is at hand.
+    pub(in crate::cli) fn line_with(&self, row: &QueueRow, acts: &[Act]) -> String {
+        let to = match (row.role, row.backup) {
             (MailRole::Mairie, false) => "à la mairie",
             (MailRole::Mairie, true) => "à l'adresse de secours",
-            (MailRole::Usager, _) => "accusé à l'usager",
+            (MailRole::Usager, _) => "à l'usager",
         };
+        let role = format!("{} {to}", sort(row, acts));
         let why = why(row).map(|why| format!(" : {why}")).unwrap_or_default();
         let code = row.last_code.map(|code| format!(" (réponse {code})")).unwrap_or_default();
         // An attempt that met no server does not count: « 0 essai » would say that none was made.
@@ -279,6 +287,25 @@ impl Teller {
     pub(in crate::cli) fn event(&self, event: &Event) -> String {
         let code = event.code.map(|code| format!(" (réponse {code})")).unwrap_or_default();
         format!("  {}  {}{code}", self.when(event.at), outcome(&event.kind))
+    }
+}
+
+/// What a mail is: « accusé », « lettre », « copie »…
+fn sort(row: &QueueRow, acts: &[Act]) -> &'static str {
+    let act = |number: Option<usize>| number.and_then(|number| acts.get(number.checked_sub(1)?));
+    match (row.kind, row.role) {
+        (MailKind::Digest, _) => "bulletin",
+        (MailKind::First, MailRole::Mairie) => "demande",
+        (MailKind::First, MailRole::Usager) => "accusé",
+        // What the resident did is told to both; what the mairie did is a letter, of which it keeps a copy.
+        (MailKind::Followed(number), role) => match (act(number).map(|act| act.agent.is_some()), role) {
+            (Some(true), MailRole::Mairie) => "copie",
+            (Some(true), MailRole::Usager) => "lettre",
+            (Some(false), MailRole::Mairie) => "ajout de l'usager",
+            (Some(false), MailRole::Usager) => "accusé de l'ajout",
+            (None, MailRole::Mairie) => "suite",
+            (None, MailRole::Usager) => "suite",
+        },
     }
 }
 
@@ -398,6 +425,7 @@ mod tests {
             reference: Reference::new(2026, [1; 5]),
             form_id: "contact".into(),
             role: MailRole::Mairie,
+            kind: MailKind::First,
             backup: false,
             state,
             attempts,
@@ -423,6 +451,28 @@ mod tests {
     }
 
     #[test]
+    fn a_line_names_its_mail() {
+        let agent = Agent { first_name: "Claire".into(), last_name: "Denis".into(), title: "maire".into() };
+        let at: jiff::Zoned = "2026-11-26T09:32:02+01:00[Europe/Paris]".parse().unwrap();
+        let kind = crate::model::dossier::ActKind::Acceptation;
+        let acts = [
+            Act { at: at.clone(), agent: Some(agent), kind: kind.clone(), letter: Vec::new() },
+            Act { at, agent: None, kind, letter: Vec::new() },
+        ];
+        let said = |kind, role| {
+            let row = QueueRow { kind, role, ..row(DeliveryState::Delivered, 1, "delivered") };
+            teller().line_with(&row, &acts).split("  ").nth(1).unwrap().to_owned()
+        };
+        assert_eq!(said(MailKind::First, MailRole::Usager), "accusé à l'usager");
+        assert_eq!(said(MailKind::First, MailRole::Mairie), "demande à la mairie");
+        assert_eq!(said(MailKind::Followed(Some(1)), MailRole::Usager), "lettre à l'usager");
+        assert_eq!(said(MailKind::Followed(Some(1)), MailRole::Mairie), "copie à la mairie");
+        assert_eq!(said(MailKind::Followed(Some(2)), MailRole::Mairie), "ajout de l'usager à la mairie");
+        assert_eq!(said(MailKind::Followed(None), MailRole::Mairie), "suite à la mairie");
+        assert_eq!(said(MailKind::Digest, MailRole::Mairie), "bulletin à la mairie");
+    }
+
+    #[test]
     fn every_outcome_that_is_known_is_said_in_french() {
         let words = "delivered temporary ambiguous permanent expired too_heavy sender_refused auth_refused tls_refused \
                      unreachable resent cancelled unreadable backup_queued purged quarantined released set_aside \
@@ -432,7 +482,7 @@ mod tests {
 
     #[test]
     fn json_keys_are_french_and_instants_carry_their_offset() {
-        let json = serde_json::to_value(teller().message(&row(DeliveryState::Waiting, 1, "temporary"))).unwrap();
+        let json = serde_json::to_value(teller().message(&row(DeliveryState::Waiting, 1, "temporary"), &[])).unwrap();
         assert_eq!(json["acceptee_le"], "2026-11-21T14:30:00+01:00");
         assert_eq!(json["raison"], "refusé pour l'instant");
         assert_eq!(json["etat"], "à_envoyer");

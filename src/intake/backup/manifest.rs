@@ -67,16 +67,19 @@ impl Manifest {
         let wrong = |reason: String| BackupError::NotABackup { path: backup.to_owned(), reason };
         let path = backup.join(MANIFEST);
         let bytes = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(wrong("no manifest".into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(wrong("manifeste.json n'y est pas".into()));
+            }
             read => read.map_err(|error| failed(&path, error))?,
         };
-        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+        let manifest: Manifest =
+            serde_json::from_slice(&bytes).map_err(|_| wrong("manifeste.json est abîmé".into()))?;
         if manifest.version != VERSION {
-            return Err(wrong(format!("format {}", manifest.version)));
+            return Err(wrong(format!("son format, {}, n'est pas connu de cette version de Mulot", manifest.version)));
         }
         // What a manifest says becomes a path: only the names we give.
         match manifest.files.keys().find(|name| !is_kept_name(name)) {
-            Some(name) => Err(wrong(format!("strange name {name:?}"))),
+            Some(name) => Err(wrong(format!("manifeste.json nomme « {} »", name.escape_debug()))),
             None => Ok(manifest),
         }
     }
@@ -96,6 +99,18 @@ const VERSION: u32 = 1;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_is_said_in_french() {
+        let dir = tempfile::tempdir().unwrap();
+        let said = || match Manifest::read(dir.path()) {
+            Err(BackupError::NotABackup { reason, .. }) => reason,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(said(), "manifeste.json n'y est pas");
+        fs::write(dir.path().join(MANIFEST), "{").unwrap();
+        assert_eq!(said(), "manifeste.json est abîmé");
+    }
 
     #[test]
     fn only_our_own_names_become_paths() {

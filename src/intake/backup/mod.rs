@@ -34,6 +34,12 @@ pub enum BackupError {
         /// The destination.
         path: PathBuf,
     },
+    /// It would be inside of what is copied.
+    #[error("{} is inside of the data folder", path.display())]
+    Inside {
+        /// The destination.
+        path: PathBuf,
+    },
     /// No manifest, or one that cannot be read.
     #[error("{} is not a backup: {reason}", path.display())]
     NotABackup {
@@ -102,6 +108,9 @@ pub fn back_up(
     key_file: Option<&Path>,
     now: Timestamp,
 ) -> Result<BackedUp, BackupError> {
+    if is_inside(destination, data) {
+        return Err(BackupError::Inside { path: destination.to_owned() });
+    }
     if !is_empty(destination)? {
         return Err(BackupError::NotEmpty { path: destination.to_owned() });
     }
@@ -211,6 +220,13 @@ fn is_empty(path: &Path) -> Result<bool, BackupError> {
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
         Err(error) => Err(failed(path, error)),
     }
+}
+
+/// Whether a path, of which the end may not exist yet, leads into `data`.
+fn is_inside(path: &Path, data: &Path) -> bool {
+    let (Ok(whole), Ok(data)) = (std::path::absolute(path), data.canonicalize()) else { return false };
+    let there = whole.ancestors().find_map(|above| above.canonicalize().ok());
+    there.is_some_and(|there| there.starts_with(&data))
 }
 
 fn failed(path: &Path, source: io::Error) -> BackupError {

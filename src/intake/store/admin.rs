@@ -8,7 +8,7 @@ use super::error::{Fault, StoreError};
 use super::outbox::{Trace, log};
 use super::{Store, instant, record};
 use crate::intake::seal::{Place, Seal};
-use crate::model::intake::{DeliveryState, QueueRow};
+use crate::model::intake::{DeliveryState, MailKind, QueueRow};
 use crate::model::mail::MailRole;
 use crate::model::reference::Reference;
 use crate::model::submission::{Answer, Sender, StoredFile};
@@ -221,6 +221,9 @@ impl Store {
             let now = now.as_millisecond();
             let role = role.map(MailRole::as_str);
             let count = connection.execute(sql, params![submission, now, delivered, role])?;
+            if count == 0 {
+                return Ok(0);
+            }
             connection.execute("DELETE FROM route", [])?;
             let trace = Trace { outcome: "resent", ..Trace::default() };
             log(connection, Some(submission), None, &trace, now)?;
@@ -242,6 +245,9 @@ impl Store {
                   AND state IN ('à_envoyer', 'définitif') AND (?3 IS NULL OR role = ?3)";
             let now = now.as_millisecond();
             let count = connection.execute(sql, params![submission, now, role.map(MailRole::as_str)])?;
+            if count == 0 {
+                return Ok(0);
+            }
             let trace = Trace { outcome: "cancelled", ..Trace::default() };
             log(connection, Some(submission), None, &trace, now)?;
             Ok(count)
@@ -403,9 +409,20 @@ fn queue_rows(connection: &Connection, sql: &str, params: impl rusqlite::Params)
             next_at: instant(row.get(8)?)?,
             last_code: row.get(9)?,
             last_outcome: row.get(10)?,
+            kind: match row.get_ref(11)?.as_str().unwrap_or_default() {
+                "suite" => MailKind::Followed(act_number(row.get_ref(12)?.as_str().unwrap_or_default())),
+                "bulletin" => MailKind::Digest,
+                _ => MailKind::First,
+            },
         });
     }
     Ok(queue)
+}
+
+/// The number of the act a mail follows, from 1, as its name has it: `2026-KJM2-QYJD-9.usager.2@…`.
+fn act_number(message_id: &str) -> Option<usize> {
+    let (local, _) = message_id.split_once('@')?;
+    local.rsplit_once('.')?.1.parse().ok()
 }
 
 pub(super) fn reference(row: &Row<'_>, column: usize) -> Result<Reference, Fault> {
@@ -424,5 +441,5 @@ pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 
 const QUEUE: &str = "
     SELECT outbox.id, submission.reference, submission.form_id, outbox.role, outbox.backup, outbox.state, outbox.attempts,
-           submission.received_ms, outbox.next_ms, outbox.last_code, outbox.last_outcome
+           submission.received_ms, outbox.next_ms, outbox.last_code, outbox.last_outcome, mail.kind, mail.message_id
     FROM outbox JOIN mail ON mail.id = outbox.mail JOIN submission ON submission.id = mail.submission";

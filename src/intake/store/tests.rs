@@ -396,6 +396,20 @@ fn the_sums_agree() {
     assert_eq!(store.oldest_waiting(MailRole::Mairie).unwrap(), Some(now()));
     assert_eq!(store.resend(&reference(1), None, false, now()).unwrap(), 3, "request, its copy, receipt");
     assert_eq!(store.resend(&reference(99), None, false, now()).unwrap(), 0);
+    let asked = || store.detail(&reference(0), false).unwrap().unwrap().events.len();
+    let before = asked();
+    store.cancel(&reference(0), None, now()).unwrap();
+    let cancelled = asked();
+    assert_eq!(store.cancel(&reference(0), None, now()).unwrap(), 0);
+    assert_eq!((before + 1, asked()), (cancelled, cancelled), "what changes nothing leaves no trace");
+    store.record_blocking(submission(5)).unwrap();
+    while let Claimed::Mail(mail) = claim(&store, now()) {
+        settle(&store, &mail, Settlement::Delivered);
+    }
+    let asked = || store.detail(&reference(5), false).unwrap().unwrap().events.len();
+    let before = asked();
+    assert_eq!(store.resend(&reference(5), None, false, now()).unwrap(), 0);
+    assert_eq!(asked(), before, "nothing was sent again");
 }
 
 /// Every file under a folder, with its bytes.

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::links::{PieceLinks, RequestLinks};
 use super::pieces;
 use crate::model::calendar::{add_delay, kept_until};
+use crate::model::dossier::{Action, Life};
 use crate::model::form::{COUNTER_AGENT, COUNTER_CHANNEL, Choice, Delay, FieldKind, Form, Nature, Shape, Silence};
 use crate::model::mail::{AutoSubmitted, Mail, MailRole, Mailbox};
 use crate::model::receipt::{DeadlineKind, Envoi, Issuer, Receipt, acceptation_words, court, delay_words, rejet_words};
@@ -56,7 +57,8 @@ fn to_mairie(form: &Form, issuer: &Issuer, answers: &ValidAnswers, receipt: &Rec
     if let Some(act) = links.act.as_deref() {
         // After what to do and the facts, before what was sent.
         let at = letter.blocks.iter().position(|block| matches!(block, Block::Facts(_))).map_or(1, |at| at + 1);
-        letter.blocks.splice(at..at, act_words(act).map(Block::Paragraph));
+        let words = act_words(&Life::of(receipt, &[]), envoi.received_at.date(), act);
+        letter.blocks.splice(at..at, words.map(Block::Paragraph));
     }
     Mail {
         role: MailRole::Mairie,
@@ -76,12 +78,38 @@ fn to_mairie(form: &Form, issuer: &Issuer, answers: &ValidAnswers, receipt: &Rec
     }
 }
 
-/// How the mairie acts from its mailbox.
-pub(super) fn act_words(act: &str) -> [String; 2] {
+/// How the mairie acts from its mailbox: what the page will offer.
+pub(super) fn act_words(life: &Life, today: Date, act: &str) -> [String; 2] {
+    let words: Vec<&str> = life.actions(today).into_iter().map(|action| in_words(action, life)).collect();
+    let words = words.join(", ");
+    // An accent never begins them.
+    let words = format!("{}{}", words[..1].to_uppercase(), &words[1..]);
     [
-        format!("Prendre en charge, demander des documents, accepter, refuser, transmettre, répondre : {act}"),
+        format!("{words} : {act}"),
         "Ce lien est pour la mairie seule : effacez-le de votre message si vous répondez à l'usager ou si vous transférez sa demande.".to_owned(),
     ]
+}
+
+/// What is urgent in a request, as its mail to the mairie says it.
+pub(super) fn alert_titles(request: &Mail) -> Vec<String> {
+    let json = request.json.as_deref().and_then(|json| serde_json::from_str::<serde_json::Value>(json).ok());
+    let alerts = json.as_ref().and_then(|json| json["alertes"].as_array());
+    alerts.into_iter().flatten().filter_map(|title| title.as_str().map(str::to_owned)).collect()
+}
+
+/// An action, in the list of them.
+fn in_words(action: Action, life: &Life) -> &'static str {
+    match action {
+        Action::Accuser if !life.owes_accuse() => "dire ce que vaut le silence",
+        Action::Accuser => "envoyer l'accusé de réception",
+        Action::Prendre => "prendre en charge",
+        Action::Completer => "dire que le dossier est complet",
+        Action::Pieces => "demander des documents",
+        Action::Accepter => "accepter",
+        Action::Refuser => "refuser",
+        Action::Transmettre => "transmettre",
+        Action::Clore => "répondre et clore",
+    }
 }
 
 fn to_resident(issuer: &Issuer, email: &str, receipt: &Receipt, follow: Option<&str>) -> Mail {
@@ -215,7 +243,7 @@ fn mairie_letter(
     blocks.extend(answers.alerts.iter().map(urgent));
     blocks.extend(counter_words(answers).map(Block::Notice));
     blocks.push(Block::Notice(reply_words(answers)));
-    blocks.extend(to_do(form, receipt).into_iter().map(Block::Paragraph));
+    blocks.extend(to_do(form, receipt, answers.sender.email.is_some()).into_iter().map(Block::Paragraph));
     blocks.push(Block::Facts(vec![
         ("Référence".into(), envoi.reference.to_string()),
         ("Reçu".into(), received_at(&envoi.received_at)),
@@ -233,7 +261,7 @@ fn mairie_letter(
         blocks.extend(ready_texts(issuer, receipt));
     }
     blocks.push(Block::Heading("À savoir".into()));
-    blocks.extend(footer(form, receipt).into_iter().map(Block::Paragraph));
+    blocks.extend(footer(form, receipt, answers.sender.email.is_some()).into_iter().map(Block::Paragraph));
     Letter { title: form.title.clone(), blocks }
 }
 
@@ -265,26 +293,37 @@ fn reply_words(answers: &ValidAnswers) -> String {
 }
 
 /// What the mairie has to do, and by when.
-fn to_do(form: &Form, receipt: &Receipt) -> Vec<String> {
+fn to_do(form: &Form, receipt: &Receipt, has_email: bool) -> Vec<String> {
+    // Without an address the receipt is on the page that follows the sending, and nowhere else.
+    let got = |what: &str| match has_email {
+        true => format!("L'usager a reçu {what}."),
+        false => {
+            format!("L'usager n'a pas donné d'adresse électronique : {what} s'est affiché à l'écran après l'envoi.")
+        }
+    };
     let Some(deadline) = receipt.deadline() else {
         return vec![match form.nature {
             Nature::Contact => "C'est un message simple, pas une saisine : aucun délai légal ne court.".into(),
-            _ => "L'usager a reçu l'accusé de réception. Aucune décision n'est attendue de la mairie.".into(),
+            _ => format!("{} Aucune décision n'est attendue de la mairie.", got("l'accusé de réception")),
         }];
     };
     let on = short_date(deadline.date);
     match deadline.kind {
         // Art. L112-11, R112-11-2.
         DeadlineKind::AccuseReception => vec![format!(
-            "L'usager a reçu un accusé d'enregistrement. Envoyez-lui un accusé de réception au plus tard le {on} (dix jours ouvrés après la réception : code des relations entre le public et l'administration, art. R112-11-2). Quatre textes sont prêts à la fin de ce message : choisissez celui qui convient."
+            "{} {} un accusé de réception au plus tard le {on} (dix jours ouvrés après la réception : code des relations entre le public et l'administration, art. R112-11-2). Quatre textes sont prêts à la fin de ce message : choisissez celui qui convient.",
+            got("un accusé d'enregistrement"),
+            if has_email { "Envoyez-lui" } else { "Remettez-lui ou postez-lui" }
         )],
         // Art. L231-1.
         DeadlineKind::Acceptation => vec![format!(
-            "L'usager a reçu l'accusé de réception complet. Répondez avant le {on} : ce jour-là, sans réponse, sa demande est réputée acceptée, si le dossier est complet. {MISSING_PIECES}"
+            "{} Répondez avant le {on} : ce jour-là, sans réponse, sa demande est réputée acceptée, si le dossier est complet. {MISSING_PIECES}",
+            got("l'accusé de réception complet")
         )],
         // Art. L231-4.
         DeadlineKind::Rejet => vec![format!(
-            "L'usager a reçu l'accusé de réception complet. Répondez avant le {on} : ce jour-là, sans réponse, sa demande est réputée rejetée, si le dossier est complet. {MISSING_PIECES}"
+            "{} Répondez avant le {on} : ce jour-là, sans réponse, sa demande est réputée rejetée, si le dossier est complet. {MISSING_PIECES}",
+            got("l'accusé de réception complet")
         )],
     }
 }
@@ -292,7 +331,7 @@ fn to_do(form: &Form, receipt: &Receipt) -> Vec<String> {
 /// Art. L114-5.
 const MISSING_PIECES: &str = "S'il manque un document, dites-lui lequel et pour quand.";
 
-fn footer(form: &Form, receipt: &Receipt) -> Vec<String> {
+fn footer(form: &Form, receipt: &Receipt, has_email: bool) -> Vec<String> {
     let envoi = receipt.envoi();
     let kept = kept_until(envoi.received_at.date(), envoi.retention);
     let mut words = vec![
@@ -303,7 +342,10 @@ fn footer(form: &Form, receipt: &Receipt) -> Vec<String> {
         // Art. L112-8 and L114-2.
         words.push("Ne demandez pas à l'usager de confirmer son envoi ni de le refaire sur papier (art. L112-8). Si l'affaire relève d'une autre administration, transmettez-la-lui et dites-le à l'usager (art. L114-2).".into());
     }
-    words.push("Les réponses et les fichiers sont tels que l'usager les a envoyés, sauf les photos, réduites et sans leur lieu de prise de vue ; son adresse électronique n'a pas été vérifiée.".into());
+    words.push(format!(
+        "Les réponses et les fichiers sont tels que l'usager les a envoyés, sauf les photos, réduites et sans leur lieu de prise de vue{}.",
+        if has_email { " ; son adresse électronique n'a pas été vérifiée" } else { "" }
+    ));
     words.push(format!(
         "Le guichet garde ces réponses {}, jusqu'au {}. Le fichier demande.json contient les mêmes réponses, pour un logiciel.",
         delay_words(envoi.retention),
@@ -837,6 +879,15 @@ mod tests {
         assert_eq!(mails[0].reply_to, None);
         assert_eq!(mails[0].subject, "[Place du Tilleul] Saint-Mulot — réf. 2026-KJM2-QYJD-9");
         assert!(mails[0].text.contains("ne l’atteint pas"));
+        assert!(mails[0].text.contains("s’est affiché à l’écran"), "{}", mails[0].text);
+        for untrue in ["L’usager a reçu", "n’a pas été vérifiée", "ccepter", "efuser"] {
+            assert!(!mails[0].text.contains(untrue), "{untrue}: {}", mails[0].text);
+        }
+        assert!(
+            mails[0].text.contains("\nPrendre en charge, demander des documents, transmettre, répondre et clore : "),
+            "what the page offers: {}",
+            mails[0].text
+        );
         assert!(!mails[0].text.contains("prêts à copier"));
     }
 

@@ -11,15 +11,15 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Unit, Zoned};
 
 use super::accept::KeptReceipt;
-use super::compose::{Block, Letter, rfc3339};
+use super::compose::{Block, Letter, alert_titles, rfc3339};
 use super::follow::deadline_words;
 use super::links::Links;
 use super::sheet::{Line, sheet};
 use super::store::{NewBulletin, Open, Store, StoreError};
-use crate::model::dossier::{Horizon, Life};
+use crate::model::dossier::{Horizon, Life, State};
 use crate::model::mail::{AutoSubmitted, Mail, MailRole, Mailbox, Sheet};
 use crate::model::reference::Reference;
-use crate::text::dates::{long_date, short_date};
+use crate::text::dates::{long_date, short_date, time};
 use crate::text::numbers::plural;
 use crate::text::typography::french;
 
@@ -53,25 +53,62 @@ pub async fn step(store: &Store, digest: &Digest, now: Timestamp) -> Result<bool
 
 /// The digest of this morning; `None` when it is already written.
 fn look(store: &Store, digest: &Digest, now: &Zoned) -> Result<Option<NewBulletin>, StoreError> {
-    let (last, today) = (store.last_bulletin()?, now.date());
-    if last.is_some_and(|last| last >= today) {
+    let today = now.date();
+    let last = store.last_bulletin(today)?;
+    if last == Some(today) {
         return Ok(None);
     }
     let since = last.unwrap_or(today.saturating_sub(1.day()));
     let mut sheets = sheets(store, digest, (since, today), now)?;
+    let held = store.quarantined(now.timestamp())?;
+    let held: BTreeMap<Reference, Timestamp> = held.into_iter().map(|one| (one.reference, one.until)).collect();
     let mut mailboxes: BTreeMap<String, (Mail, Vec<Item>)> = BTreeMap::new();
-    for open in store.open_requests()? {
-        let Some((section, words)) = told(&open, since, today) else { continue };
-        let Some(request) = store.request_mail(&open.reference)? else { continue };
+    let (open_requests, mut unreadable) = store.open_requests()?;
+    for open in open_requests {
+        let Some((section, words, is_decided)) = told(&open, since, today) else { continue };
+        let request = match readable(store.request_mail(&open.reference))? {
+            Some(request) => request,
+            None => {
+                unreadable += 1;
+                continue;
+            }
+        };
+        let Some(request) = request else { continue };
+        let urgent =
+            alert_titles(&request).into_iter().map(|title| format!("{}, signalé par l'usager", title.to_uppercase()));
+        let words: Vec<String> = urgent.chain((!words.is_empty()).then_some(words)).collect();
+        let words = words.join(". ");
+        let held = held.get(&open.reference).map(|until| until.to_zoned(digest.zone.clone()));
         for recipient in &request.to {
+            // It is judged first: its own page could only write to somebody who may have asked for nothing.
+            let (section, words, link) = match &held {
+                Some(until) => {
+                    let words = format!(
+                        "Ressemble à de la publicité : part d'elle-même le {} à {}, si personne ne la juge avant",
+                        short_date(until.date()),
+                        time(until.time())
+                    );
+                    let page = digest.links.quarantine(&store.mailbox_tag(recipient), now.timestamp());
+                    (
+                        Section::Held,
+                        words,
+                        page.map(|page| format!("Lire, puis laisser passer ou mettre de côté : {page}")),
+                    )
+                }
+                None => {
+                    let page = digest.links.of(&open.reference, now.timestamp()).act;
+                    (section, words.clone(), page.map(|page| format!("Agir sur cette demande : {page}")))
+                }
+            };
             let entry = mailboxes.entry(recipient.clone()).or_insert_with(|| (request.clone(), Vec::new()));
             entry.1.push(Item {
                 reference: open.reference.clone(),
                 section,
                 title: open.form_title.clone(),
                 received: open.received_at.date(),
-                words: words.clone(),
-                act: digest.links.of(&open.reference, now.timestamp()).act,
+                words,
+                link,
+                is_decided: is_decided && held.is_none(),
             });
         }
     }
@@ -83,9 +120,23 @@ fn look(store: &Store, digest: &Digest, now: &Zoned) -> Result<Option<NewBulleti
         let of_box = sheets.remove(&recipient);
         let first = items.first().map(|item| &item.reference).or(of_box.as_ref().map(|one| &one.first))?.clone();
         let files = of_box.map(|one| one.sheets).unwrap_or_default();
-        Some((first, mail(&recipient, &request, (&items, files), (now, digest.links.counter(now.timestamp())))))
+        let counter = digest.links.counter(now.timestamp()).map(|(link, _)| link);
+        let told = Told { items: &items, unreadable, counter };
+        Some((first, mail((&recipient, &request), (told, files), (since, now))))
     });
     Ok(Some(NewBulletin { day: today, mails: mails.collect() }))
+}
+
+/// `None` for a value that is damaged: it must not keep the others out of the digest. What else is wrong stays an error.
+fn readable<T>(read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ StoreError::Content { .. }) => {
+            tracing::error!(error.reason = %error, "a request cannot be read");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The files of one mailbox.
@@ -107,7 +158,8 @@ fn sheets(
     let midnight = |day: Date| day.to_zoned(digest.zone.clone()).map_or(now.timestamp(), |day| day.timestamp());
     let mut lines: BTreeMap<(String, String), (Reference, Mail, Vec<Line>)> = BTreeMap::new();
     for (form, reference) in store.left_between(&digest.daily, (midnight(since), midnight(today)))? {
-        let (Some(kept), Some(request)) = (store.kept(&reference)?, store.request_mail(&reference)?) else { continue };
+        let Some(Some(kept)) = readable(store.kept(&reference))? else { continue };
+        let Some(request) = kept.request else { continue };
         let line = Line {
             reference: reference.to_string(),
             received: kept.received_at.strftime("%Y-%m-%d %H:%M").to_string(),
@@ -137,10 +189,20 @@ enum Section {
     Late,
     Stuck,
     Received,
+    Held,
+    Open,
 }
 
 impl Section {
-    const ALL: [Section; 5] = [Section::Silence, Section::Soon, Section::Late, Section::Stuck, Section::Received];
+    const ALL: [Section; 7] = [
+        Section::Silence,
+        Section::Soon,
+        Section::Late,
+        Section::Stuck,
+        Section::Received,
+        Section::Held,
+        Section::Open,
+    ];
 
     fn title(self) -> &'static str {
         match self {
@@ -149,6 +211,8 @@ impl Section {
             Section::Late => "En retard",
             Section::Stuck => "Messages qui n'ont pas pu être remis",
             Section::Received => "Reçu depuis le dernier bulletin",
+            Section::Held => "En quarantaine : à vérifier",
+            Section::Open => "Toujours sans réponse",
         }
     }
 }
@@ -160,20 +224,36 @@ struct Item {
     title: String,
     received: Date,
     words: String,
-    act: Option<String>,
+    /// Where it is acted on, in one sentence.
+    link: Option<String>,
+    /// Whether silence will decide it.
+    is_decided: bool,
 }
 
-/// What there is to tell of a request this morning, under its most pressing heading.
-fn told(open: &Open, since: Date, today: Date) -> Option<(Section, String)> {
+/// What there is to tell of a request this morning, under its most pressing heading; and whether silence will decide it.
+fn told(open: &Open, since: Date, today: Date) -> Option<(Section, String, bool)> {
     let receipt = serde_json::from_value::<KeptReceipt>(open.receipt.clone()).ok()?.receipt;
     let life = Life::of(&receipt, &open.acts);
+    let (section, words) = pressing(open, &life, since, today)?;
+    let is_decided = match life.horizon(today) {
+        Horizon::On(_, on) => on > today,
+        Horizon::IfComplete(..) | Horizon::Stopped(_) => true,
+        // What silence does is not known yet.
+        Horizon::Accuse(_) | Horizon::Unsaid => true,
+        Horizon::Nothing => false,
+    };
+    Some((section, words, is_decided))
+}
+
+fn pressing(open: &Open, life: &Life, since: Date, today: Date) -> Option<(Section, String)> {
     let is_new = |day: Date| since < day && day <= today;
     let days = |from: Date, to: Date| from.until((Unit::Day, to)).map_or(0, |span| span.get_days());
     // A date that is over is told the next morning, then on Mondays for some weeks.
     let is_told_late = |over: Date| {
         over < today && (since <= over || (today.weekday() == Weekday::Monday && days(over, today) <= MOST_LATE))
     };
-    let deadline = || deadline_words(&life, today).unwrap_or_default();
+    let deadline = || deadline_words(life, today).unwrap_or_default();
+    let moved = open.acts.last().map_or(open.received_at.date(), |act| act.at.date());
     if !life.state.is_closed() {
         match life.horizon(today) {
             Horizon::On(_, on) | Horizon::IfComplete(_, on)
@@ -187,6 +267,7 @@ fn told(open: &Open, since: Date, today: Date) -> Option<(Section, String)> {
             Horizon::Accuse(before) if before >= today && is_new(before.saturating_sub(REMINDERS[1].days())) => {
                 return Some((Section::Soon, deadline()));
             }
+            Horizon::Unsaid if is_told_late(moved) => return Some((Section::Late, deadline())),
             _ => {}
         }
         if let Some(missing) = &life.missing
@@ -209,18 +290,35 @@ fn told(open: &Open, since: Date, today: Date) -> Option<(Section, String)> {
     }
     let received = open.received_at.date();
     let is_received = since <= received && received < today && !life.state.is_closed();
-    is_received.then(|| (Section::Received, deadline()))
+    if is_received {
+        return Some((Section::Received, deadline()));
+    }
+    // What is asked of the resident has its own date; what silence has decided is told.
+    let is_waiting = !life.state.is_closed()
+        && life.state != State::PiecesDemandees
+        && !matches!(life.horizon(today), Horizon::On(_, on) if on <= today);
+    let is_weekly = today.weekday() == Weekday::Monday && moved < today && days(moved, today) <= MOST_LATE;
+    (is_waiting && is_weekly).then(|| (Section::Open, deadline()))
+}
+
+/// What one mailbox is told.
+struct Told<'a> {
+    items: &'a [Item],
+    /// Requests, of whichever mailbox, that cannot be read any more.
+    unreadable: usize,
+    /// The page by which an agent fills a form for somebody.
+    counter: Option<String>,
 }
 
 fn mail(
-    recipient: &str,
-    request: &Mail,
-    (items, sheets): (&[Item], Vec<Sheet>),
-    (now, counter): (&Zoned, Option<(String, Timestamp)>),
+    (recipient, request): (&str, &Mail),
+    (told, sheets): (Told<'_>, Vec<Sheet>),
+    (since, now): (Date, &Zoned),
 ) -> Mail {
-    let letter = letter(items, &sheets, now.date(), counter.map(|(link, _)| link));
+    let items = told.items;
+    let letter = letter(told, &sheets, now.date());
     let domain = request.message_id.rsplit_once('@').map_or("guichet.invalid", |(_, domain)| domain);
-    let mailbox = blake3::hash(recipient.as_bytes()).to_hex();
+    let mailbox = blake3::hash(format!("{recipient} {since}").as_bytes()).to_hex();
     Mail {
         role: MailRole::Mairie,
         from: Mailbox { name: request.from.name.clone(), email: request.from.email.clone() },
@@ -229,7 +327,7 @@ fn mail(
         subject: format!("[Bulletin du guichet] {} — {}", short_date(now.date()), count(items, &sheets)),
         text: letter.text(std::slice::from_ref(&request.from.name)),
         html: letter.html(std::slice::from_ref(&request.from.name)),
-        // The same all day: a restart does not write it twice.
+        // The same all day: a restart does not write it twice. Another one after a clock that had jumped.
         message_id: format!("bulletin.{}.{}@{domain}", now.date(), &mailbox[..12]),
         in_reply_to: None,
         date: rfc3339(now),
@@ -248,7 +346,7 @@ fn count(items: &[Item], sheets: &[Sheet]) -> String {
     plural(many as u64, one, more).replace('\u{a0}', " ")
 }
 
-fn letter(items: &[Item], sheets: &[Sheet], today: Date, counter: Option<String>) -> Letter {
+fn letter(Told { items, unreadable, counter }: Told<'_>, sheets: &[Sheet], today: Date) -> Letter {
     let mut blocks =
         vec![Block::Paragraph(format!("Ce que le guichet en ligne vous signale ce {}.", long_date(today)))];
     for section in Section::ALL {
@@ -266,7 +364,7 @@ fn letter(items: &[Item], sheets: &[Sheet], today: Date, counter: Option<String>
                 facts.push(("À savoir".into(), french(&item.words).into_owned()));
             }
             blocks.push(Block::Facts(facts));
-            blocks.extend(item.act.as_ref().map(|act| Block::Paragraph(format!("Agir sur cette demande : {act}"))));
+            blocks.extend(item.link.clone().map(Block::Paragraph));
         }
     }
     if !sheets.is_empty() {
@@ -276,12 +374,27 @@ fn letter(items: &[Item], sheets: &[Sheet], today: Date, counter: Option<String>
         ));
         blocks.extend(sheets.iter().map(|sheet| Block::Paragraph(format!("– {}", sheet.name))));
     }
+    if unreadable > 0 {
+        let count = plural(
+            unreadable as u64,
+            "demande gardée ne peut pas être relue",
+            "demandes gardées ne peuvent pas être relues",
+        );
+        blocks.push(Block::Notice(format!(
+            "{count} : prévenez la personne qui s'occupe du guichet. La commande mulot demandes etat dit lesquelles."
+        )));
+    }
     if items.is_empty() {
         return Letter { title: "Bulletin du guichet".into(), blocks };
     }
     blocks.push(Block::Paragraph(
         "Vous avez déjà répondu par courriel ou par téléphone ? Ouvrez le lien et choisissez « Répondre et clore » : le guichet n'en parlera plus.".into(),
     ));
+    if items.iter().any(|item| item.is_decided) {
+        blocks.push(Block::Paragraph(
+            "Pour refuser, choisissez « Refuser », qui donne les motifs et les recours : « Répondre et clore » n'est pas une décision, et n'arrête pas la date à laquelle votre silence décide.".into(),
+        ));
+    }
     blocks.extend(counter.map(|link| {
         Block::Paragraph(format!("Quelqu'un appelle ou se présente ? Remplissez le formulaire pour lui (lien valable un mois, pour la mairie seule) : {link}"))
     }));

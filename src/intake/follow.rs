@@ -83,6 +83,19 @@ impl Case {
         format!("{noun} « {} », {received} le {day}", self.kept.form_title)
     }
 
+    /// Whether the noun of [`Case::noun`] is feminine.
+    fn is_feminine(&self) -> bool {
+        self.noun().0 == "votre demande"
+    }
+
+    /// What was urgent when it was sent: its title for the mairie, then what the resident has read.
+    pub fn alerts(&self) -> Vec<(String, String)> {
+        let titles = self.kept.request.as_ref().map(compose::alert_titles).unwrap_or_default();
+        let title = |at: usize| titles.get(at).cloned().unwrap_or_else(|| "Urgent".to_owned());
+        let reminders = self.receipt.envoi().alerts.iter().cloned().enumerate();
+        reminders.map(|(at, reminder)| (title(at), reminder)).collect()
+    }
+
     /// How it is called, and the word that agrees: a declaration is not a request.
     fn noun(&self) -> (&'static str, &'static str) {
         match &self.receipt {
@@ -182,19 +195,24 @@ pub fn files(act: &Act) -> &[StoredFile] {
     }
 }
 
-fn resident_title(kind: &ActKind) -> &'static str {
-    match kind {
-        ActKind::PriseEnCharge => "Votre demande est prise en charge",
+fn resident_title(kind: &ActKind, case: &Case) -> String {
+    let noun = case.noun().0;
+    let title = match kind {
+        ActKind::PriseEnCharge if case.is_feminine() => "Votre demande est prise en charge",
+        ActKind::PriseEnCharge => return format!("V{} est pris en charge", &noun[1..]),
         ActKind::Accuse { .. } => "Accusé de réception électronique",
         ActKind::Pieces { accuse: true, .. } => "Accusé de réception : il manque des documents",
-        ActKind::Pieces { .. } => "Des documents manquent à votre demande",
+        ActKind::Pieces { .. } => return format!("Des documents manquent à {noun}"),
         ActKind::Complement { .. } => "Ce que vous avez ajouté est bien arrivé",
         // Subjects show on locked screens: the decision is inside.
         ActKind::Acceptation | ActKind::Refus | ActKind::Cloture => "Réponse de la mairie",
         ActKind::Complet { .. } => "Votre dossier est complet",
-        ActKind::Transmission { .. } => "Votre demande est transmise",
-        ActKind::Annulation => "Votre demande est annulée",
-    }
+        ActKind::Transmission { .. } if case.is_feminine() => "Votre demande est transmise",
+        ActKind::Transmission { .. } => return format!("V{} est transmis", &noun[1..]),
+        ActKind::Annulation if case.is_feminine() => "Votre demande est annulée",
+        ActKind::Annulation => return format!("V{} est annulé", &noun[1..]),
+    };
+    title.to_owned()
 }
 
 fn resident_letter(after: &Case, act: &Act, follow: Option<&str>) -> Letter {
@@ -228,7 +246,7 @@ fn resident_letter(after: &Case, act: &Act, follow: Option<&str>) -> Letter {
     blocks.push(Block::Facts(signature(act.agent.as_ref(), after.service())));
     blocks.extend(follow.map(|follow| Block::Paragraph(format!("Suivre votre demande : {follow}"))));
     blocks.push(Block::Paragraph("Pour écrire à la mairie à ce sujet, répondez à ce message.".into()));
-    Letter { title: french(resident_title(&act.kind)).into_owned(), blocks }
+    Letter { title: french(&resident_title(&act.kind, after)).into_owned(), blocks }
 }
 
 /// What the mairie asked for: whoever reads what came compares the two.
@@ -298,7 +316,8 @@ fn mairie_letter(after: &Case, act: &Act, links: &RequestLinks) -> Letter {
         blocks.push(Block::Ready("La lettre".into(), lines));
     }
     if !after.life.state.is_closed() {
-        blocks.extend(links.act.as_deref().into_iter().flat_map(act_words).map(Block::Paragraph));
+        let words = |link| act_words(&after.life, act.at.date(), link);
+        blocks.extend(links.act.as_deref().into_iter().flat_map(words).map(Block::Paragraph));
     }
     Letter { title: french(&act_title(&act.kind)).into_owned(), blocks }
 }

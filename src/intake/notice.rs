@@ -29,9 +29,13 @@ pub struct Notice {
 
 /// What is to be told now, one notice each mailbox; nothing when all was told or the last mail is recent. Pure.
 ///
-/// `recipients` gives the mailboxes of a request: what is sent to one sector is told to no other.
-pub fn due(waiting: &[Quarantined], recipients: impl Fn(&Quarantined) -> Vec<String>, now: Timestamp) -> Vec<Notice> {
-    let last = waiting.iter().filter_map(|one| one.told_at).max();
+/// `recipients` gives the mailboxes of a request: what is sent to one sector is told to no other. `last` is when the last
+/// mail was taken, though what it told of may have left since.
+pub fn due(
+    waiting: &[Quarantined],
+    recipients: impl Fn(&Quarantined) -> Vec<String>,
+    (last, now): (Option<Timestamp>, Timestamp),
+) -> Vec<Notice> {
     let is_recent = last.is_some_and(|last| now.duration_since(last) < PAUSE);
     if is_recent || waiting.iter().all(|one| one.told_at.is_some()) {
         return Vec::new();
@@ -126,12 +130,12 @@ pub async fn tell(
 ) -> Result<Told, StoreError> {
     let (reading, instant) = (store.clone(), now.timestamp());
     let read = move || match reading.route()?.is_some_and(|route| route.blocked_until > instant) {
-        true => Ok(Vec::new()),
-        false => reading.quarantined(instant),
+        true => Ok((Vec::new(), None)),
+        false => Ok((reading.quarantined(instant)?, reading.last_quarantine_notice(instant)?)),
     };
-    let waiting = tokio::task::spawn_blocking(read).await.unwrap_or(Err(StoreError::Closed))?;
+    let (waiting, last) = tokio::task::spawn_blocking(read).await.unwrap_or(Err(StoreError::Closed))?;
     let mut told = Told::default();
-    for notice in due(&waiting, recipients, instant) {
+    for notice in due(&waiting, recipients, (last, instant)) {
         let Ok(own) = reference::draw(now) else { continue };
         let link = links.quarantine(&store.mailbox_tag(&notice.to), instant);
         let mail = mail(issuer, &notice, link.as_deref(), &own, now);
@@ -241,8 +245,11 @@ mod tests {
 
     #[test]
     fn each_mailbox_is_told_of_its_own_requests() {
-        let notices =
-            due(&[waiting(1, "ecole", None), waiting(2, "voirie", None), waiting(3, "ecole", None)], recipients, now());
+        let notices = due(
+            &[waiting(1, "ecole", None), waiting(2, "voirie", None), waiting(3, "ecole", None)],
+            recipients,
+            (None, now()),
+        );
         let told: Vec<(&str, usize)> = notices.iter().map(|one| (one.to.as_str(), one.waiting.len())).collect();
         assert_eq!(told, [("ecole@mairie.example", 2), ("voirie@mairie.example", 1)]);
     }
@@ -261,9 +268,13 @@ mod tests {
         let told = waiting(1, "ecole", Some(now()));
         let flood: Vec<Quarantined> =
             [told.clone()].into_iter().chain((2..1000).map(|number| waiting(number, "ecole", None))).collect();
-        assert!(due(&flood, recipients, now() + SignedDuration::from_hours(5)).is_empty());
-        assert_eq!(due(&flood, recipients, now() + SignedDuration::from_hours(6)).len(), 1);
-        assert!(due(&[told], recipients, now() + SignedDuration::from_hours(40)).is_empty());
+        let due = |waiting: &[Quarantined], hours| {
+            super::due(waiting, recipients, (Some(now()), now() + SignedDuration::from_hours(hours)))
+        };
+        assert!(due(&flood, 5).is_empty());
+        assert!(due(&flood[1..], 5).is_empty(), "the one that was told has left: the pause stays");
+        assert_eq!(due(&flood, 6).len(), 1);
+        assert!(due(&[told], 40).is_empty());
     }
 
     #[test]

@@ -241,6 +241,8 @@ pub enum Horizon {
     Nothing,
     /// The mairie's *accusé de réception* is due by that day, included (art. R112-11-2).
     Accuse(Date),
+    /// The *accusé de réception* has left with what was missing, and never said what silence does (art. R112-11-1, 3°).
+    Unsaid,
     /// The delay does not run: what is missing is awaited (art. L114-5).
     Stopped(Side),
     /// Deemed decided on that day.
@@ -438,6 +440,8 @@ impl Life {
         let Some((side, on)) = self.silence_on() else {
             return match self.accuse_before {
                 Some(before) if !self.state.is_closed() => Horizon::Accuse(before),
+                // While documents are awaited the mairie has nothing to say yet.
+                None if self.is_unsaid() && self.state != State::PiecesDemandees => Horizon::Unsaid,
                 _ => Horizon::Nothing,
             };
         };
@@ -459,13 +463,26 @@ impl Life {
         self.accuse_before.is_some()
     }
 
-    /// What an agent may do now, in the order it is offered.
-    pub fn actions(&self) -> Vec<Action> {
-        Action::ALL.into_iter().filter(|action| self.allows(*action)).collect()
+    /// Whether the receipt has left without saying what silence does.
+    fn is_unsaid(&self) -> bool {
+        self.regime.is_none() && self.accuse_before.is_none() && !self.state.is_closed()
     }
 
-    /// Whether an agent may do that now.
-    pub fn allows(&self, action: Action) -> bool {
+    /// The day since which silence has accepted, were the file complete: the right is acquired.
+    pub fn accepted_by_silence(&self, today: Date) -> Option<Date> {
+        match self.horizon(today) {
+            Horizon::On(Side::Acceptation, on) if on <= today && !self.state.is_closed() => Some(on),
+            _ => None,
+        }
+    }
+
+    /// What an agent may do that day, in the order it is offered.
+    pub fn actions(&self, today: Date) -> Vec<Action> {
+        Action::ALL.into_iter().filter(|action| self.allows(*action, today)).collect()
+    }
+
+    /// Whether an agent may do that, that day.
+    pub fn allows(&self, action: Action, today: Date) -> bool {
         if self.state.is_closed() {
             return false;
         }
@@ -476,7 +493,9 @@ impl Life {
             Action::Accuser => self.regime.is_none() && self.state != State::PiecesDemandees,
             Action::Completer => matches!(self.state, State::PiecesDemandees | State::Completee),
             Action::Pieces => self.is_request,
-            Action::Accepter | Action::Refuser => is_decided,
+            Action::Accepter => is_decided,
+            // What silence has accepted is not refused by an ordinary letter.
+            Action::Refuser => is_decided && self.accepted_by_silence(today).is_none(),
             Action::Transmettre | Action::Clore => true,
         }
     }

@@ -30,12 +30,12 @@ use crate::intake::follow::fields;
 use crate::intake::follow::{self, Case, Decision, paragraphs};
 use crate::intake::store::Acted;
 use crate::intake::token::ActCheck;
-use crate::model::dossier::{Act, ActKind, Action, Horizon, Life, State as Stage};
+use crate::model::dossier::{Act, ActKind, Action, Horizon, Life, Side, State as Stage};
 use crate::model::form::Form;
 use crate::model::submission::{AnswerValue, FieldError, RawAnswers};
 use crate::render::guichet::{Acting, Done, Notice, Writing};
 use crate::render::view::MessageKind;
-use crate::text::dates::{received_at, short_date};
+use crate::text::dates::{received_at, short_date, time};
 use crate::text::numbers::plural;
 
 /// The routes of the mairie.
@@ -91,6 +91,10 @@ fn request_page(
         ("Référence".to_owned(), kept.reference.to_string()),
         ("Reçue".to_owned(), received_at(&kept.received_at)),
     ];
+    let today = desk.now(content).date();
+    let mut notices = notices;
+    notices.extend(standing(desk, content, case));
+    let is_held = is_held(desk, case);
     rows.extend((!kept.sender.name.is_empty()).then(|| ("De".to_owned(), kept.sender.name.clone())));
     let address = match &kept.sender.email {
         Some(email) if kept.is_undelivered => {
@@ -100,7 +104,6 @@ fn request_page(
         None => "Aucune : la lettre sera à imprimer".to_owned(),
     };
     rows.push(("Adresse électronique".to_owned(), address));
-    let today = desk.now(content).date();
     rows.extend(follow::deadline_words(life, today).map(|words| ("Échéance".to_owned(), words)));
     if !life.state.is_closed() {
         rows.extend(case.asked().map(|missing| ("Documents demandés".to_owned(), missing.asked.join("\n"))));
@@ -113,8 +116,9 @@ fn request_page(
         unsent,
         rows,
         actions: life
-            .actions()
+            .actions(today)
             .into_iter()
+            .filter(|_| !is_held)
             .map(|action| {
                 let words = words(action, life, today);
                 (words.label, words.hint, format!("/guichet/agir/{token}/{}", action.slug()))
@@ -124,6 +128,53 @@ fn request_page(
         events: events(case),
         answers: &kept.answers,
     })
+}
+
+/// Whether it waits in quarantine and somebody would be written to, who may have asked for nothing.
+fn is_held(desk: &Desk, case: &Case) -> bool {
+    case.kept.sender.email.is_some() && case.kept.held_until.is_some_and(|until| until > (desk.clock)())
+}
+
+/// What is said of a request as long as it is so.
+fn standing(desk: &Desk, content: &DeskContent, case: &Case) -> Vec<Notice> {
+    let alert = |(title, reminder): (String, String)| Notice {
+        kind: MessageKind::Erreur,
+        title: format!("{title} : l'usager l'a signalé"),
+        paragraphs: vec![format!("Il a lu : « {reminder} »")],
+    };
+    let mut notices: Vec<Notice> = case.alerts().into_iter().map(alert).collect();
+    notices.extend(is_held(desk, case).then(|| held_notice(case, content)));
+    notices.extend(case.life.accepted_by_silence(desk.now(content).date()).map(acquired_notice));
+    notices
+}
+
+fn held_notice(case: &Case, content: &DeskContent) -> Notice {
+    let until = case.kept.held_until.map(|until| until.to_zoned(content.zone.clone()));
+    let leaves = until.map(|until| {
+        format!(
+            "Sans geste de votre part, elle part d'elle-même le {} à {}.",
+            short_date(until.date()),
+            time(until.time())
+        )
+    });
+    let judge = "Elle ressemble à de la publicité, et l'adresse donnée est peut-être celle de quelqu'un qui n'a rien demandé : rien ne lui est écrit avant. Ouvrez le message « à vérifier » que le guichet a envoyé à la mairie, et choisissez « Laisser passer ».";
+    Notice {
+        kind: MessageKind::Attention,
+        title: "Cette demande est en quarantaine : laissez-la d'abord passer".to_owned(),
+        paragraphs: std::iter::once(judge.to_owned()).chain(leaves).collect(),
+    }
+}
+
+/// What the texts at hand say of taking an acceptance back is not known: the agent is sent to who knows.
+fn acquired_notice(on: Date) -> Notice {
+    Notice {
+        kind: MessageKind::Attention,
+        title: format!("Le silence de la mairie vaut acceptation depuis le {}, si le dossier était complet", short_date(on)),
+        paragraphs: vec![
+            "Un droit est acquis : une lettre de refus ordinaire ne peut plus partir d'ici. Revenir sur une acceptation suit des règles à part : avant d'écrire à l'usager, demandez conseil à la préfecture (contrôle de légalité).".to_owned(),
+            "Pour confirmer l'acceptation par écrit, choisissez « Accepter ».".to_owned(),
+        ],
+    }
 }
 
 /// How an action is told.
@@ -137,6 +188,12 @@ struct Words {
 
 fn words(action: Action, life: &Life, today: Date) -> Words {
     let (label, hint, intro, button) = match action {
+        Action::Accuser if !life.owes_accuse() => (
+            "Dire ce que vaut le silence",
+            "L'accusé est parti sans le dire. Les textes sont prêts.",
+            "Choisissez un seul texte. Il part tel quel, avec la date calculée.",
+            "Envoyer ce texte",
+        ),
         Action::Accuser => (
             "Envoyer l'accusé de réception",
             "À faire dans les dix jours ouvrés. Quatre textes sont prêts.",
@@ -168,7 +225,7 @@ fn words(action: Action, life: &Life, today: Date) -> Words {
                     "L'usager reçoit ce message, et peut ajouter ce qui manque sur sa page de suivi. Les nouvelles dates sont calculées.",
                 ),
                 // No legal delay runs, or silence has already decided.
-                Horizon::On(..) | Horizon::Nothing => (
+                Horizon::On(..) | Horizon::Unsaid | Horizon::Nothing => (
                     "L'usager complète sur sa page de suivi.",
                     "L'usager reçoit ce message, et peut ajouter ce qui manque sur sa page de suivi.",
                 ),
@@ -178,8 +235,19 @@ fn words(action: Action, life: &Life, today: Date) -> Words {
         Action::Completer => (
             "Dire que le dossier est complet",
             "Tout est arrivé : le délai court de nouveau, à partir du jour que vous donnez.",
-            "L'usager reçoit ce message. La date à laquelle votre silence vaudra décision est calculée.",
+            match life.regime {
+                None => {
+                    "L'usager reçoit ce message. Il restera à lui dire ce que vaut votre silence, et à quelle date : la page de la demande le propose."
+                }
+                Some(_) => "L'usager reçoit ce message. La date à laquelle votre silence vaudra décision est calculée.",
+            },
             "Le dossier est complet",
+        ),
+        Action::Accepter if life.accepted_by_silence(today).is_some() => (
+            "Accepter",
+            "Le silence l'a déjà acceptée : la lettre le confirme.",
+            "L'usager reçoit cette lettre, qui confirme l'acceptation.",
+            "Confirmer et envoyer",
         ),
         Action::Accepter => (
             "Accepter",
@@ -215,7 +283,11 @@ fn allowed(desk: &Desk, content: &DeskContent, case: &Case, (token, slug): (&str
         let words = ["Cette adresse du guichet n'existe pas.".to_owned()];
         return Err(content.message(StatusCode::NOT_FOUND, "not_found", "Page introuvable", &words));
     };
-    if case.life.allows(action) {
+    let today = desk.now(content).date();
+    if is_held(desk, case) || (action == Action::Refuser && case.life.accepted_by_silence(today).is_some()) {
+        return Err(withheld(desk, content, case, (token, Vec::new())));
+    }
+    if case.life.allows(action, today) {
         return Ok(action);
     }
     let notice = Notice {
@@ -225,6 +297,14 @@ fn allowed(desk: &Desk, content: &DeskContent, case: &Case, (token, slug): (&str
     };
     let html = request_page(desk, content, case, (token, vec![notice], Vec::new()));
     Err(page(StatusCode::CONFLICT, html, "act_conflict"))
+}
+
+/// Nothing is sent of a request that waits in quarantine, nor a refusal of what silence has accepted; the page says why.
+fn withheld(desk: &Desk, content: &DeskContent, case: &Case, (token, unsent): (&str, Vec<String>)) -> Response {
+    let title = "Rien n'est parti".to_owned();
+    let notice = Notice { kind: MessageKind::Attention, title, paragraphs: Vec::new() };
+    let html = request_page(desk, content, case, (token, vec![notice], unsent));
+    page(StatusCode::CONFLICT, html, "act_withheld")
 }
 
 /// Why an action cannot be begun: « Cette demande est déjà acceptée depuis le 26 novembre 2026 ».
@@ -247,8 +327,13 @@ fn already(case: &Case, action: &str) -> String {
 fn too_late(desk: &Desk, content: &DeskContent, case: &Case, (token, typed): (&str, &RawAnswers)) -> Response {
     let title = "Cette demande a changé entre-temps : rien n'est parti".to_owned();
     let notice = Notice { kind: MessageKind::Attention, title, paragraphs: happened(case).into_iter().collect() };
-    let unsent = ["lettre", "motifs", "pieces"].iter().flat_map(|name| paragraphs(typed.first(name))).collect();
-    page(StatusCode::CONFLICT, request_page(desk, content, case, (token, vec![notice], unsent)), "act_conflict")
+    let html = request_page(desk, content, case, (token, vec![notice], unsent(typed)));
+    page(StatusCode::CONFLICT, html, "act_conflict")
+}
+
+/// What was typed, to be copied.
+fn unsent(typed: &RawAnswers) -> Vec<String> {
+    ["lettre", "motifs", "pieces"].iter().flat_map(|name| paragraphs(typed.first(name))).collect()
 }
 
 async fn write(State(desk): State<Arc<Desk>>, Path((token, slug)): Path<(String, String)>) -> Response {
@@ -274,9 +359,13 @@ fn letter_page(
     token: &str,
     form: (&Form, &RawAnswers, &[FieldError]),
 ) -> String {
-    let words = words(action, &case.life, desk.now(content).date());
+    let today = desk.now(content).date();
+    let words = words(action, &case.life, today);
     let place = format!("/guichet/agir/{token}");
     let mut intro = vec![words.intro.to_owned()];
+    if action == Action::Clore {
+        intro.extend(not_a_decision(&case.life, today));
+    }
     if case.kept.sender.email.is_none() {
         intro.push(
             "L'usager n'a pas donné d'adresse électronique : la lettre vous sera montrée, prête à imprimer.".into(),
@@ -289,10 +378,31 @@ fn letter_page(
         form,
         urls: (format!("{place}/{}", action.slug()), place),
         hidden: vec![(VERSION.to_owned(), case.kept.acts.len().to_string())],
-        added: added(action, case, content, desk.now(content).date()),
+        added: added(action, case, content, today),
         service: follow::signature(None, case.service()),
         button: words.button,
     })
+}
+
+/// A plain answer is no decision: what silence would still do.
+fn not_a_decision(life: &Life, today: Date) -> Option<String> {
+    let still = match life.horizon(today) {
+        Horizon::On(_, on) if on <= today => return None,
+        Horizon::On(side, on) | Horizon::IfComplete(side, on) => {
+            let word = if side == Side::Acceptation { "acceptée" } else { "rejetée" };
+            format!(
+                "sans décision, votre silence vaudra quand même décision : la demande sera considérée comme {word} le {}, si le dossier est complet",
+                short_date(on)
+            )
+        }
+        Horizon::Stopped(_) | Horizon::Accuse(_) | Horizon::Unsaid => {
+            "sans décision, votre silence pourra quand même valoir acceptation ou rejet".to_owned()
+        }
+        Horizon::Nothing => return None,
+    };
+    Some(format!(
+        "Ce n'est pas une décision. Pour refuser, revenez et choisissez « Refuser » : la lettre donne les motifs et les recours. Pour accepter, choisissez « Accepter ». Après une simple réponse, {still}."
+    ))
 }
 
 /// What is added to the letter, before anything is typed.
@@ -317,10 +427,14 @@ fn added(action: Action, case: &Case, content: &DeskContent, today: Date) -> Vec
                 .collect()
         }
         Action::Completer => {
-            vec!["La date que vous donnez, et celle à laquelle votre silence vaudra décision.".into()]
+            vec![match case.life.regime {
+                None => "La date que vous donnez.".to_owned(),
+                Some(_) => "La date que vous donnez, et celle à laquelle votre silence vaudra décision.".to_owned(),
+            }]
         }
         Action::Accuser => vec!["Le texte que vous choisissez, avec la date calculée.".into()],
-        Action::Prendre | Action::Accepter | Action::Clore => Vec::new(),
+        Action::Accepter => words(ActKind::Acceptation, ""),
+        Action::Prendre | Action::Clore => Vec::new(),
     }
 }
 
@@ -345,12 +459,18 @@ async fn act(State(desk): State<Arc<Desk>>, Path((token, slug)): Path<(String, S
     let seen = received.others.get(VERSION).and_then(|version| version.parse::<usize>().ok());
     let now = desk.now(&content);
     let decided = fields::decision(action, &case, &form, &received.raw, now.date());
-    if seen != Some(case.kept.acts.len()) || !case.life.allows(action) {
+    if is_held(&desk, &case) {
+        return withheld(&desk, &content, &case, (&token, unsent(&received.raw)));
+    }
+    if seen != Some(case.kept.acts.len()) || !case.life.allows(action, now.date()) {
         // A second press on the button finds its first.
         if let (Some(seen), Ok((decision, _))) = (seen, &decided)
             && is_same(case.kept.acts.get(seen), decision)
         {
             return to_letter(&token, seen + 1, "again");
+        }
+        if action == Action::Refuser && case.life.accepted_by_silence(now.date()).is_some() {
+            return withheld(&desk, &content, &case, (&token, unsent(&received.raw)));
         }
         return too_late(&desk, &content, &case, (&token, &received.raw));
     }

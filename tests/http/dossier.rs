@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 use mail_parser::MessageParser;
 use mulot::intake::mailer::{Outcome, Phase, Refusal};
+use mulot::intake::store::{Access, Store, StoreOptions};
 use mulot::intake::token::Keys;
 use mulot::model::mail::MailRole;
 use mulot::model::reference::Reference;
@@ -393,4 +394,71 @@ fn a_receipt_that_was_refused_shows_on_the_follow_up_page() {
             return;
         }
     }
+}
+
+#[test]
+fn what_silence_has_accepted_is_refused_no_more_but_confirmed() {
+    let server = ServerTest::guichet();
+    let (follow, page) = sent(&server, valid_answers());
+    let close = server.get(&format!("{page}/clore")).text();
+    assert!(close.contains("Ce n’est pas une décision"), "{close}");
+    let said = act(&server, &page, "accuse-de-reception", &[("modele", "acceptation"), ("lettre", "")]);
+    assert_eq!(said.status, 303, "{}", said.text());
+    let close = server.get(&format!("{page}/clore")).text();
+    assert!(close.contains("la demande sera considérée comme acceptée le"), "{close}");
+    let refuse = format!("{page}/refuser");
+    let fields = with(signed(server.get(&refuse).fields()), "motifs", "Le terrain est inondable.");
+    mails(&server, 4);
+    server.advance(SignedDuration::from_hours(24 * 70));
+    let seen = server.get(&page).text();
+    assert!(seen.contains("Un droit est acquis") && !seen.contains("/refuser\""), "{seen}");
+    assert_eq!(server.get(&refuse).status, 409);
+    let late = server.post(&refuse, &fields);
+    assert_eq!(late.status, 409);
+    for words in ["Rien n’est parti", "Un droit est acquis", "contrôle de légalité", "Le terrain est inondable."] {
+        assert!(late.text().contains(words), "{words}: {}", late.text());
+    }
+    assert!(!server.get(&follow).text().contains("est refusée"));
+    let done = act(&server, &page, "accepter", &[]);
+    assert_eq!(done.status, 303, "{}", done.text());
+    assert!(server.get(done.location()).text().contains("L232-3"));
+}
+
+#[test]
+fn nothing_is_written_to_anyone_from_a_request_in_quarantine() {
+    let server = ServerTest::guichet();
+    let links = "https://a.example https://b.example https://c.example https://d.example https://e.example";
+    let spam = with(valid_answers(), "message", &format!("Achetez <a href=x>ici</a> {links} {links}"));
+    let check = server.post(&format!("/guichet/{FORM}/verifier"), &spam);
+    let receipt = server.post(&format!("/guichet/{FORM}/envoyer"), &check.fields());
+    let reference: Reference = receipt.location().split('/').nth(3).unwrap().parse().unwrap();
+    let options = StoreOptions { access: Access::Beside, ..StoreOptions::default() };
+    let store = Store::open(&server.data(), options).unwrap();
+    let page = format!("/guichet/agir/{}", store.keys().act_token(&reference, jiff::Timestamp::MAX));
+    let seen = server.get(&page).text();
+    assert!(seen.contains("est en quarantaine") && !seen.contains("Que voulez-vous faire"), "{seen}");
+    assert_eq!(server.get(&format!("{page}/accepter")).status, 409);
+    let fields =
+        [("version", "0"), ("lettre", "Achetez aussi ici")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let refused = server.post(&format!("{page}/accepter"), &signed(fields.to_vec()));
+    assert_eq!(refused.status, 409);
+    assert!(refused.text().contains("Achetez aussi ici"), "{}", refused.text());
+    assert!(store.release(&reference, jiff::Timestamp::now()).unwrap());
+    assert_eq!(act(&server, &page, "accepter", &[]).status, 303);
+}
+
+#[test]
+fn a_danger_is_told_near_the_title() {
+    let server = ServerTest::guichet();
+    let form = "signaler-un-probleme";
+    let answers = [("danger", "oui"), ("categorie", "autre"), ("lieu", "Le Bourg"), ("description", "Un fil à terre")];
+    let answers = answers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let check = server.post(&format!("/guichet/{form}/verifier"), &answers);
+    assert_eq!(check.status, 200, "{}", check.text());
+    server.post(&format!("/guichet/{form}/envoyer"), &check.fields());
+    let text = &mails(&server, 1)[0].text;
+    assert!(!text.contains("accepter, refuser"), "{text}");
+    let seen = server.get(&link(text, "/guichet/agir/")).text();
+    let (alert, facts) = (seen.find("l’usager l’a signalé"), seen.find("Adresse électronique"));
+    assert!(alert.is_some() && alert < facts, "{seen}");
 }

@@ -9,7 +9,7 @@ use crate::intake::store::{Acted, NewAct, StoreOptions};
 use crate::intake::token::Keys;
 use crate::model::dossier::{Act, ActKind};
 use crate::model::form::{Delay, Identity, Nature, Silence};
-use crate::model::intake::NewSubmission;
+use crate::model::intake::{Hold, NewSubmission, Suspicion};
 use crate::model::receipt::Receipt;
 use crate::model::receipt::tests::{form, issuer};
 use crate::model::submission::{Sender, ValidAnswers};
@@ -38,6 +38,10 @@ impl World {
 
     /// Records a request received that day at 10:30, sent to one mailbox.
     async fn receive(&self, number: u8, silence: Silence, day: Date, to: &str) -> Reference {
+        self.receive_as((number, silence), day, to, Hold::default()).await
+    }
+
+    async fn receive_as(&self, (number, silence): (u8, Silence), day: Date, to: &str, hold: Hold) -> Reference {
         let mut form = form(Nature::Demande, Identity::Person, silence);
         form.recipients = vec![to.to_owned()];
         let reference = Reference::new(day.year(), [number; 5]);
@@ -61,7 +65,7 @@ impl World {
             quota: None,
             recipients_backup: Vec::new(),
         };
-        self.store.record(new).await.unwrap();
+        self.store.record_held(new, hold).await.unwrap();
         reference
     }
 
@@ -169,7 +173,10 @@ async fn a_decision_by_silence_is_announced_twice_then_told_once() {
             (date(2027, 1, 22), Section::Late),
         ];
         let expected = expected.map(|(day, section)| (day, section.title().to_owned()));
+        let is_weekly = |(_, heading): &(Date, String)| heading == Section::Open.title();
+        let (weekly, told): (Vec<_>, Vec<_>) = told.into_iter().partition(is_weekly);
         assert_eq!(told, expected);
+        assert_eq!(weekly.len(), 8, "eight Mondays: {weekly:?}");
     }
 }
 
@@ -195,9 +202,95 @@ async fn a_late_receipt_is_told_the_next_day_then_on_mondays() {
     }
     let late = |day| (day, Section::Late.title().to_owned());
     let soon = (date(2026, 12, 1), Section::Soon.title().to_owned());
-    assert_eq!(told, [soon, late(date(2026, 12, 5)), late(date(2026, 12, 7)), late(date(2026, 12, 14))]);
+    let open = |day| (day, Section::Open.title().to_owned());
+    let before = [open(date(2026, 11, 23)), open(date(2026, 11, 30)), soon];
+    assert_eq!(told[..3], before);
+    assert_eq!(told[3..], [late(date(2026, 12, 5)), late(date(2026, 12, 7)), late(date(2026, 12, 14))]);
     world.act(&reference, 0, date(2026, 12, 20), ActKind::Cloture).await;
     assert_eq!(heading(&world, date(2026, 12, 21)).await, None, "closed");
+}
+
+#[tokio::test]
+async fn what_nobody_acts_on_is_told_again_on_mondays_for_eight_weeks() {
+    let world = World::new();
+    let reference = world.receive(1, Silence::SansDecision, date(2026, 11, 25), "mairie@saint-mulot.example").await;
+    let mut told = Vec::new();
+    let mut day = date(2026, 11, 26);
+    while day < date(2027, 3, 1) {
+        told.extend(heading(&world, day).await.map(|heading| (day, heading)));
+        day = day.saturating_add(1.day());
+    }
+    assert_eq!(told[0], (date(2026, 11, 26), Section::Received.title().to_owned()));
+    assert!(
+        told[1..].iter().all(|(day, heading)| heading == Section::Open.title() && day.weekday() == Weekday::Monday)
+    );
+    let days: Vec<Date> = told.iter().map(|(day, _)| *day).collect();
+    assert_eq!((days[1], days[8], days.len()), (date(2026, 11, 30), date(2027, 1, 18), 9));
+    world.act(&reference, 0, date(2027, 3, 2), ActKind::PriseEnCharge).await;
+    assert_eq!(heading(&world, date(2027, 3, 8)).await.as_deref(), Some(Section::Open.title()), "and not done yet");
+    world.act(&reference, 1, date(2027, 3, 9), ActKind::Cloture).await;
+    assert_eq!(heading(&world, date(2027, 3, 15)).await, None);
+}
+
+#[tokio::test]
+async fn a_clock_that_had_jumped_does_not_silence_the_mornings() {
+    let world = World::new();
+    world.receive(1, Silence::Rejet(TWO_MONTHS), date(2026, 11, 20), "m@saint-mulot.example").await;
+    // Decided on 21 January 2027.
+    let ahead = date(2027, 1, 21);
+    assert_eq!(heading(&world, ahead).await.as_deref(), Some(Section::Late.title()));
+    assert_eq!(heading(&world, date(2026, 11, 21)).await.as_deref(), Some(Section::Received.title()));
+    assert!(world.look(date(2026, 11, 21)).is_none(), "once a day all the same");
+    assert_eq!(heading(&world, ahead).await.as_deref(), Some(Section::Late.title()), "that morning was still to come");
+}
+
+#[tokio::test]
+async fn a_damaged_request_leaves_the_others_in_the_digest_which_says_so() {
+    let world = World::new();
+    let (day, mairie) = (date(2026, 11, 20), "mairie@saint-mulot.example");
+    let damaged = world.receive(1, Silence::Rejet(TWO_MONTHS), day, mairie).await;
+    let sound = world.receive(2, Silence::Rejet(TWO_MONTHS), day, mairie).await;
+    let database = rusqlite::Connection::open(world._dir.path().join("guichet.db")).unwrap();
+    let sql = "UPDATE mail SET mail = x'00010203' WHERE message_id LIKE ?1";
+    assert!(database.execute(sql, [format!("{damaged}.%")]).unwrap() > 0);
+    let bulletin = world.look(date(2026, 11, 21)).unwrap();
+    let text = &bulletin.mails[0].1.text;
+    assert!(text.contains(sound.as_str()) && !text.contains(damaged.as_str()), "{text}");
+    assert!(text.contains("1 demande gardée ne peut pas être relue"), "{text}");
+}
+
+#[tokio::test]
+async fn a_held_request_leads_to_its_quarantine_and_one_put_aside_is_told_no_more() {
+    let world = World::new();
+    let day = date(2026, 11, 20);
+    let until = at(date(2026, 11, 22), 10).timestamp();
+    let hold = Hold { quarantine: Some((Suspicion { points: 3, reasons: vec!["liens"] }, until)), ..Hold::default() };
+    let request = (1, Silence::Inconnu);
+    let reference = world.receive_as(request, day, "mairie@saint-mulot.example", hold).await;
+    let bulletin = world.look(date(2026, 11, 21)).unwrap();
+    let text = &bulletin.mails[0].1.text;
+    assert!(text.contains("En quarantaine") && text.contains("/guichet/quarantaine/"), "{text}");
+    assert!(text.contains("22 novembre 2026") && !text.contains("/guichet/agir/"), "{text}");
+    let (store, now) = (world.store.clone(), at(date(2026, 11, 21), 8).timestamp());
+    assert!(tokio::task::spawn_blocking(move || store.set_aside(&reference, now)).await.unwrap().unwrap());
+    assert_eq!(world.look(date(2026, 11, 21)).unwrap().mails.len(), 0);
+    assert_eq!(world.look(date(2026, 11, 23)).unwrap().mails.len(), 0, "a Monday");
+}
+
+#[tokio::test]
+async fn what_silence_does_is_asked_for_until_it_is_said() {
+    let world = World::new();
+    let reference = world.receive(1, Silence::Inconnu, date(2026, 11, 21), "mairie@saint-mulot.example").await;
+    let asked = ActKind::Pieces { asked: vec!["un plan".into()], until: date(2026, 12, 25), accuse: true };
+    world.act(&reference, 0, date(2026, 11, 23), asked).await;
+    let came = ActKind::Complement { text: "Voici".into(), files: Vec::new() };
+    world.act(&reference, 1, date(2026, 11, 24), came).await;
+    world.act(&reference, 2, date(2026, 11, 25), ActKind::Complet { since: date(2026, 11, 24) }).await;
+    let text = world.look(date(2026, 11, 26)).unwrap().mails[0].1.text.clone();
+    assert!(text.contains("Dire ce que vaut le silence"), "{text}");
+    assert_eq!(heading(&world, date(2026, 11, 26)).await.as_deref(), Some(Section::Late.title()));
+    assert_eq!(heading(&world, date(2026, 11, 27)).await, None);
+    assert_eq!(heading(&world, date(2026, 11, 30)).await.as_deref(), Some(Section::Late.title()), "on Mondays");
 }
 
 #[tokio::test]

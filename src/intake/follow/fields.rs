@@ -69,7 +69,7 @@ pub fn action_form(action: Action, case: &Case, issuer: &Issuer) -> Form {
 pub fn action_answers(action: Action, case: &Case, today: Date) -> RawAnswers {
     let mut raw = RawAnswers::default();
     let mut set = |name: &str, value: String| raw.values.insert(name.to_owned(), vec![value]);
-    set("lettre", draft(action, case));
+    set("lettre", draft(action, case, today));
     set("date_limite", today.saturating_add(DAYS_TO_COMPLETE.days()).to_string());
     set("delai", GENERAL_DELAY.to_string());
     set("complet_le", last_complement(case).unwrap_or(today).to_string());
@@ -151,7 +151,7 @@ fn decided(action: Action, case: &Case, given: &Given, (until, since): (Date, Da
         Action::Accuser => {
             let delay = Delay::Months(given.text("delai").parse().unwrap_or(GENERAL_DELAY));
             match given.choice("modele") {
-                Some(Model::Pieces) => pieces(true),
+                Some(Model::Pieces) => pieces(case.life.owes_accuse()),
                 Some(Model::Acceptation) => ActKind::Accuse { regime: Regime::Acceptation(delay) },
                 Some(Model::Rejet) => ActKind::Accuse { regime: Regime::Rejet(delay) },
                 Some(Model::Information) | None => ActKind::Accuse { regime: Regime::SansDecision },

@@ -38,6 +38,7 @@ fn case(nature: Nature, silence: Silence) -> Case {
         acts: Vec::new(),
         request: Some(request),
         is_undelivered: false,
+        held_until: None,
     };
     Case::of(kept).expect("a receipt")
 }
@@ -265,7 +266,7 @@ fn who_signed_last_is_written_in_the_next_letter() {
 
 #[test]
 fn words_follow_the_nature() {
-    let drafted = |nature| draft(Action::Prendre, &case(nature, Silence::SansDecision));
+    let drafted = |nature| draft(Action::Prendre, &case(nature, Silence::SansDecision), later().date());
     assert!(drafted(Nature::Contact).contains("votre message"));
     assert!(drafted(Nature::Declaration).contains("votre envoi"));
     assert!(drafted(Nature::Demande).contains("votre demande"));
@@ -288,4 +289,50 @@ fn the_refusal_of_a_document_names_the_commission_first() {
         assert!(letter.contains(words), "{words}: {letter}");
     }
     assert!(!letter.contains("Si elle est rejetée") && !letter.contains("R421-1"), "{letter}");
+}
+
+#[test]
+fn a_date_that_is_past_is_told_in_the_past() {
+    let case = case(Nature::Demande, Silence::Rejet(TWO_MONTHS));
+    let decision = Decision {
+        kind: ActKind::Complet { since: date(2026, 11, 27) },
+        letter: String::new(),
+        reasons: String::new(),
+    };
+    let words = |today| legal_words(&decision, &case, &issuer(), today).join(" ");
+    assert!(words(date(2027, 1, 21)).contains("sera considérée comme rejetée le 22 janvier 2027"));
+    assert!(words(date(2027, 1, 22)).contains("est considérée comme rejetée depuis le 22 janvier 2027"));
+}
+
+#[test]
+fn what_silence_has_accepted_is_confirmed_with_the_right_to_an_attestation() {
+    let case = case(Nature::Demande, Silence::Acceptation(TWO_MONTHS));
+    let (before, on) = (date(2027, 1, 21), date(2027, 1, 22));
+    assert!(draft(Action::Accepter, &case, before).contains("est acceptée."));
+    assert!(draft(Action::Accepter, &case, on).contains("acceptée depuis le 22 janvier 2027"));
+    let decision = Decision { kind: ActKind::Acceptation, letter: String::new(), reasons: String::new() };
+    assert!(legal_words(&decision, &case, &issuer(), before).is_empty());
+    assert!(legal_words(&decision, &case, &issuer(), on)[0].contains("L232-3"));
+}
+
+#[test]
+fn a_message_sent_on_is_masculine() {
+    let case = case(Nature::Contact, Silence::SansDecision);
+    let act = decided(&case, Action::Transmettre, &[("organisme", "Le syndicat des eaux")]).unwrap();
+    let text = written(&case, &act);
+    assert!(
+        text.contains("La mairie l’a transmis à l’organisme") && text.contains("Votre message est transmis"),
+        "{text}"
+    );
+    assert!(!text.contains("accepter"), "{text}");
+}
+
+#[test]
+fn the_refusal_of_a_right_over_data_names_the_cnil() {
+    let mut case = case(Nature::Demande, Silence::Inconnu);
+    let refused = |case: &Case| decided(case, Action::Refuser, &[("motifs", "Un registre.")]).unwrap().letter.join(" ");
+    assert!(!refused(&case).contains("CNIL"));
+    case.kept.form_id = "droits-rgpd".into();
+    let letter = refused(&case);
+    assert!(letter.contains("réclamation à la CNIL") && !letter.contains("un mois"), "{letter}");
 }

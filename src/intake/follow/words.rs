@@ -15,7 +15,7 @@ use crate::text::typography::french;
 pub const TO_WRITE: &str = "[Votre réponse]";
 
 /// The letter an action begins with; the agent may change every word of it.
-pub fn draft(action: Action, case: &Case) -> String {
+pub fn draft(action: Action, case: &Case, today: Date) -> String {
     let named = case.named();
     let capital = format!("V{}", &named[1..]);
     let (noun, _) = case.noun();
@@ -25,10 +25,17 @@ pub fn draft(action: Action, case: &Case) -> String {
         }
         Action::Accuser => return String::new(),
         Action::Completer => format!(
-            "{capital}, est maintenant complète. Nous l'étudions et nous vous écrivons dès qu'une réponse est prête."
+            "{capital}, est maintenant {}. Nous l'étudions et nous vous écrivons dès qu'une réponse est prête.",
+            if case.is_feminine() { "complète" } else { "complet" }
         ),
         Action::Pieces => format!("Pour étudier {named}, il nous manque ce qui suit."),
-        Action::Accepter => format!("{capital}, est acceptée."),
+        Action::Accepter => match case.life.accepted_by_silence(today) {
+            Some(on) => format!(
+                "{capital}, est considérée comme acceptée depuis le {}, sans réponse de la mairie. Cette lettre le confirme.",
+                short_date(on)
+            ),
+            None => format!("{capital}, est acceptée."),
+        },
         Action::Refuser => format!("Nous avons étudié {named}. Nous ne pouvons pas l'accepter."),
         Action::Transmettre => format!("{capital}, ne relève pas de la mairie."),
         Action::Clore => format!("Voici notre réponse à {noun} « {} » :\n\n{TO_WRITE}", case.kept.form_title),
@@ -41,7 +48,11 @@ pub fn legal_words(decision: &Decision, case: &Case, issuer: &Issuer, today: Dat
     match &decision.kind {
         ActKind::Accuse { regime } => accuse_words(*regime, case, issuer),
         ActKind::Pieces { asked, until, accuse } => pieces_words(asked, *until, *accuse, case, today),
-        ActKind::Complet { since } => complete_words(*since, case),
+        ActKind::Complet { since } => complete_words(*since, case, today),
+        // Art. L232-3.
+        ActKind::Acceptation if case.life.accepted_by_silence(today).is_some() => vec![
+            "Vous pouvez demander à la mairie une attestation de l'acceptation par son silence (code des relations entre le public et l'administration, art. L232-3).".into(),
+        ],
         ActKind::Refus => refusal_words(&decision.reasons, case, issuer),
         ActKind::Transmission { body } => transmission_words(body, case, today),
         _ => Vec::new(),
@@ -61,17 +72,18 @@ pub fn accuse_words(regime: Regime, case: &Case, issuer: &Issuer) -> Vec<String>
 }
 
 /// Art. L114-5: the delay runs, or runs again, from the day all has come.
-fn complete_words(since: Date, case: &Case) -> Vec<String> {
+fn complete_words(since: Date, case: &Case, today: Date) -> Vec<String> {
     let after = case.life.clone().once_complete(since);
     let mut words = vec![format!("Votre dossier est complet depuis le {}.", short_date(since))];
-    let word = match after.horizon(since) {
+    let word = match after.horizon(today) {
         Horizon::On(Side::Acceptation, on) => Some(("acceptée", on)),
         Horizon::On(Side::Rejet, on) => Some(("rejetée", on)),
         _ => None,
     };
     words.extend(word.map(|(word, on)| {
+        let (is, from) = if on <= today { ("est", "depuis le") } else { ("sera", "le") };
         format!(
-            "Sans réponse de la mairie, votre demande sera considérée comme {word} le {} (code des relations entre le public et l'administration, art. L114-5).",
+            "Sans réponse de la mairie, votre demande {is} considérée comme {word} {from} {} (code des relations entre le public et l'administration, art. L114-5).",
             short_date(on)
         )
     }));
@@ -120,8 +132,15 @@ fn refusal_words(reasons: &str, case: &Case, issuer: &Issuer) -> Vec<String> {
             "Vous pouvez demander au maire de revoir cette décision, ou saisir {court}. Le délai pour saisir le tribunal est en principe de deux mois à compter du jour où vous recevez cette lettre, sauf si un texte en prévoit un autre (code de justice administrative, art. R421-1 et R421-2)."
         ),
     });
+    // The fiche says it too; the delay of the answer was not read at the source, and is not told.
+    if case.kept.form_id == DATA_RIGHTS {
+        words.push("Vous pouvez aussi adresser une réclamation à la CNIL (www.cnil.fr).".into());
+    }
     words
 }
+
+/// The démarche by which a person uses the rights over data.
+const DATA_RIGHTS: &str = "droits-rgpd";
 
 /// Whom to turn to before the court, as the receipt said it.
 fn appeal(receipt: &Receipt) -> Appeal {
@@ -137,7 +156,8 @@ fn appeal(receipt: &Receipt) -> Appeal {
 fn transmission_words(body: &str, case: &Case, today: Date) -> Vec<String> {
     // Art. L114-2.
     let mut words = vec![format!(
-        "La mairie l'a transmise à l'organisme compétent le {} : {body} (code des relations entre le public et l'administration, art. L114-2). C'est lui qui vous répondra : adressez-vous à lui pour connaître la suite.",
+        "La mairie l'a {} à l'organisme compétent le {} : {body} (code des relations entre le public et l'administration, art. L114-2). C'est lui qui vous répondra : adressez-vous à lui pour connaître la suite.",
+        if case.is_feminine() { "transmise" } else { "transmis" },
         short_date(today)
     )];
     match case.life.horizon(today) {
@@ -176,6 +196,7 @@ pub fn horizon_words(life: &Life, today: Date) -> Option<String> {
     Some(match life.horizon(today) {
         Horizon::Nothing => return None,
         Horizon::Accuse(_) => "La mairie doit encore vous envoyer un accusé de réception : il dira ce que vaut son silence, et à quelle date.".into(),
+        Horizon::Unsaid => "La mairie doit encore vous écrire ce que vaut son silence, et à quelle date.".into(),
         Horizon::Stopped(Side::Acceptation) => {
             "Le délai au bout duquel votre demande est considérée comme acceptée ne court pas tant que des documents manquent. Une date sera donnée ici quand ils seront arrivés.".into()
         }
@@ -205,6 +226,9 @@ pub fn deadline_words(life: &Life, today: Date) -> Option<String> {
     Some(match life.horizon(today) {
         Horizon::Nothing => return None,
         Horizon::Accuse(before) => format!("Accusé de réception à envoyer au plus tard le {}", short_date(before)),
+        Horizon::Unsaid => {
+            "L'accusé est parti sans dire ce que vaut votre silence : dites-le à l'usager, avec « Dire ce que vaut le silence »".into()
+        }
         Horizon::Stopped(_) => "Délai arrêté : des documents sont attendus".into(),
         Horizon::IfComplete(side, on) => {
             let word = if side == Side::Acceptation { "acceptée" } else { "rejetée" };

@@ -169,7 +169,7 @@ mod tests {
         assert!(store.kept(&reference(1)).unwrap().unwrap().is_undelivered);
         assert_eq!(told(&store, report(MailRole::Usager, "zoe.lampion@example.fr", true)), Bounced::Already);
         assert_eq!(deliver(&store), Vec::<String>::new(), "nobody else gets a receipt");
-        let open = store.open_requests().unwrap();
+        let (open, _) = store.open_requests().unwrap();
         assert_eq!(open[0].failed[0].0, MailRole::Usager, "the digest tells it");
     }
 

@@ -39,6 +39,8 @@ pub struct Kept {
     pub request: Option<Mail>,
     /// Whether the last mail to the resident was refused for good.
     pub is_undelivered: bool,
+    /// Until when its mails wait in quarantine, unless somebody judged it.
+    pub held_until: Option<Timestamp>,
 }
 
 /// An act to write, with all it causes.
@@ -111,24 +113,28 @@ impl Store {
         self.write(move |connection| act(connection, &reference, &new, &sealed), true).await
     }
 
-    /// Requests that are neither erased nor closed, oldest first, for the digest; and those with a mail refused for good.
+    /// Requests that are neither erased nor closed nor put aside, oldest first, for the digest; and those with a mail refused
+    /// for good. With them, how many more cannot be read any more.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be read.
-    pub fn open_requests(&self) -> Result<Vec<Open>, StoreError> {
+    pub fn open_requests(&self) -> Result<(Vec<Open>, usize), StoreError> {
         self.read(|connection| {
             let mut select = connection.prepare(OPEN)?;
             let mut rows = select.query([])?;
-            let mut open = Vec::new();
+            let (mut open, mut unreadable) = (Vec::new(), 0);
             while let Some(row) = rows.next()? {
                 match open_request(connection, self.seal(), row) {
                     Ok(request) => open.push(request),
                     // One that is damaged must not keep the others out of the digest; the state of the guichet shows it.
-                    Err(Fault::Store(error)) => tracing::error!(error.reason = %error, "a request cannot be read"),
+                    Err(Fault::Store(error)) => {
+                        tracing::error!(error.reason = %error, "a request cannot be read");
+                        unreadable += 1;
+                    }
                     Err(fault) => return Err(fault),
                 }
             }
-            Ok(open)
+            Ok((open, unreadable))
         })
     }
 
@@ -171,13 +177,14 @@ impl Store {
         })
     }
 
-    /// The last morning that was looked at.
+    /// The last morning that was looked at, up to `today`: what a clock that had jumped left behind counts for nothing.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be read.
-    pub fn last_bulletin(&self) -> Result<Option<Date>, StoreError> {
+    pub fn last_bulletin(&self, today: Date) -> Result<Option<Date>, StoreError> {
         self.read(|connection| {
-            let day: Option<String> = connection.query_row("SELECT max(day) FROM bulletin", [], |row| row.get(0))?;
+            let sql = "SELECT max(day) FROM bulletin WHERE day <= ?1";
+            let day: Option<String> = connection.query_row(sql, [today.to_string()], |row| row.get(0))?;
             day.map(|day| day.parse().map_err(|error| Fault::content("day", error))).transpose()
         })
     }
@@ -239,6 +246,12 @@ fn kept(connection: &Connection, seal: &Seal, id: i64, reference: &Reference) ->
         request: request_mail(connection, seal, id, reference)?,
         is_undelivered: connection.prepare_cached(UNDELIVERED)?.query_row([id], |row| row.get(0)).optional()?
             == Some(true),
+        held_until: connection
+            .prepare_cached("SELECT until_ms FROM quarantine WHERE submission = ?1 AND settled_ms IS NULL")?
+            .query_row([id], |row| row.get::<_, i64>(0))
+            .optional()?
+            .map(super::instant)
+            .transpose()?,
     })
 }
 
@@ -327,11 +340,17 @@ fn open_request(connection: &Connection, seal: &Seal, row: &Row<'_>) -> Result<O
 }
 
 fn bulletin(connection: &Connection, new: &NewBulletin, mails: &[SealedMail], now: Timestamp) -> Result<bool, Fault> {
+    // A clock had jumped: those mornings are still to come.
+    connection.execute("DELETE FROM bulletin WHERE day > ?1", [new.day.to_string()])?;
     let sql = "INSERT INTO bulletin (day, mails) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     if connection.execute(sql, params![new.day.to_string(), mails.len() as i64])? == 0 {
         return Ok(false);
     }
     for ((reference, mail), sealed) in new.mails.iter().zip(mails) {
+        let sql = "SELECT EXISTS (SELECT 1 FROM mail WHERE message_id = ?1)";
+        if connection.query_row(sql, [&mail.message_id], |row| row.get(0))? {
+            continue;
+        }
         if let Some(id) = submission_id(connection, reference)? {
             post(connection, id, "bulletin", (mail, sealed), now.as_millisecond())?;
         }
@@ -367,6 +386,10 @@ const OPEN: &str = "
                     AND act.kind IN ('acceptation', 'refus', 'transmission', 'cloture', 'annulation'))
         OR EXISTS (SELECT 1 FROM outbox JOIN mail ON mail.id = outbox.mail
                    WHERE mail.submission = submission.id AND mail.kind <> 'bulletin' AND outbox.state = 'définitif'))
+      AND NOT EXISTS (SELECT 1 FROM quarantine WHERE quarantine.submission = submission.id AND settled = 'écartée'
+                      AND NOT EXISTS (SELECT 1 FROM outbox JOIN mail ON mail.id = outbox.mail
+                                      WHERE mail.submission = submission.id AND mail.kind = 'accueil'
+                                        AND outbox.role = 'mairie' AND outbox.state <> 'annulé'))
     ORDER BY id";
 
 #[cfg(test)]

@@ -80,6 +80,19 @@ impl Store {
         self.write(told, false).await
     }
 
+    /// When the mairie was last told of something in quarantine, whatever became of it since; a moment after `now` was told
+    /// by a clock that had jumped, and counts for nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub fn last_quarantine_notice(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT max(told_ms) FROM quarantine WHERE told_ms <= ?1";
+            let told: Option<i64> = connection.query_row(sql, [now.as_millisecond()], |row| row.get(0))?;
+            told.map(instant).transpose()
+        })
+    }
+
     fn end_quarantine(
         &self,
         reference: &Reference,
@@ -259,6 +272,10 @@ mod tests {
         wait(store.record_held(submission(1), suspect())).unwrap();
         wait(store.quarantine_told(vec![reference(1)], now())).unwrap();
         assert_eq!(store.quarantined(now()).unwrap()[0].told_at, Some(now()));
+        assert_eq!(store.last_quarantine_notice(now()).unwrap(), Some(now()));
+        assert_eq!(store.last_quarantine_notice(now() - DAY).unwrap(), None, "a clock that had jumped");
+        assert!(store.release(&reference(1), now()).unwrap());
+        assert_eq!(store.last_quarantine_notice(now() + DAY).unwrap(), Some(now()), "though it is released");
     }
 
     #[test]

@@ -133,11 +133,39 @@ fn the_mairie_gives_the_regime_the_form_did_not_know() {
         ActKind::Pieces { asked: vec!["un plan".into()], until: date(2026, 12, 25), accuse: true },
     );
     let life = Life::of(&receipt(Silence::Inconnu, received), std::slice::from_ref(&asked));
-    assert!(!life.owes_accuse() && !life.allows(Action::Accuser));
+    assert!(!life.owes_accuse() && !life.allows(Action::Accuser, date(2026, 11, 25)));
     let life = Life::of(&receipt(Silence::Inconnu, received), &[asked, complement(date(2026, 12, 5))]);
-    assert!(life.allows(Action::Accuser), "what silence does is still to be told");
+    assert!(life.allows(Action::Accuser, date(2026, 12, 5)), "what silence does is still to be told");
     assert_eq!(life.decided_on(Regime::Rejet(TWO_MONTHS)), date(2027, 2, 1));
     assert_eq!(life.decided_on(Regime::Acceptation(TWO_MONTHS)), date(2027, 2, 6));
+}
+
+#[test]
+fn what_silence_does_is_awaited_until_it_is_said() {
+    let (received, day) = (date(2026, 11, 21), date(2026, 12, 6));
+    let until = date(2026, 12, 25);
+    let asked = act(date(2026, 11, 25), ActKind::Pieces { asked: vec!["un plan".into()], until, accuse: true });
+    let seen = |acts: &[Act]| horizon(Silence::Inconnu, received, acts, day);
+    assert_eq!(seen(std::slice::from_ref(&asked)), Horizon::Nothing, "the resident's turn");
+    let came = complement(date(2026, 12, 5));
+    assert_eq!(seen(&[asked.clone(), came.clone()]), Horizon::Unsaid);
+    assert_eq!(seen(&[asked.clone(), came.clone(), complete(date(2026, 12, 5))]), Horizon::Unsaid);
+    let said = act(day, ActKind::Accuse { regime: Regime::Acceptation(TWO_MONTHS) });
+    let acts = [asked, came, complete(date(2026, 12, 5)), said];
+    assert_eq!(seen(&acts), Horizon::On(Side::Acceptation, date(2027, 2, 6)));
+}
+
+#[test]
+fn what_silence_has_accepted_is_refused_no_more_and_what_it_has_rejected_is_still_accepted() {
+    let life = |silence| Life::of(&receipt(silence, date(2026, 11, 21)), &[]);
+    let (before, on) = (date(2027, 1, 21), date(2027, 1, 22));
+    let accepted = life(Silence::Acceptation(TWO_MONTHS));
+    assert!(accepted.allows(Action::Refuser, before) && accepted.accepted_by_silence(before).is_none());
+    assert!(!accepted.allows(Action::Refuser, on) && accepted.allows(Action::Accepter, on));
+    assert_eq!(accepted.accepted_by_silence(on), Some(on));
+    let rejected = life(Silence::Rejet(TWO_MONTHS));
+    assert!(rejected.allows(Action::Accepter, on) && rejected.allows(Action::Refuser, on));
+    assert_eq!(rejected.accepted_by_silence(on), None);
 }
 
 #[test]
@@ -154,7 +182,8 @@ fn once_sent_on_only_a_rejection_keeps_its_date() {
 
 #[test]
 fn what_may_be_done_follows_the_state() {
-    let actions = |silence, acts: &[Act]| Life::of(&receipt(silence, date(2026, 11, 21)), acts).actions();
+    let day = date(2026, 12, 2);
+    let actions = |silence, acts: &[Act]| Life::of(&receipt(silence, date(2026, 11, 21)), acts).actions(day);
     use Action::*;
     assert_eq!(actions(Silence::Inconnu, &[]), [Accuser, Prendre, Pieces, Accepter, Refuser, Transmettre, Clore]);
     let asked = [pieces(date(2026, 12, 1), date(2026, 12, 31)), complement(date(2026, 12, 2))];

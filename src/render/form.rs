@@ -77,6 +77,9 @@ pub struct Told {
     pub give_back_error: Option<String>,
 }
 
+/// Name of the input that carries the code of the mairie.
+pub const AGENT_CODE: &str = "code_mairie";
+
 /// Name of the input that takes a form put aside.
 pub const GIVEN_BACK: &str = "mis_de_cote";
 
@@ -248,7 +251,11 @@ pub(super) fn summary_of_errors<'a>(form: &Form, errors: &'a [FieldError]) -> Ve
         .iter()
         .map(|error| {
             let at = rank(&error.input);
-            let target = form.leaf(&error.input).map_or(String::new(), |(_, leaf)| target_of(leaf, &error.input));
+            let target = match form.leaf(&error.input) {
+                Some((_, leaf)) => target_of(leaf, &error.input),
+                None if error.input == AGENT_CODE => control_id(AGENT_CODE),
+                None => String::new(),
+            };
             (at.unwrap_or(usize::MAX), FormError { target: target.into(), message: french(&error.message) })
         })
         .collect();

@@ -16,8 +16,8 @@ use super::pages::{Edition, fiche_link};
 use super::parts;
 use super::theme::{Frame, Theme};
 use super::view::{
-    AccuseView, BlockView, CheckView, ClosedFormView, ConfirmationView, ContactView, CounterView, Crumb, ExitView,
-    FormError, HiddenField, HoneypotView, MessageKind, MessageView, PageView, RetryView, Row, StepView, Text,
+    AccuseView, BlockView, CheckView, ClosedFormView, CodeView, ConfirmationView, ContactView, CounterView, Crumb,
+    ExitView, FormError, HiddenField, HoneypotView, MessageKind, MessageView, PageView, RetryView, Row, StepView, Text,
     UnavailableView, View,
 };
 use super::{Options, markdown};
@@ -31,7 +31,7 @@ use crate::model::submission::{Answer, FieldError, RawAnswers, ValidAnswers};
 use crate::text::numbers::plural;
 use crate::text::typography::french;
 
-pub use super::form::{COPY, GIVEN_BACK, GO_TO, PAGE, Told};
+pub use super::form::{AGENT_CODE, COPY, GIVEN_BACK, GO_TO, PAGE, Told};
 
 /// Name of the input that only robots fill.
 pub const HONEYPOT: &str = "site_web";
@@ -187,11 +187,15 @@ impl Pages {
         answers: &RawAnswers,
         valid: &ValidAnswers,
         hidden: Vec<(String, String)>,
-        honeypot: &str,
+        (honeypot, asks_code): (&str, bool),
         errors: &[FieldError],
     ) -> String {
         let around = self.around(form);
         let base = format!("{}{}", around.action_base, form.path());
+        let code = asks_code.then(|| CodeView {
+            id: form::control_id(AGENT_CODE).into(),
+            error: errors.iter().find(|error| error.input == AGENT_CODE).map(|error| french(&error.message)),
+        });
         let errors = check_errors(form, errors, honeypot);
         let steps = form.pages().len() + 1;
         let view = CheckView {
@@ -220,6 +224,7 @@ impl Pages {
             alerts: valid.alerts.iter().map(|alert| french(&alert.reminder)).collect(),
             legal_html: legal(form).into(),
             notice: Some(form::notice(form, &around)),
+            code,
             submit_label: if form.is_at_counter() { "Enregistrer" } else { "Envoyer" }.into(),
             contact: form::contact(form, &around),
         };

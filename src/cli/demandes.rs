@@ -182,7 +182,7 @@ pub(super) fn run(args: &DemandesArgs) -> Exit {
             Action::Dkim => Ok(Exit::Done),
             Action::Comptoir => Ok(counter(&data, key_file.as_deref(), place.config.as_ref(), teller)),
             Action::Exporter { reference, pieces } => {
-                with_reference(reference, |reference| exporter::run(store, &data, reference, pieces.as_ref()))
+                with_reference(reference, |reference| exporter::run(store, &data, reference, (pieces.as_ref(), json)))
             }
         }
     });

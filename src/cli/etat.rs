@@ -89,6 +89,7 @@ struct Disk {
     octets_libres: u64,
     octets_reserves: Option<u64>,
     plein: bool,
+    lecture_seule: bool,
 }
 
 #[derive(Serialize, Default)]
@@ -150,8 +151,12 @@ fn look(
     let now = Timestamp::now();
     let free = store.free_bytes()?;
     let reserve = config.map(|config| config.reserve_bytes);
-    let disque =
-        Disk { octets_libres: free, octets_reserves: reserve, plein: reserve.is_some_and(|reserve| free < reserve) };
+    let disque = Disk {
+        octets_libres: free,
+        octets_reserves: reserve,
+        plein: reserve.is_some_and(|reserve| free < reserve),
+        lecture_seule: store.is_read_only(),
+    };
     let (comptes, route, bloques) = (store.counts()?, store.route()?, store.stuck(now, STUCK_AFTER)?);
     let integrite = Integrity::look(store, data, reading)?;
     let boites = waiting_mailboxes(store, config)?;
@@ -162,7 +167,8 @@ fn look(
             && route.is_none()
             && bloques.is_empty()
             && boites.is_empty()
-            && !disque.plein,
+            && !disque.plein
+            && !disque.lecture_seule,
         // What waits in quarantine is dated from when it may leave.
         plus_ancien_en_attente: store.oldest_waiting(MailRole::Mairie)?.filter(|oldest| *oldest <= now),
         comptes,
@@ -266,6 +272,9 @@ fn page(told: &StateReport, teller: &Teller) -> Vec<String> {
         mark(told.disque.plein),
         file_size(told.disque.octets_libres)
     ));
+    if told.disque.lecture_seule {
+        lines.push("! Disque                    en lecture seule : rien ne peut être reçu ni envoyé (journal du système : dmesg)".to_owned());
+    }
     lines.push(match told.derniere_sauvegarde {
         Some(at) if !told.has_fresh_backup(Timestamp::now()) => {
             format!("! Dernière sauvegarde       {} : elle est ancienne, faites-en une avec mulot backup", teller.when(at))

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use jiff::Zoned;
 use serde_json::{Value, json};
 
-use super::demandes::told::{Teller, outcome};
+use super::demandes::told::{Teller, outcome, reply};
 use super::demandes::unknown;
+use super::faults::file_cause;
 use super::{Exit, report};
 use crate::intake::files::{FileError, FileStore};
 use crate::intake::follow::{Case, act_title};
@@ -15,25 +16,33 @@ use crate::intake::store::{Detail, Kept, Store, StoreError};
 use crate::model::dossier::{Act, ActKind, Agent};
 use crate::model::reference::Reference;
 use crate::model::submission::{AnswerValue, StoredFile};
-use crate::text::numbers::plural;
+use crate::text::dates::{received_at, short_date};
+use crate::text::numbers::{file_size, plural};
 
-/// Gives the request as JSON, and copies its files to `files` when asked.
+/// Gives the request as a text to read, or as JSON, and copies its files to `files` when asked, with the text beside them.
 pub(super) fn run(
     store: &Store,
     data: &Path,
     reference: &Reference,
-    files: Option<&PathBuf>,
+    (files, json): (Option<&PathBuf>, bool),
 ) -> Result<Exit, StoreError> {
     let (Some(detail), Some(kept)) = (store.detail(reference, true)?, store.kept(reference)?) else {
         return Ok(unknown(reference));
     };
-    report::give(serde_json::to_string_pretty(&document(&detail, &kept)).unwrap_or_default());
+    let readable = text(&detail, &kept);
+    if json {
+        report::give(serde_json::to_string_pretty(&document(&detail, &kept)).unwrap_or_default());
+    } else {
+        report::give(readable.trim_end());
+    }
     let Some(folder) = files else { return Ok(Exit::Done) };
-    match copy(store, data, &kept, folder) {
+    match copy(store, data, &kept, folder)
+        .and_then(|count| write_new(&folder.join(TEXT), readable.as_bytes()).map(|()| count))
+    {
         Ok(count) => {
             let count = plural(count as u64, "pièce copiée", "pièces copiées");
             report::say(format!(
-                "{count} dans « {} » : données personnelles, à effacer après remise",
+                "{TEXT} et {count} dans « {} » : données personnelles, à effacer après remise",
                 folder.display()
             ));
             Ok(Exit::Done)
@@ -99,7 +108,7 @@ fn iso(at: &Zoned) -> String {
 /// Copies the files of the answers and those added later; never over another one. Otherwise says why, in French.
 fn copy(store: &Store, data: &Path, kept: &Kept, folder: &Path) -> Result<usize, String> {
     let source = FileStore::open(data, store.seal(), 0)
-        .map_err(|error| format!("« {} » ne peut pas être lu ({error})", data.display()))?;
+        .map_err(|error| format!("« {} » ne peut pas être lu : {}", data.display(), file_cause(&error)))?;
     std::fs::create_dir_all(folder).map_err(|error| not_written(folder, &error))?;
     let answered = kept.answers.iter().filter_map(|answer| match &answer.value {
         AnswerValue::Files(files) => Some(files),
@@ -114,19 +123,78 @@ fn copy(store: &Store, data: &Path, kept: &Kept, folder: &Path) -> Result<usize,
         // Names were made safe when the files came; the number keeps two of the same name apart.
         let path = folder.join(format!("{}-{}", number + 1, file.name));
         let bytes = source.read(file).map_err(|error| not_read(file, &error))?;
-        let new = std::fs::OpenOptions::new().create_new(true).write(true).open(&path);
-        new.and_then(|mut copy| std::io::Write::write_all(&mut copy, &bytes))
-            .map_err(|error| not_written(&path, &error))?;
+        write_new(&path, &bytes)?;
     }
     Ok(files.len())
 }
+
+/// Writes a file that was not there.
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let new = std::fs::OpenOptions::new().create_new(true).write(true).open(path);
+    new.and_then(|mut copy| std::io::Write::write_all(&mut copy, bytes)).map_err(|error| not_written(path, &error))
+}
+
+/// The same as [`document`], to be read and handed over.
+fn text(detail: &Detail, kept: &Kept) -> String {
+    let teller = Teller { zone: detail.received_at.time_zone().clone() };
+    let mut lines = vec![
+        format!("{} – référence {}", detail.form_title, detail.reference.as_str()),
+        "Tout ce que la mairie garde de cette demande, remis à la personne concernée (RGPD, article 15).".to_owned(),
+        String::new(),
+        format!("Reçue {}", received_at(&detail.received_at)),
+        match detail.purged_at {
+            Some(at) => format!("Réponses effacées le {}", teller.when(at)),
+            None => format!("Gardée jusqu'au {}", short_date(detail.purge_after)),
+        },
+    ];
+    if let Some(sender) = &detail.sender {
+        lines.extend((!sender.name.is_empty()).then(|| format!("Nom : {}", sender.name)));
+        lines.extend(sender.email.as_ref().map(|email| format!("Adresse électronique : {email}")));
+    }
+    let mut chapter = |title: &str, body: Vec<String>| {
+        if !body.is_empty() {
+            lines.extend([String::new(), title.to_uppercase(), String::new()]);
+            lines.extend(body);
+        }
+    };
+    let indented = |text: &str| text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>();
+    let answers = detail
+        .answers
+        .iter()
+        .flat_map(|answer| [vec![format!("{} :", answer.question)], indented(&reply(answer))].concat());
+    chapter("Les réponses", answers.collect());
+    let files = detail.files.iter().map(|file| {
+        let name = if file.name.is_empty() { "fichier effacé" } else { &file.name };
+        format!("{name} ({}, {})", file.media_type, file_size(file.size))
+    });
+    chapter("Les pièces jointes", files.collect());
+    let receipt = Case::of(kept.clone()).map(|case| case.receipt.document().text());
+    chapter("L'accusé donné à l'envoi", receipt.as_deref().map(indented).unwrap_or_default());
+    let acts = kept.acts.iter().flat_map(|act| {
+        let by = act.agent.as_ref().map_or_else(|| "l'usager".to_owned(), Agent::words);
+        let mut told = vec![format!("{} – {}, par {by}", received_at(&act.at), act_title(&act.kind))];
+        if let ActKind::Complement { text, files } = &act.kind {
+            told.extend(indented(text));
+            told.extend(files.iter().map(|file| format!("    Fichier : {}", file.name)));
+        }
+        told.extend(act.letter.iter().flat_map(|paragraph| indented(paragraph)));
+        told
+    });
+    chapter("Les suites et les lettres", acts.collect());
+    let events = detail.events.iter().map(|event| format!("{} – {}", teller.when(event.at), outcome(&event.kind)));
+    chapter("Les envois de courriels et les effacements", events.collect());
+    lines.join("\n") + "\n"
+}
+
+/// Name of the text beside the files.
+const TEXT: &str = "demande.txt";
 
 fn not_read(file: &StoredFile, error: &FileError) -> String {
     let name = &file.name;
     match error {
         FileError::Missing { .. } => format!("la pièce « {name} » manque dans le dossier de données"),
         FileError::Damaged { .. } => format!("la pièce « {name} » est abîmée"),
-        error => format!("la pièce « {name} » ne peut pas être lue ({error})"),
+        error => format!("la pièce « {name} » ne peut pas être lue : {}", file_cause(error)),
     }
 }
 
@@ -136,7 +204,7 @@ fn not_written(path: &Path, error: &std::io::Error) -> String {
         ErrorKind::AlreadyExists => format!("« {path} » existe déjà, et n'est pas remplacé"),
         ErrorKind::PermissionDenied => format!("vous n'avez pas le droit d'écrire « {path} »"),
         ErrorKind::StorageFull => format!("il n'y a plus de place pour « {path} »"),
-        _ => format!("« {path} » ne peut pas être écrit ({error})"),
+        _ => format!("« {path} » ne peut pas être écrit : {}", crate::fs::cause(error)),
     }
 }
 
@@ -158,10 +226,21 @@ mod tests {
         for kept in ["Lampion", "zoe.lampion@example.fr", "Puits-Perdu", "conservee_jusqu_au"] {
             assert!(text(&store).contains(kept), "{kept}");
         }
-        assert_eq!(run(&store, dir.path(), &reference(1), Some(&dir.path().join("copie"))).unwrap(), Exit::Done);
+        let folder = dir.path().join("copie");
+        assert_eq!(run(&store, dir.path(), &reference(1), (Some(&folder), false)).unwrap(), Exit::Done);
+        let readable = std::fs::read_to_string(folder.join(TEXT)).unwrap();
+        for words in ["Lampion", "LES RÉPONSES", "Reçue le", "Gardée jusqu'au"] {
+            assert!(readable.contains(words), "{words}: {readable}");
+        }
+        assert!(!readable.contains('{') && !readable.contains("zone"), "a text, not a dump: {readable}");
+        assert_eq!(
+            run(&store, dir.path(), &reference(1), (Some(&folder), false)).unwrap(),
+            Exit::Machine,
+            "never over"
+        );
         store.erase(&reference(1), jiff::Timestamp::now()).unwrap();
         assert!(!text(&store).contains("Lampion") && text(&store).contains("réponses effacées"));
-        assert_eq!(run(&store, dir.path(), &reference(2), None).unwrap(), Exit::Fault);
+        assert_eq!(run(&store, dir.path(), &reference(2), (None, true)).unwrap(), Exit::Fault);
     }
 
     #[tokio::test]
@@ -177,6 +256,12 @@ mod tests {
         assert!(matches!(store.act(&reference(1), new).await.unwrap(), Acted::Done(1)));
         let (detail, kept) =
             (store.detail(&reference(1), true).unwrap().unwrap(), store.kept(&reference(1)).unwrap().unwrap());
+        let readable = text(&detail, &kept).replace(['\u{a0}', '\u{202f}'], " ");
+        for words in
+            ["Demande acceptée, par Claire Denis, secrétaire de mairie", "    C'est d'accord.", "26 novembre 2026"]
+        {
+            assert!(readable.contains(words), "{words}: {readable}");
+        }
         let told = document(&detail, &kept);
         let followed = &told["suites"][0];
         assert_eq!(followed["date"], "2026-11-26T09:32:02+01:00");

@@ -83,7 +83,7 @@ mod tests {
         ] {
             assert_eq!(cause(&io::Error::from_raw_os_error(number)), said);
         }
-        let located = io::Error::new(ErrorKind::Other, "No such file or directory (os error 2) at path \"/a/.tmpX\"");
+        let located = io::Error::other("No such file or directory (os error 2) at path \"/a/.tmpX\"");
         assert_eq!(cause(&located), "ce chemin n'existe pas");
         assert_eq!(cause_of_words("file is not a database"), "ce n'est pas une base de données");
         assert_eq!(cause_of_words("autre chose"), "autre chose");

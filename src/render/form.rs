@@ -22,7 +22,7 @@ use super::view::{
 };
 use crate::model::addresses::AddressBook;
 use crate::model::commune::Dpo;
-use crate::model::form::own::{GIVEN_BACK, GO_TO, PAGE};
+use crate::model::form::own::{AGENT_CODE, GIVEN_BACK, GO_TO, PAGE};
 use crate::model::form::{Field, FieldKind, Form};
 use crate::model::submission::{FieldError, RawAnswers};
 use crate::text::typography::french;
@@ -253,7 +253,11 @@ pub(super) fn summary_of_errors<'a>(form: &Form, errors: &'a [FieldError]) -> Ve
         .iter()
         .map(|error| {
             let at = rank(&error.input);
-            let target = form.leaf(&error.input).map_or(String::new(), |(_, leaf)| target_of(leaf, &error.input));
+            let target = match form.leaf(&error.input) {
+                Some((_, leaf)) => target_of(leaf, &error.input),
+                None if error.input == AGENT_CODE => control_id(AGENT_CODE),
+                None => String::new(),
+            };
             (at.unwrap_or(usize::MAX), FormError { target: target.into(), message: french(&error.message) })
         })
         .collect();

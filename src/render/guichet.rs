@@ -16,14 +16,14 @@ use super::pages::{Edition, fiche_link};
 use super::parts;
 use super::theme::{Frame, Theme};
 use super::view::{
-    AccuseView, BlockView, CheckView, ClosedFormView, ConfirmationView, ContactView, CounterView, Crumb, ExitView,
-    FormError, HiddenField, HoneypotView, MessageKind, MessageView, PageView, RetryView, Row, StepView, Text,
+    AccuseView, BlockView, CheckView, ClosedFormView, CodeView, ConfirmationView, ContactView, CounterView, Crumb,
+    ExitView, FormError, HiddenField, HoneypotView, MessageKind, MessageView, PageView, RetryView, Row, StepView, Text,
     UnavailableView, View,
 };
 use super::{Options, markdown};
 use crate::diagnostic::Diagnostic;
 use crate::model::commune::Mairie;
-use crate::model::form::own::{GO_TO, HONEYPOT, TOKEN};
+use crate::model::form::own::{AGENT_CODE, GO_TO, HONEYPOT, TOKEN};
 use crate::model::form::{Field, FieldKind, Form};
 use crate::model::output::Pictures;
 use crate::model::receipt::ReceiptDocument;
@@ -181,11 +181,15 @@ impl Pages {
         answers: &RawAnswers,
         valid: &ValidAnswers,
         hidden: Vec<(String, String)>,
-        honeypot: &str,
+        (honeypot, asks_code): (&str, bool),
         errors: &[FieldError],
     ) -> String {
         let around = self.around(form);
         let base = format!("{}{}", around.action_base, form.path());
+        let code = asks_code.then(|| CodeView {
+            id: form::control_id(AGENT_CODE).into(),
+            error: errors.iter().find(|error| error.input == AGENT_CODE).map(|error| french(&error.message)),
+        });
         let errors = check_errors(form, errors, honeypot);
         let steps = form.pages().len() + 1;
         let edit = |field: &Field| {
@@ -218,6 +222,7 @@ impl Pages {
             unsent: form::unsent(form, answers),
             legal_html: legal(form).into(),
             notice: Some(form::notice(form, &around)),
+            code,
             submit_label: if form.is_at_counter() { "Enregistrer" } else { "Envoyer" }.into(),
             contact: form::contact(form, &around),
         };

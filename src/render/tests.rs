@@ -508,7 +508,7 @@ fn the_check_page_leads_back_to_each_question() {
     let answers =
         RawAnswers { values: BTreeMap::from([("categorie".into(), vec!["eau".into()])]), ..Default::default() };
     let valid = ValidAnswers { answers: vec![], sender: Default::default(), ..ValidAnswers::default() };
-    let html = pages().check(&form(), &answers, &valid, vec![("jeton".into(), "abc".into())], "", &[]);
+    let html = pages().check(&form(), &answers, &valid, vec![("jeton".into(), "abc".into())], ("", false), &[]);
     assert!(html.contains("formaction=\"/guichet/saisir/modifier#champ-categorie-1\""), "{html}");
     assert!(html.contains("name=\"jeton\" value=\"abc\""), "{html}");
     assert!(!html.contains("Quelle lampe"), "a question that was not asked is not listed: {html}");

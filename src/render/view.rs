@@ -31,7 +31,7 @@ pub use super::view_dossier::{
     ActCardView, ActPageView, CancelView, ComplementView, DoneView, FollowView, LetterFormView, MissingView,
     NoticeView, TimelineView,
 };
-pub use super::view_mairie::{HeldView, MailboxView, QuarantineView};
+pub use super::view_mairie::{CodeView, HeldView, MailboxView, QuarantineView};
 
 /// A struct that one template draws.
 pub trait View: Serialize {
@@ -1468,6 +1468,8 @@ pub struct CheckView<'a> {
     /// What sending means in law, ready HTML; may be empty.
     pub legal_html: Text<'a>,
     pub notice: Option<DataNoticeView<'a>>,
+    /// The code of the mairie, asked of an agent at the counter.
+    pub code: Option<CodeView<'a>>,
     /// « Envoyer ».
     pub submit_label: Text<'a>,
     pub contact: ContactView<'a>,

@@ -29,6 +29,13 @@ pub struct QuarantineView<'a> {
     pub items: Vec<HeldView<'a>>,
 }
 
+/// The input of the code of the mairie, `code_mairie`; what was typed never comes back.
+#[derive(Debug, Clone, Serialize)]
+pub struct CodeView<'a> {
+    pub id: Text<'a>,
+    pub error: Option<Text<'a>>,
+}
+
 /// A request in quarantine.
 #[derive(Debug, Clone, Serialize)]
 pub struct HeldView<'a> {
@@ -43,6 +50,8 @@ pub struct HeldView<'a> {
     /// « beaucoup de liens, envoi très rapide ».
     pub reasons: Text<'a>,
     pub answers: Vec<SummaryGroup<'a>>,
+    /// The code of the mairie, when one is asked for.
+    pub code: Option<CodeView<'a>>,
     /// Where each button posts.
     pub release_url: Text<'a>,
     pub aside_url: Text<'a>,

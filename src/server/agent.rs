@@ -1,6 +1,7 @@
 //! The code that shows that who acts is of the mairie: a request's link may have been quoted in a reply to the resident.
 //!
-//! No account: one secret of the mairie, in a file that only the guichet reads. Wrong codes are counted in memory, by request.
+//! No account: one secret of the mairie, in a file that only the guichet reads. Wrong codes are counted in memory, by request,
+//! and by link of the counter.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,10 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::model::form::{Field, FieldKind, Form};
-use crate::model::reference::Reference;
 
-/// Name of the input that carries the code.
-pub(super) const AGENT_CODE: &str = "code_mairie";
+pub(super) use crate::model::form::own::AGENT_CODE;
 /// Characters of a code, at least: with five tries an hour it is out of reach.
 pub(super) const SHORTEST: usize = 8;
 
@@ -48,8 +47,8 @@ pub(super) enum Typed {
 #[derive(Debug, Default)]
 pub(super) struct Agents {
     code: Option<AgentCode>,
-    /// Wrong codes of the last hour, by request.
-    wrong: Mutex<BTreeMap<Reference, Vec<Instant>>>,
+    /// Wrong codes of the last hour, by what they were typed for: a request, a link of the counter.
+    wrong: Mutex<BTreeMap<String, Vec<Instant>>>,
 }
 
 impl Agents {
@@ -62,14 +61,14 @@ impl Agents {
         self.code.is_some()
     }
 
-    pub(super) fn judge(&self, reference: &Reference, typed: &str, now: Instant) -> Typed {
+    pub(super) fn judge(&self, about: &str, typed: &str, now: Instant) -> Typed {
         let Some(AgentCode(code)) = &self.code else { return Typed::Right };
         let mut all = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, wrong| {
             wrong.retain(|at| now.saturating_duration_since(*at) < PERIOD);
             !wrong.is_empty()
         });
-        if let Some(wrong) = all.get(reference).filter(|wrong| wrong.len() >= MOST_WRONG) {
+        if let Some(wrong) = all.get(about).filter(|wrong| wrong.len() >= MOST_WRONG) {
             return Typed::Stopped(PERIOD.saturating_sub(now.saturating_duration_since(wrong[0])));
         }
         // Hashes compare in constant time, and say nothing of how much was right.
@@ -78,7 +77,7 @@ impl Agents {
         }
         // Nothing typed is a slip, not a guess.
         if !typed.trim().is_empty() {
-            all.entry(reference.clone()).or_default().push(now);
+            all.entry(about.to_owned()).or_default().push(now);
         }
         Typed::Wrong
     }
@@ -118,18 +117,18 @@ mod tests {
     #[test]
     fn five_wrong_codes_stop_one_request_for_an_hour() {
         let agents = Agents::new(AgentCode::new("champ de lin"));
-        let (one, other, now) = (Reference::new(2026, [1; 5]), Reference::new(2026, [2; 5]), Instant::now());
-        assert_eq!(agents.judge(&one, "", now), Typed::Wrong);
+        let (one, other, now) = ("2026-K7M2-QX4D-3", "comptoir abc", Instant::now());
+        assert_eq!(agents.judge(one, "", now), Typed::Wrong);
         for _ in 0..MOST_WRONG {
-            assert_eq!(agents.judge(&one, "champ de blé", now), Typed::Wrong);
+            assert_eq!(agents.judge(one, "champ de blé", now), Typed::Wrong);
         }
-        assert_eq!(agents.judge(&one, "champ de lin", now + PERIOD / 2), Typed::Stopped(PERIOD / 2));
-        assert_eq!(agents.judge(&other, " champ de lin ", now), Typed::Right, "the others go on");
-        assert_eq!(agents.judge(&one, "champ de lin", now + PERIOD), Typed::Right);
+        assert_eq!(agents.judge(one, "champ de lin", now + PERIOD / 2), Typed::Stopped(PERIOD / 2));
+        assert_eq!(agents.judge(other, " champ de lin ", now), Typed::Right, "the others go on");
+        assert_eq!(agents.judge(one, "champ de lin", now + PERIOD), Typed::Right);
     }
 
     #[test]
     fn without_a_code_the_link_is_enough() {
-        assert_eq!(Agents::default().judge(&Reference::new(2026, [1; 5]), "", Instant::now()), Typed::Right);
+        assert_eq!(Agents::default().judge("2026-K7M2-QX4D-3", "", Instant::now()), Typed::Right);
     }
 }

@@ -475,7 +475,7 @@ async fn act(State(desk): State<Arc<Desk>>, Path((token, slug)): Path<(String, S
         return too_late(&desk, &content, &case, (&token, &received.raw));
     }
     let typed = received.others.get(AGENT_CODE).map_or("", String::as_str);
-    let wrong = match desk.agents.judge(&case.kept.reference, typed, Instant::now()) {
+    let wrong = match desk.agents.judge(case.kept.reference.as_str(), typed, Instant::now()) {
         Typed::Right => None,
         Typed::Wrong => Some(wrong_code(typed)),
         Typed::Stopped(wait) => return stopped(&content, wait),
@@ -501,21 +501,21 @@ async fn act(State(desk): State<Arc<Desk>>, Path((token, slug)): Path<(String, S
     }
 }
 
-fn wrong_code(typed: &str) -> FieldError {
+pub(super) fn wrong_code(typed: &str) -> FieldError {
     let message =
         if typed.trim().is_empty() { "Tapez le code de la mairie" } else { "Ce n'est pas le code de la mairie" };
     FieldError { input: AGENT_CODE.to_owned(), message: message.to_owned() }
 }
 
 /// Too many wrong codes: somebody guesses, or the code has changed.
-fn stopped(content: &DeskContent, wait: Duration) -> Response {
+pub(super) fn stopped(content: &DeskContent, wait: Duration) -> Response {
     tracing::warn!(event = "agent.stopped", "too many wrong codes of the mairie for a request");
     let words = [
         format!(
-            "Le code de la mairie a été mal tapé cinq fois pour cette demande. Rien n'est parti. Réessayez dans {}.",
+            "Le code de la mairie a été mal tapé cinq fois. Rien n'est parti. Réessayez dans {}.",
             plural(wait.as_secs().div_ceil(60), "minute", "minutes")
         ),
-        "Revenez à la page précédente : votre texte y est encore. La personne qui s'occupe du guichet connaît le code."
+        "Revenez à la page précédente : ce que vous avez écrit y est encore. La personne qui s'occupe du guichet connaît le code."
             .to_owned(),
     ];
     later(content.message(StatusCode::TOO_MANY_REQUESTS, "agent_stopped", "Trop d'essais", &words), wait)

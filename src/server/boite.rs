@@ -343,7 +343,7 @@ fn to(token: &str, outcome: &'static str) -> Response {
 }
 
 /// The inputs of a small form without files.
-async fn fields(request: Request) -> Option<BTreeMap<String, String>> {
+pub(super) async fn fields(request: Request) -> Option<BTreeMap<String, String>> {
     let (parts, body) = request.into_parts();
     let bytes = axum::body::to_bytes(body, MOST_BYTES).await.ok()?;
     let request = Request::from_parts(parts, Body::from(bytes));

@@ -5,13 +5,15 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::SignedDuration;
 
+use super::agent::{AGENT_CODE, Typed};
+use super::agir::{stopped, wrong_code};
 use super::answer::{crashed, of_form, page, with};
 use super::asking::{Position, all_errors, change_copies, exit_page, hidden, page_of_input, questions_page, to_mend};
 use super::desk::{Desk, DeskContent, FormPath, reading};
@@ -108,7 +110,11 @@ fn checked(desk: &Desk, content: &DeskContent, form: &Form, received: Received) 
                 Err(page) => return page,
             };
             let hidden = hidden(form, raw, Some(token));
-            page(StatusCode::OK, content.pages.check(form, raw, &valid, hidden, "", &[]), "check")
+            page(
+                StatusCode::OK,
+                content.pages.check(form, raw, &valid, hidden, ("", desk.asks_code(form)), &[]),
+                "check",
+            )
         }
         None => to_mend(content, form, &received, errors),
     }
@@ -146,7 +152,15 @@ pub(super) async fn send(State(desk): State<Arc<Desk>>, Path(at): Path<FormPath>
         Err(page) => return page,
     };
     let client = desk.client(&request);
-    let received = match receive(request, form, &[TOKEN, HONEYPOT, TRAP_TOLD], &desk.depot.files, &desk.limits).await {
+    let received = match receive(
+        request,
+        form,
+        &[TOKEN, HONEYPOT, TRAP_TOLD, AGENT_CODE],
+        &desk.depot.files,
+        &desk.limits,
+    )
+    .await
+    {
         Ok(received) => received,
         Err(refusal) => return of_form(form, refused(&content, Some((form, &desk.limits)), refusal)),
     };
@@ -202,8 +216,21 @@ async fn sent(
         let errors = if outcome == "trap" { vec![] } else { vec![error] };
         let mut hidden = hidden(form, &received.raw, Some(token));
         hidden.extend((!trap.is_empty()).then(|| (TRAP_TOLD.to_owned(), "oui".to_owned())));
-        let html = content.pages.check(form, &received.raw, &valid, hidden, trap, &errors);
+        let html = content.pages.check(form, &received.raw, &valid, hidden, (trap, desk.asks_code(form)), &errors);
         return page(StatusCode::UNPROCESSABLE_ENTITY, html, outcome);
+    }
+    if let Some(counter) = form.counter.as_ref().filter(|_| desk.asks_code(form)) {
+        let typed = other(AGENT_CODE);
+        match desk.agents.judge(&format!("comptoir {counter}"), typed, Instant::now()) {
+            Typed::Right => {}
+            Typed::Wrong => {
+                let hidden = hidden(form, &received.raw, Some(other(TOKEN).to_owned()));
+                let errors = [wrong_code(typed)];
+                let html = content.pages.check(form, &received.raw, &valid, hidden, (trap, true), &errors);
+                return page(StatusCode::UNPROCESSABLE_ENTITY, html, "to_mend");
+            }
+            Typed::Stopped(wait) => return stopped(content, wait),
+        }
     }
     let email = residents_email(form, &content.issuer, &valid);
     // An agent is no flood: the link is the proof.
@@ -249,6 +276,13 @@ async fn sent(
         Ok(Err(AcceptError::Store(StoreError::NoPlace))) => no_place(content, form, &received.raw),
         Ok(Err(error)) => store_failed(desk, content, form, &received, &error),
         Err(_) => crashed(Box::new(())),
+    }
+}
+
+impl Desk {
+    /// Whether the code of the mairie is asked of who fills this form.
+    fn asks_code(&self, form: &Form) -> bool {
+        form.is_at_counter() && self.agents.asks()
     }
 }
 

@@ -6,9 +6,10 @@
 //! POST /guichet/quarantaine/{token}/{reference}/ecarter    it is put aside → the same
 //! ```
 //!
-//! A GET changes nothing. A mailbox sees the requests that are addressed to it, and no other.
+//! A GET changes nothing. A button asks for the code of the mairie when there is one, as every act does. A mailbox sees the requests that are addressed to it, and no other.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -17,7 +18,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use jiff::Timestamp;
 
+use super::agent::{AGENT_CODE, Typed};
+use super::agir::{stopped, wrong_code};
 use super::answer::{page, with};
+use super::boite::fields;
 use super::desk::{Desk, DeskContent, reading};
 use super::rate::Act as RateAct;
 use super::refusal::too_often;
@@ -93,14 +97,14 @@ async fn show(State(desk): State<Arc<Desk>>, Path(token): Path<String>, request:
         )],
         _ => Vec::new(),
     };
-    listed(&desk, &content, (&token, tag), notices, StatusCode::OK).await
+    listed(&desk, &content, (&token, tag), (notices, None), StatusCode::OK).await
 }
 
 async fn listed(
     desk: &Arc<Desk>,
     content: &DeskContent,
     (token, tag): (&str, MailboxTag),
-    notices: Vec<Notice>,
+    (notices, wrong): (Vec<Notice>, Option<(&Reference, String)>),
     status: StatusCode,
 ) -> Response {
     let (looking, now) = (desk.clone(), (desk.clock)());
@@ -108,7 +112,11 @@ async fn listed(
         Ok(found) => found,
         Err(error) => return unreadable(content, error),
     };
-    let outcome = if status == StatusCode::OK { "held_page" } else { "held_conflict" };
+    let outcome = match status {
+        StatusCode::OK => "held_page",
+        StatusCode::UNPROCESSABLE_ENTITY => "to_mend",
+        _ => "held_conflict",
+    };
     let title = if found.is_empty() { "Rien n'attend en quarantaine" } else { "Envois à vérifier" };
     let paragraphs = if found.is_empty() {
         vec!["Ce qui attendait est parti à la mairie, ou a été mis de côté.".to_owned()]
@@ -123,6 +131,10 @@ async fn listed(
     };
     let place = |one: &Quarantined, act: &str| format!("/guichet/quarantaine/{token}/{}/{act}", one.reference);
     let item = |(one, answers): (Quarantined, Vec<Answer>)| Held {
+        code: desk.agents.asks().then(|| {
+            let of_it = wrong.as_ref().filter(|(reference, _)| **reference == one.reference);
+            of_it.map(|(_, message)| message.clone())
+        }),
         urls: (place(&one, RELEASE), place(&one, ASIDE)),
         received: moment(one.since),
         leaves: moment(one.until),
@@ -157,12 +169,30 @@ async fn decide(
             return content.message(StatusCode::NOT_FOUND, "not_found", "Page introuvable", &words);
         }
     };
-    let (working, now) = (desk.clone(), (desk.clock)());
-    let decided = reading(move || {
+    let (looking, now) = (desk.clone(), (desk.clock)());
+    let found = reading(move || {
         // A reference of another mailbox is as good as none.
-        let own = waiting(&working, tag, now)?.into_iter().find(|(one, _)| one.reference.as_str() == reference);
-        own.map_or(Ok(false), |(one, _)| decision(&working.depot.store, &one.reference, now))
+        let own = waiting(&looking, tag, now)?.into_iter().find(|(one, _)| one.reference.as_str() == reference);
+        Ok(own.map(|(one, _)| one.reference))
     });
+    let own = match found.await {
+        Ok(own) => own,
+        Err(error) => return unreadable(&content, error),
+    };
+    if let Some(reference) = own.as_ref().filter(|_| desk.agents.asks()) {
+        let typed = fields(request).await.and_then(|mut fields| fields.remove(AGENT_CODE)).unwrap_or_default();
+        match desk.agents.judge(reference.as_str(), &typed, Instant::now()) {
+            Typed::Right => {}
+            Typed::Wrong => {
+                let wrong = Some((reference, wrong_code(&typed).message));
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                return listed(&desk, &content, (&token, tag), (Vec::new(), wrong), status).await;
+            }
+            Typed::Stopped(wait) => return stopped(&content, wait),
+        }
+    }
+    let working = desk.clone();
+    let decided = reading(move || own.map_or(Ok(false), |reference| decision(&working.depot.store, &reference, now)));
     match decided.await {
         Ok(true) => {
             tracing::info!(event = "quarantine.judged", decision = done, "the mairie judged a request");
@@ -172,7 +202,7 @@ async fn decide(
         Ok(false) => {
             let words = "Elle est déjà partie, ou quelqu'un l'a déjà jugée : rien n'a changé.";
             let notices = vec![notice(MessageKind::Attention, "Cette demande n'attend plus", words)];
-            listed(&desk, &content, (&token, tag), notices, StatusCode::CONFLICT).await
+            listed(&desk, &content, (&token, tag), (notices, None), StatusCode::CONFLICT).await
         }
         Err(error) => unreadable(&content, error),
     }

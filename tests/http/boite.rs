@@ -184,6 +184,29 @@ fn a_request_in_quarantine_is_judged_from_its_mail() {
 }
 
 #[test]
+fn who_judges_the_quarantine_types_the_code_of_the_mairie() {
+    let server = ServerTest::guichet_with(|config| {
+        config.agent_code = mulot::server::agent::AgentCode::new("champ de lin");
+    });
+    let links = "https://a.example https://b.example https://c.example https://d.example https://e.example";
+    let spam = with(valid_answers(), "message", &format!("Achetez <a href=x>ici</a> {links} {links}"));
+    assert_eq!(sent(&server, &spam).status, 303);
+    let page = link(&texts_to(&server, MAIRIE, 1)[0], "/guichet/quarantaine/");
+    let text = server.get(&page).text();
+    assert!(text.contains("type=\"password\"") && text.contains("Code de la mairie"), "{text}");
+    let action = text.split("action=\"").find(|rest| rest.contains("/passer\"")).unwrap().split('"').next().unwrap();
+    for act in [action.to_owned(), action.replace("/passer", "/ecarter")] {
+        assert_eq!(server.post(&act, &[]).status, 422, "nothing typed");
+        let wrong = server.post(&act, &pair("code_mairie", "sésame"));
+        assert_eq!(wrong.status, 422);
+        assert!(wrong.text().contains("n’est pas le code") && !wrong.text().contains("sésame"), "{}", wrong.text());
+    }
+    texts_to(&server, MAIRIE, 1);
+    assert_eq!(server.post(action, &pair("code_mairie", "champ de lin")).status, 303);
+    assert!(texts_to(&server, MAIRIE, 2)[1].contains("Achetez"), "it has left");
+}
+
+#[test]
 fn a_mailbox_judges_the_requests_of_its_own_forms_only() {
     let server = ServerTest::guichet_with(|config| {
         let file = config.folder.join("commune.toml");

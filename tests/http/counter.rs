@@ -51,6 +51,32 @@ fn an_agent_fills_a_form_for_somebody_and_prints_the_receipt() {
 }
 
 #[test]
+fn an_agent_types_the_code_of_the_mairie_when_there_is_one() {
+    let server = ServerTest::guichet_with(|config| {
+        config.agent_code = mulot::server::agent::AgentCode::new("champ de lin");
+    });
+    let counter = link(&server);
+    let check = server.post(&format!("{counter}/{FORM}/verifier"), &answers());
+    assert!(check.text().contains("type=\"password\"") && check.text().contains("Code de la mairie"));
+    let place = format!("{counter}/{FORM}/envoyer");
+    for (typed, words) in [("", "Tapez le code de la mairie"), ("sésame", "n’est pas le code")] {
+        let refused = server.post(&place, &with(check.fields(), "code_mairie", typed));
+        assert_eq!(refused.status, 422);
+        assert!(refused.text().contains(words) && !refused.text().contains("sésame"), "{}", refused.text());
+        assert!(refused.text().contains("href=\"#champ-code_mairie\""), "{}", refused.text());
+    }
+    let sent = server.post(&place, &with(check.fields(), "code_mairie", "champ de lin"));
+    assert_eq!(sent.status, 303, "{}", sent.text());
+    let check = server.post(&format!("{counter}/{FORM}/verifier"), &answers());
+    for _ in 0..4 {
+        assert_eq!(server.post(&place, &with(check.fields(), "code_mairie", "sésame")).status, 422);
+    }
+    assert_eq!(server.post(&place, &with(check.fields(), "code_mairie", "champ de lin")).status, 429);
+    let resident = server.post(&format!("/guichet/{FORM}/verifier"), &valid_answers());
+    assert!(!resident.text().contains("Code de la mairie"), "residents have none");
+}
+
+#[test]
 fn a_link_that_is_over_or_forged_opens_nothing() {
     let server = ServerTest::guichet();
     let counter = link(&server);

@@ -303,8 +303,7 @@ fn sort(row: &QueueRow, acts: &[Act]) -> &'static str {
             (Some(true), MailRole::Usager) => "lettre",
             (Some(false), MailRole::Mairie) => "ajout de l'usager",
             (Some(false), MailRole::Usager) => "accusé de l'ajout",
-            (None, MailRole::Mairie) => "suite",
-            (None, MailRole::Usager) => "suite",
+            (None, _) => "suite",
         },
     }
 }

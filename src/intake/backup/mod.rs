@@ -139,7 +139,11 @@ pub fn back_up(
         sync_dir(parent)?;
         // Says when to who looks at the state of the guichet.
         let mark = data.join(MARK);
-        fs::write(&mark, format!("{now}\n")).map_err(|source| failed(&mark, source))?;
+        match fs::write(&mark, format!("{now}\n")) {
+            // The copy is made, and needed: the disk is going.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
+            marked => marked.map_err(|source| failed(&mark, source))?,
+        }
         let files = FileStore::open(data, store.seal(), 0)?;
         return Ok(BackedUp {
             submissions,

@@ -28,7 +28,7 @@ impl Store {
         let name = target.to_str().ok_or_else(|| wrong(std::io::ErrorKind::InvalidFilename.into()))?;
         let path = &self.inner.path;
         // SQLite counts a copy as writing; the database itself stays open for reading only.
-        let connection = reading_connection(path)?;
+        let connection = reading_connection(path, self.inner.reading)?;
         let copied = connection
             .execute_batch("PRAGMA query_only = OFF")
             .and_then(|()| connection.execute("VACUUM INTO ?1", [name]));

@@ -107,6 +107,7 @@ struct Inner {
     readers: Mutex<Vec<Connection>>,
     dir: PathBuf,
     path: PathBuf,
+    reading: open::Reading,
     min_free_bytes: u64,
     per_hour: Option<u32>,
     counts: Arc<WriterCounts>,
@@ -132,6 +133,11 @@ impl Store {
         if options.access == Access::Serve {
             outbox::give_back(&opened.connection).map_err(|error| StoreError::database(&opened.path, error))?;
         }
+        Self::of(opened, dir, &options)
+    }
+
+    /// Starts the writer of what was opened.
+    fn of(opened: open::Opened, dir: &Path, options: &StoreOptions) -> Result<Store, StoreError> {
         let (counts, wake) = (Arc::new(WriterCounts::default()), Arc::new(Notify::new()));
         let writer = Writer {
             connection: opened.connection,
@@ -151,6 +157,7 @@ impl Store {
                 readers: Mutex::new(Vec::new()),
                 dir: dir.to_owned(),
                 path: opened.path,
+                reading: opened.reading,
                 min_free_bytes: options.min_free_bytes,
                 per_hour: options.per_hour,
                 counts,
@@ -201,6 +208,11 @@ impl Store {
     /// Told after each commit that may leave something to deliver: a submission, an order of the administration.
     pub fn wake(&self) -> Arc<Notify> {
         Arc::clone(&self.inner.wake)
+    }
+
+    /// Whether the store's disk takes no write: all can be read, nothing received nor sent.
+    pub fn is_read_only(&self) -> bool {
+        open::is_read_only(&self.inner.dir)
     }
 
     /// Free bytes on the store's file system.
@@ -267,7 +279,7 @@ impl Store {
         let idle = readers().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => open::reading_connection(&self.inner.path)?,
+            None => open::reading_connection(&self.inner.path, self.inner.reading)?,
         };
         let answer = work(&connection).map_err(|fault| match fault {
             Fault::Store(error) => error,

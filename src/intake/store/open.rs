@@ -34,6 +34,17 @@ pub(super) struct Opened {
     pub(super) keys: Keys,
     /// Where they are kept.
     pub(super) key_file: PathBuf,
+    /// How the database is read.
+    pub(super) reading: Reading,
+}
+
+/// How a connection that only reads finds the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Beside a writer, now or later.
+    Shared,
+    /// On a disk that takes no write, with nothing in the log: SQLite need not make the files by which it would wait for others.
+    Frozen,
 }
 
 /// Opens the database of `dir` for writing, creating it when serving.
@@ -51,6 +62,7 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
             Some(lock(&dir.join(LOCK))?)
         }
         Access::Beside if !path.exists() => return Err(StoreError::Absent { path }),
+        Access::Beside if is_read_only(dir) => return frozen(dir, options),
         Access::Beside => None,
     };
     let (mut connection, known) = writing_connection(&path)?;
@@ -70,23 +82,60 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
         upgrade::run(&mut connection, &path, known, keys.seal(), APPLICATION_ID)?;
         check_pages(&connection, &path)?;
     }
-    let mark: Option<Vec<u8>> =
-        connection.query_row("SELECT mark FROM seal", [], |row| row.get(0)).optional().map_err(wrong)?;
-    if mark.as_deref() != Some(keys.seal().mark().as_slice()) {
-        return Err(StoreError::WrongKey { path: key_file });
-    }
+    check_key(&connection, &keys, (&path, &key_file))?;
     if lock.is_some() || upgrading.is_some() {
         upgrade::sweep(&connection).map_err(wrong)?;
         sync_dir(dir)?;
     }
-    Ok(Opened { connection, path, lock, keys, key_file })
+    Ok(Opened { connection, path, lock, keys, key_file, reading: Reading::Shared })
+}
+
+/// Opens the database of a disk that takes no write: all is read, every order to write is refused.
+///
+/// Without a log the file is complete. With one, what it holds is read too, as long as its index is there.
+pub(super) fn frozen(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreError> {
+    let path = dir.join(FILE);
+    let log = fs::metadata(dir.join(format!("{FILE}-wal"))).map_or(0, |metadata| metadata.len());
+    let reading = if log == 0 { Reading::Frozen } else { Reading::Shared };
+    let connection = reading_connection(&path, reading)?;
+    if owner(&connection, &path)? < SCHEMA {
+        return Err(StoreError::io(&path, std::io::ErrorKind::ReadOnlyFilesystem.into()));
+    }
+    check_pages(&connection, &path)?;
+    let key_file = options.key_file.clone().unwrap_or_else(|| dir.join(KEY_FILE));
+    let keys = Keys::read(&key_file).map_err(StoreError::key)?;
+    check_key(&connection, &keys, (&path, &key_file))?;
+    Ok(Opened { connection, path, lock: None, keys, key_file, reading })
+}
+
+/// Whether the file system of `dir` takes no write.
+pub(super) fn is_read_only(dir: &Path) -> bool {
+    rustix::fs::statvfs(dir).is_ok_and(|numbers| numbers.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+}
+
+/// Whether these keys sealed the database.
+fn check_key(connection: &Connection, keys: &Keys, (path, key_file): (&Path, &Path)) -> Result<(), StoreError> {
+    let mark: rusqlite::Result<Option<Vec<u8>>> =
+        connection.query_row("SELECT mark FROM seal", [], |row| row.get(0)).optional();
+    match mark.map_err(|error| StoreError::database(path, error))? {
+        Some(mark) if mark == keys.seal().mark().as_slice() => Ok(()),
+        _ => Err(StoreError::WrongKey { path: key_file.to_owned() }),
+    }
 }
 
 /// A connection that only reads.
-pub(super) fn reading_connection(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn reading_connection(path: &Path, reading: Reading) -> Result<Connection, StoreError> {
     let wrong = |error| StoreError::database(path, error);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(wrong)?;
+    let opened = match (reading, path.to_str()) {
+        (Reading::Frozen, Some(name)) => {
+            let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+            let address = format!("file:{name}?immutable=1");
+            Connection::open_with_flags(address, flags | OpenFlags::SQLITE_OPEN_URI)
+        }
+        _ => Connection::open_with_flags(path, flags),
+    };
+    let connection = opened.map_err(wrong)?;
     connection.busy_timeout(BUSY).map_err(wrong)?;
     connection
         .execute_batch(

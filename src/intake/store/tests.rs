@@ -181,6 +181,29 @@ fn a_second_instance_is_refused_but_the_administration_is_not() {
 }
 
 #[test]
+fn a_disk_that_takes_no_write_is_read_all_the_same() {
+    let (dir, store) = store();
+    store.record_blocking(submission(1)).unwrap();
+    let frozen = || Store::of(super::open::frozen(dir.path(), &options()).unwrap(), dir.path(), &options()).unwrap();
+    assert_eq!(frozen().counts().unwrap().submissions, 1, "with its log");
+    drop(store);
+    let log = dir.path().join("guichet.db-wal");
+    assert!(!log.exists(), "the log went with the last connection");
+    let names = || std::fs::read_dir(dir.path()).unwrap().flatten().map(|entry| entry.file_name()).collect::<Vec<_>>();
+    let before = names();
+    let store = frozen();
+    assert_eq!(store.counts().unwrap().submissions, 1);
+    assert!(store.detail(&reference(1), true).unwrap().is_some());
+    let refused = store.cancel(&reference(1), None, now());
+    assert!(
+        matches!(&refused, Err(StoreError::Database { source, .. })
+        if source.sqlite_error().is_some_and(|error| error.code == rusqlite::ErrorCode::ReadOnly)),
+        "{refused:?}"
+    );
+    assert_eq!(names(), before, "nothing is made");
+}
+
+#[test]
 fn files_that_are_not_ours_are_refused_and_left_alone() {
     let damaged = tempfile::tempdir().unwrap();
     std::fs::write(damaged.path().join("guichet.db"), b"not a database, but long enough to look at").unwrap();

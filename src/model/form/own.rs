@@ -16,6 +16,8 @@ pub const HONEYPOT: &str = "site_web";
 pub const TRAP_TOLD: &str = "champ_signale";
 /// Carries the signed token.
 pub const TOKEN: &str = "jeton";
+/// Carries the code of the mairie.
+pub const AGENT_CODE: &str = "code_mairie";
 /// Answer that holds the sum of the prices.
 pub const TOTAL: &str = "total";
 /// Answer that says which agent filled the form.
@@ -29,7 +31,8 @@ pub const DROPPED_FILE: &str = "retirer.";
 
 /// Whether the guichet uses that name: a question called so could never be answered.
 pub fn is_own(id: &str, kind: &FieldKind) -> bool {
-    let names = [PAGE, GO_TO, COPY, GIVEN_BACK, HONEYPOT, TRAP_TOLD, TOKEN, TOTAL, COUNTER_AGENT, COUNTER_CHANNEL];
+    let names =
+        [PAGE, GO_TO, COPY, GIVEN_BACK, HONEYPOT, TRAP_TOLD, TOKEN, AGENT_CODE, TOTAL, COUNTER_AGENT, COUNTER_CHANNEL];
     // Only a question of several inputs puts a dot after its name.
     let dotted = matches!(kind, FieldKind::Address | FieldKind::Block { .. } | FieldKind::Group { .. });
     names.contains(&id) || dotted && [KEPT_FILE, DROPPED_FILE].iter().any(|start| start.strip_suffix('.') == Some(id))

@@ -2,7 +2,7 @@
 
 use super::super::form;
 use super::super::parts;
-use super::super::view::{HeldView, MailboxView, QuarantineView};
+use super::super::view::{CodeView, HeldView, MailboxView, QuarantineView};
 use super::dossier::{Notice, notices};
 use super::{Pages, french};
 use crate::model::submission::Answer;
@@ -48,6 +48,8 @@ pub struct Held {
     pub reasons: String,
     /// What was sent.
     pub answers: Vec<Answer>,
+    /// Whether the code of the mairie is asked for, and what is wrong with the one typed.
+    pub code: Option<Option<String>>,
     /// Where « let through » and « put aside » post.
     pub urls: (String, String),
 }
@@ -70,7 +72,7 @@ impl Pages {
     pub fn quarantine(&self, title: &str, told: &Judging) -> String {
         let item = |held: &'_ Held| -> String { format!("bloc-{}", held.reference.to_lowercase()) };
         let view = QuarantineView {
-            page: self.of_mairie(title, false),
+            page: self.of_mairie(title, told.items.iter().any(|held| matches!(held.code, Some(Some(_))))),
             notices: notices(&told.notices),
             paragraphs: parts::texts(&told.paragraphs),
             items: told
@@ -84,6 +86,10 @@ impl Pages {
                     leaves: french(&held.leaves),
                     reasons: french(&held.reasons),
                     answers: form::answer_groups(&held.answers),
+                    code: held.code.as_ref().map(|error| CodeView {
+                        id: format!("code-{}", held.reference.to_lowercase()).into(),
+                        error: error.as_deref().map(french),
+                    }),
                     release_url: held.urls.0.as_str().into(),
                     aside_url: held.urls.1.as_str().into(),
                 })

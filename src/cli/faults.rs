@@ -57,7 +57,7 @@ pub(super) fn store_fault(error: &StoreError) -> Exit {
             format!("impossible de lire ou d'écrire « {} » : {}", path.display(), cause(source)),
             "vérifiez que le dossier existe et que vous avez le droit d'y écrire",
         ),
-        StoreError::Database { path, source } if is_read_only(source) => (
+        StoreError::Database { path, .. } if error.is_refused_write() => (
             format!("« {} » ne se laisse pas écrire : son disque est en lecture seule", path.display()),
             READ_ONLY_HINT,
         ),
@@ -84,11 +84,6 @@ pub(super) fn store_fault(error: &StoreError) -> Exit {
         StoreError::Absent { .. } | StoreError::Locked { .. } => Exit::Fault,
         _ => Exit::Machine,
     }
-}
-
-/// Whether SQLite was refused a write.
-fn is_read_only(error: &rusqlite::Error) -> bool {
-    error.sqlite_error().is_some_and(|error| error.code == rusqlite::ErrorCode::ReadOnly)
 }
 
 const READ_ONLY_HINT: &str = "un disque se met ainsi quand il va mal : regardez le journal du système (dmesg), réparez ou changez le disque, \

@@ -37,7 +37,10 @@ impl Integrity {
 
     /// Says what is wrong, line by line.
     pub(super) fn tell(&self) {
-        self.base.iter().for_each(|line| report::give(format!("! base abîmée : {line}")));
+        if !self.base.is_empty() {
+            let count = crate::text::numbers::plural(self.base.len() as u64, "défaut", "défauts");
+            report::give(format!("! base abîmée : {count} ; mulot demandes --format json les donne"));
+        }
         for damage in &self.valeurs_abimees {
             report::give(format!("! {}  contenu abîmé : {}", damage.reference, words(damage.what)));
         }

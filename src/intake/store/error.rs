@@ -164,6 +164,12 @@ impl StoreError {
         }
     }
 
+    /// Whether SQLite was refused a write by a disk that takes none.
+    pub fn is_refused_write(&self) -> bool {
+        let StoreError::Database { source, .. } = self else { return false };
+        source.sqlite_error().is_some_and(|error| error.code == rusqlite::ErrorCode::ReadOnly)
+    }
+
     /// Whether nothing written through the same connection can be trusted afterwards.
     pub(super) fn is_fatal(&self) -> bool {
         matches!(self, StoreError::Poisoned { .. } | StoreError::Damaged { .. })

@@ -342,9 +342,9 @@ cases.add("the keyboard alone leads from the fiche to the confirmation", async (
   await follow();
   await type("objet", journeys.DEMANDE.objet);
   await type("message", "Une benne du 8 au 12 mars.");
-  await journeys.tabTo(page, "main input[type=file]");
+  await journeys.tabTo(page, "main input[name=pieces]");
   // The system's own window belongs to the system: the keyboard reaches the field, the file is then given to it.
-  await page.locator("main input[type=file]").setInputFiles(files.pdf);
+  await journeys.control(page, "pieces").setInputFiles(files.pdf);
   await journeys.tabTo(page, "main [name=reponse_par_courrier]");
   await page.keyboard.press("Space");
   await journeys.tabTo(page, "main [name=qualite]");

@@ -19,6 +19,8 @@ pub(super) struct Room {
     max_kept: u64,
     drafts: AtomicU64,
     kept: AtomicU64,
+    /// Uploads under way: what they are counted for may not lie on the disk yet.
+    writing: AtomicU64,
     gate: Arc<Semaphore>,
     taken: AtomicU64,
     unscanned: AtomicU64,
@@ -50,6 +52,7 @@ impl Room {
             max_kept,
             drafts: AtomicU64::new(0),
             kept: AtomicU64::new(0),
+            writing: AtomicU64::new(0),
             gate: Arc::new(Semaphore::new(GATE as usize)),
             taken: AtomicU64::new(0),
             unscanned: AtomicU64::new(0),
@@ -68,6 +71,16 @@ impl Room {
             return Err(FileError::Quota { kept: false });
         }
         Ok(())
+    }
+
+    /// An upload begins to write.
+    pub(super) fn opened(&self) {
+        self.writing.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It writes no more, whatever became of it.
+    pub(super) fn closed(&self) {
+        less(&self.writing, 1);
     }
 
     /// A draft grows.
@@ -146,6 +159,7 @@ impl FileStore {
         if room.max_drafts == u64::MAX && room.max_kept == u64::MAX {
             return Ok(());
         }
+        let is_still = room.writing.load(Ordering::Relaxed) == 0;
         let before = [&room.drafts, &room.kept].map(|counter| counter.load(Ordering::Relaxed));
         let weight = |path: &std::path::Path| fs::metadata(path).map_or(0, |found| found.len().max(LEAST));
         let mut drafts = 0;
@@ -158,7 +172,8 @@ impl FileStore {
             kept += names(&shelf)?.iter().map(|name| weight(&shelf.join(name))).sum::<u64>();
         }
         // Whoever came or went while the disk was read has been counted, and may not have been seen: the next time will do.
-        for (counter, before, now) in [(&room.drafts, before[0], drafts), (&room.kept, before[1], kept)] {
+        let seen = [(&room.drafts, before[0], drafts, is_still), (&room.kept, before[1], kept, true)];
+        for (counter, before, now, _) in seen.into_iter().filter(|(.., is_sure)| *is_sure) {
             let _ = counter.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed);
         }
         Ok(())

@@ -56,6 +56,7 @@ impl FileStore {
         let id = data_encoding::HEXLOWER.encode(&random);
         let path = self.draft_path(&id);
         let out = self.sealed(&id, &path)?;
+        self.folders.room.opened();
         Ok(Upload {
             store: self.clone(),
             id,
@@ -280,6 +281,7 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
+        self.store.folders.room.closed();
         if !self.is_finished {
             self.store.folders.room.dropped(self.size);
             // What cannot be removed now is swept later.

@@ -254,13 +254,7 @@ impl Keys {
     ///
     /// Shape: 76 characters of URL-safe base 64.
     pub fn act_token(&self, reference: &Reference, until: Timestamp) -> String {
-        let mut bytes = Vec::with_capacity(ACT);
-        bytes.push(VERSION);
-        bytes.extend(until.as_second().to_be_bytes());
-        bytes.extend(reference.as_str().as_bytes());
-        let tag = blake3::keyed_hash(&self.act, &bytes);
-        bytes.extend(tag.as_bytes());
-        BASE64URL_NOPAD.encode(&bytes)
+        signed(&self.act, VERSION, until, &[reference.as_str().as_bytes()])
     }
 
     /// The token by which the mairie reads one file of a request until then; [`None`] when `file` is no id of the store.
@@ -268,36 +262,17 @@ impl Keys {
     /// Shape: 98 characters of URL-safe base 64.
     pub fn piece_token(&self, reference: &Reference, file: &str, until: Timestamp) -> Option<String> {
         let id: [u8; 16] = data_encoding::HEXLOWER.decode(file.as_bytes()).ok()?.try_into().ok()?;
-        let mut bytes = Vec::with_capacity(PIECE);
-        bytes.push(VERSION);
-        bytes.extend(until.as_second().to_be_bytes());
-        bytes.extend(id);
-        bytes.extend(reference.as_str().as_bytes());
-        let tag = blake3::keyed_hash(&self.piece, &bytes);
-        bytes.extend(tag.as_bytes());
-        Some(BASE64URL_NOPAD.encode(&bytes))
+        Some(signed(&self.piece, VERSION, until, &[&id, reference.as_str().as_bytes()]))
     }
 
     /// What the token of a file is worth.
     pub fn check_piece(&self, token: &str, now: Timestamp) -> PieceCheck {
-        let Some(bytes) = BASE64URL_NOPAD.decode(token.as_bytes()).ok().filter(|bytes| bytes.len() == PIECE) else {
-            return PieceCheck::Forged;
-        };
-        let (head, tag) = bytes.split_at(PIECE - 32);
-        let mut found = [0; 32];
-        found.copy_from_slice(tag);
-        // `blake3::Hash` compares in constant time.
-        if head[0] != VERSION || blake3::keyed_hash(&self.piece, head) != blake3::Hash::from_bytes(found) {
-            return PieceCheck::Forged;
-        }
-        let mut until = [0; 8];
-        until.copy_from_slice(&head[1..9]);
-        let file = data_encoding::HEXLOWER.encode(&head[9..25]);
-        let reference = std::str::from_utf8(&head[25..]).ok().and_then(|text| text.parse().ok());
-        match (reference, Timestamp::from_second(i64::from_be_bytes(until))) {
-            (Some(reference), Ok(until)) if now <= until => PieceCheck::Opens(reference, file),
-            (Some(reference), Ok(_)) => PieceCheck::Expired(reference),
-            _ => PieceCheck::Forged,
+        let Some((until, body)) = opened(&self.piece, VERSION, token, PIECE) else { return PieceCheck::Forged };
+        let (id, reference) = body.split_at(16);
+        match std::str::from_utf8(reference).ok().and_then(|text| text.parse().ok()) {
+            Some(reference) if now <= until => PieceCheck::Opens(reference, data_encoding::HEXLOWER.encode(id)),
+            Some(reference) => PieceCheck::Expired(reference),
+            None => PieceCheck::Forged,
         }
     }
 
@@ -305,52 +280,25 @@ impl Keys {
     ///
     /// Shape: 55 characters of URL-safe base 64.
     pub fn counter_token(&self, until: Timestamp) -> String {
-        let mut bytes = Vec::with_capacity(COUNTER);
-        bytes.push(VERSION);
-        bytes.extend(until.as_second().to_be_bytes());
-        let tag = blake3::keyed_hash(&self.counter, &bytes);
-        bytes.extend(tag.as_bytes());
-        BASE64URL_NOPAD.encode(&bytes)
+        signed(&self.counter, VERSION, until, &[])
     }
 
     /// What the secret of a link of the counter is worth.
     pub fn check_counter(&self, token: &str, now: Timestamp) -> CounterCheck {
-        let Some(bytes) = BASE64URL_NOPAD.decode(token.as_bytes()).ok().filter(|bytes| bytes.len() == COUNTER) else {
-            return CounterCheck::Forged;
-        };
-        let (head, tag) = bytes.split_at(COUNTER - 32);
-        let (mut found, mut until) = ([0; 32], [0; 8]);
-        found.copy_from_slice(tag);
-        // `blake3::Hash` compares in constant time.
-        if head[0] != VERSION || blake3::keyed_hash(&self.counter, head) != blake3::Hash::from_bytes(found) {
-            return CounterCheck::Forged;
-        }
-        until.copy_from_slice(&head[1..9]);
-        match i64::from_be_bytes(until) >= now.as_second() {
-            true => CounterCheck::Opens,
-            false => CounterCheck::Expired,
+        match opened(&self.counter, VERSION, token, 0) {
+            Some((until, _)) if now <= until => CounterCheck::Opens,
+            Some(_) => CounterCheck::Expired,
+            None => CounterCheck::Forged,
         }
     }
 
     /// What a token of the mairie is worth.
     pub fn check_act(&self, token: &str, now: Timestamp) -> ActCheck {
-        let Some(bytes) = BASE64URL_NOPAD.decode(token.as_bytes()).ok().filter(|bytes| bytes.len() == ACT) else {
-            return ActCheck::Forged;
-        };
-        let (head, tag) = bytes.split_at(ACT - 32);
-        let mut found = [0; 32];
-        found.copy_from_slice(tag);
-        // `blake3::Hash` compares in constant time.
-        if head[0] != VERSION || blake3::keyed_hash(&self.act, head) != blake3::Hash::from_bytes(found) {
-            return ActCheck::Forged;
-        }
-        let mut until = [0; 8];
-        until.copy_from_slice(&head[1..9]);
-        let reference = std::str::from_utf8(&head[9..]).ok().and_then(|text| text.parse().ok());
-        match (reference, Timestamp::from_second(i64::from_be_bytes(until))) {
-            (Some(reference), Ok(until)) if now <= until => ActCheck::Opens(reference),
-            (Some(reference), Ok(_)) => ActCheck::Expired(reference),
-            _ => ActCheck::Forged,
+        let Some((until, body)) = opened(&self.act, VERSION, token, REFERENCE) else { return ActCheck::Forged };
+        match std::str::from_utf8(&body).ok().and_then(|text| text.parse().ok()) {
+            Some(reference) if now <= until => ActCheck::Opens(reference),
+            Some(reference) => ActCheck::Expired(reference),
+            None => ActCheck::Forged,
         }
     }
 
@@ -358,34 +306,16 @@ impl Keys {
     ///
     /// Shape: 76 characters of URL-safe base 64.
     pub fn errand_token(&self, errand: Errand, tag: &[u8; 16], until: Timestamp) -> String {
-        let mut bytes = Vec::with_capacity(ERRAND);
-        bytes.push(errand as u8 + 1);
-        bytes.extend(until.as_second().to_be_bytes());
-        bytes.extend(tag);
-        let signature = blake3::keyed_hash(&self.errand, &bytes);
-        bytes.extend(signature.as_bytes());
-        BASE64URL_NOPAD.encode(&bytes)
+        signed(&self.errand, errand as u8 + 1, until, &[tag])
     }
 
     /// What a token of an errand is worth.
     pub fn check_errand(&self, errand: Errand, token: &str, now: Timestamp) -> ErrandCheck {
-        let Some(bytes) = BASE64URL_NOPAD.decode(token.as_bytes()).ok().filter(|bytes| bytes.len() == ERRAND) else {
-            return ErrandCheck::Forged;
-        };
-        let (head, signature) = bytes.split_at(ERRAND - 32);
-        let mut found = [0; 32];
-        found.copy_from_slice(signature);
-        // `blake3::Hash` compares in constant time.
-        let is_ours = blake3::keyed_hash(&self.errand, head) == blake3::Hash::from_bytes(found);
-        if !is_ours || head[0] != errand as u8 + 1 {
-            return ErrandCheck::Forged;
-        }
-        let (mut until, mut tag) = ([0; 8], [0; 16]);
-        until.copy_from_slice(&head[1..9]);
-        tag.copy_from_slice(&head[9..]);
-        match Timestamp::from_second(i64::from_be_bytes(until)) {
-            Ok(until) if now <= until => ErrandCheck::Opens(tag),
-            _ => ErrandCheck::Expired,
+        let Some((until, body)) = opened(&self.errand, errand as u8 + 1, token, 16) else { return ErrandCheck::Forged };
+        match body.try_into() {
+            Ok(tag) if now <= until => ErrandCheck::Opens(tag),
+            Ok(_) => ErrandCheck::Expired,
+            Err(_) => ErrandCheck::Forged,
         }
     }
 
@@ -407,6 +337,27 @@ impl Keys {
         blake3::keyed_hash(&self.code, typed.as_bytes())
             == blake3::keyed_hash(&self.code, self.mailbox_code(tag, issued).as_bytes())
     }
+}
+
+/// A token good until then: its kind, its end of life, what it opens, and the tag of this key over all of it.
+fn signed(key: &[u8; 32], kind: u8, until: Timestamp, body: &[&[u8]]) -> String {
+    let mut bytes = vec![kind];
+    bytes.extend(until.as_second().to_be_bytes());
+    bytes.extend(body.concat());
+    let tag = blake3::keyed_hash(key, &bytes);
+    bytes.extend(tag.as_bytes());
+    BASE64URL_NOPAD.encode(&bytes)
+}
+
+/// The end of life of a token of that kind and what it opens, `length` bytes; `None` when this key did not sign it.
+fn opened(key: &[u8; 32], kind: u8, token: &str, length: usize) -> Option<(Timestamp, Vec<u8>)> {
+    let bytes = BASE64URL_NOPAD.decode(token.as_bytes()).ok().filter(|bytes| bytes.len() == 1 + 8 + length + 32)?;
+    let (head, tag) = bytes.split_last_chunk::<32>()?;
+    let (until, body) = head.get(1..)?.split_first_chunk::<8>()?;
+    // `blake3::Hash` compares in constant time.
+    let is_ours = blake3::keyed_hash(key, head) == blake3::Hash::from_bytes(*tag) && head[0] == kind;
+    let until = Timestamp::from_second(i64::from_be_bytes(*until)).ok()?;
+    is_ours.then(|| (until, body.to_vec()))
 }
 
 /// Whether a secret is the one this key makes for a reference; takes as long when it is not.
@@ -492,14 +443,10 @@ const VERSION: u8 = 1;
 const HEAD: usize = 1 + 8 + 16;
 const TOKEN: usize = HEAD + 32;
 const SECRET: usize = 16;
-/// Version, end of life, a reference with its hyphens, tag.
-const ACT: usize = 1 + 8 + 16 + 32;
-/// What it is for, end of life, tag of a mailbox, signature.
-const ERRAND: usize = 1 + 8 + 16 + 32;
-/// The same, with the id of a file.
-const PIECE: usize = 1 + 8 + 16 + 16 + 32;
-/// Version, end of life, tag.
-const COUNTER: usize = 1 + 8 + 32;
+/// A reference with its hyphens.
+const REFERENCE: usize = 16;
+/// The id of a file, and the reference of its request.
+const PIECE: usize = 16 + REFERENCE;
 /// Source: WCAG 2.2, 2.2.1 — far more than a person needs, and the answers are kept beyond.
 const MAX_AGE: SignedDuration = SignedDuration::from_hours(12);
 /// How far ahead a clock that issued a token may have been.

@@ -10,6 +10,7 @@ use mail_parser::{MessageParser, MimeHeaders};
 use mulot::intake::files::scanner::ScannerAddress;
 use mulot::model::mail::MailRole;
 
+use crate::photo::photo;
 use crate::server_test::*;
 
 /// Posts the answers with these files; gives the page.
@@ -37,19 +38,6 @@ fn sent(server: &ServerTest, check: &Answer) -> (String, Vec<(String, Vec<u8>)>)
         assert!(Instant::now() < deadline, "no mail came");
         std::thread::yield_now();
     }
-}
-
-/// A JPEG that tells where it was taken and lies on its side.
-fn photo(width: u32, height: u32) -> Vec<u8> {
-    let pixels = image::RgbImage::from_fn(width, height, |x, y| image::Rgb([(x % 256) as u8, (y % 256) as u8, 90]));
-    let mut jpeg = Vec::new();
-    pixels.write_with_encoder(image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 90)).unwrap();
-    let mut exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x02".to_vec();
-    exif.extend(b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0");
-    exif.extend(b"\x88\x25\0\x04\0\0\0\x01\0\0\0\x26");
-    exif.extend(b"\0\0\0\0CANARI-GPS 48.8584 2.2945");
-    let length = (exif.len() as u16 + 2).to_be_bytes();
-    [&jpeg[..2], b"\xff\xe1", &length, &exif, &jpeg[2..], b"<script>CANARI</script>"].concat()
 }
 
 /// A PDF of so many bytes.

@@ -17,6 +17,8 @@ mod journey;
 mod language;
 mod logs;
 mod mangled;
+#[path = "../support/photo.rs"]
+mod photo;
 mod preview;
 mod progress;
 mod refusals;

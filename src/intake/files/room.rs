@@ -172,9 +172,12 @@ impl FileStore {
             kept += names(&shelf)?.iter().map(|name| weight(&shelf.join(name))).sum::<u64>();
         }
         // Whoever came or went while the disk was read has been counted, and may not have been seen: the next time will do.
-        let seen = [(&room.drafts, before[0], drafts, is_still), (&room.kept, before[1], kept, true)];
-        for (counter, before, now, _) in seen.into_iter().filter(|(.., is_sure)| *is_sure) {
+        let set = |counter: &AtomicU64, before, now| {
             let _ = counter.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed);
+        };
+        set(&room.kept, before[1], kept);
+        if is_still {
+            set(&room.drafts, before[0], drafts);
         }
         Ok(())
     }

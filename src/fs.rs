@@ -127,6 +127,24 @@ pub struct Found {
     pub size: u64,
 }
 
+/// Names of the folders directly in `root`, in order, hidden ones (`.x`, `_x`, `~x`) left out; those whose name is not UTF-8 too.
+///
+/// # Errors
+/// [`FsError`] when `root` cannot be read.
+pub fn folders(root: &Path) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(root).map_err(failed("lire", root))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed("lire", root))?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if !name.starts_with(['.', '_', '~']) && entry.path().is_dir() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// What [`walk`] could not go through.
 #[derive(Debug)]
 pub enum WalkTrouble {

@@ -55,6 +55,7 @@ pub(super) fn run(args: &BuildArgs) -> Exit {
     let request = BuildRequest {
         folder,
         base: &Base::embedded(),
+        territoire: None,
         pictures: &pictures,
         now: args.folder.now(),
         options: crate::render::Options { preview: None, generator: generator() },

@@ -40,6 +40,7 @@ pub(super) fn run(args: &CheckArgs) -> Exit {
     let built = pipeline::check(&BuildRequest {
         folder,
         base: &Base::embedded(),
+        territoire: None,
         pictures: &pictures,
         now: args.folder.now(),
         options: crate::render::Options { preview: None, generator: generator() },

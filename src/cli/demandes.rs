@@ -214,7 +214,7 @@ fn counter(data: &Path, key_file: Option<&Path>, config: Option<&GuichetConfig>,
         report::say("aide : la commande se lance avec le compte du guichet, le seul qui lise la clé");
         return Exit::Machine;
     };
-    let commune = config.and_then(|config| load::sources(&Layers::of(&config.folder, &load::Embedded::new())).0);
+    let commune = config.and_then(|config| load::sources(&Layers::of(&config.folder, &load::Shared::default())).0);
     let address = commune.map(|sources| sources.commune.guichet_address().to_owned()).unwrap_or_default();
     match Links::new(keys, &address).counter(Timestamp::now()) {
         Some((link, until)) => {

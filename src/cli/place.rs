@@ -88,7 +88,7 @@ pub(super) fn open_key_words(path: &Path) -> String {
 /// The zone of the commune of a configuration; Paris when none tells.
 pub(super) fn zone_of(config: Option<&GuichetConfig>) -> TimeZone {
     let told = config.and_then(|config| {
-        let (sources, _) = load::sources(&Layers::of(&config.folder, &load::Embedded::new()));
+        let (sources, _) = load::sources(&Layers::of(&config.folder, &load::Shared::default()));
         TimeZone::get(&sources?.commune.fuseau).ok()
     });
     told.or_else(|| TimeZone::get("Europe/Paris").ok()).unwrap_or(TimeZone::UTC)

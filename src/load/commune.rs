@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::form::opening;
 use super::hours::opening_hours;
-use super::toml_reader::{Reader, Source, parse};
+use super::toml_reader::{Below, Reader, Source, parse};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::commune::{
     Accessibilite, CatalogueChoice, CatalogueSet, Commune, Dpo, FormSettings, GuichetSettings, Hebergeur, Identite,
@@ -16,11 +16,15 @@ use crate::text::numbers;
 /// Name of the file.
 pub(super) const FILE: &str = "commune.toml";
 
-/// The commune a `commune.toml` describes; `None` when it has no name.
-pub(super) fn commune(text: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Commune> {
+/// The commune that the text of a `commune.toml` describes, over what its territoire says; `None` when it has no name.
+pub(super) fn read(text: &str, below: &[Below<'_, '_>], diagnostics: &mut Vec<Diagnostic>) -> Option<Commune> {
     let source = Source { file: FILE, text, first_line: 1 };
     let table = parse(source, diagnostics);
-    let mut reader = Reader::new(source, &table);
+    commune(Reader::new(source, &table).above(below), diagnostics)
+}
+
+/// The commune a table describes; `None` when it has no name.
+pub(super) fn commune(mut reader: Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Commune> {
     let nom = reader.required("nom", diagnostics);
     let names = nom.as_deref().map(NameForms::guess);
     let forme_de = reader.text("forme_de", diagnostics);
@@ -129,8 +133,18 @@ fn time_zone(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> 
 }
 
 fn web_origin(reader: &mut Reader<'_, '_>, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> String {
-    let origin = reader.text(key, diagnostics).unwrap_or_default();
-    let origin = origin.trim_end_matches('/').to_owned();
+    let written = reader.text(key, diagnostics).unwrap_or_default();
+    origin(written, key, reader, diagnostics)
+}
+
+/// Scheme and host of a site without final slash, checked; empty when blank.
+pub(super) fn origin(
+    written: String,
+    key: &'static str,
+    reader: &Reader<'_, '_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> String {
+    let origin = written.trim_end_matches('/').to_owned();
     let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
     let valid = host.is_some_and(|host| !host.is_empty() && !host.contains(['/', ' ', '?', '#', '@']));
     if !origin.is_empty() && !valid {

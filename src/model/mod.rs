@@ -15,3 +15,4 @@ pub mod record;
 pub mod reference;
 pub mod site;
 pub mod submission;
+pub mod territoire;

@@ -238,6 +238,7 @@ impl Source {
         let request = BuildRequest {
             folder: &self.folder,
             base: &self.means.base,
+            territoire: None,
             pictures,
             now: (self.means.clock)(),
             options: options.clone(),

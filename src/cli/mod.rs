@@ -19,6 +19,7 @@ mod registre;
 mod report;
 mod serve;
 mod telemetry;
+mod territoire;
 mod usage;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use crate::diagnostic::Diagnostic;
 use crate::model::commune::Commune;
 use crate::model::site::Site;
+use crate::model::territoire::Territoire;
 use crate::pictures::PictureCache;
 use crate::pipeline::{Base, local};
 use crate::text::dates::short_date;
@@ -106,7 +108,7 @@ enum Command {
 /// What every command on a commune's folder takes.
 #[derive(Debug, Args)]
 struct FolderArgs {
-    /// Dossier de la commune (le dossier courant s'il n'est pas donné)
+    /// Dossier de la commune, ou d'un territoire (le dossier courant s'il n'est pas donné)
     #[arg(value_name = "DOSSIER", default_value = ".", hide_default_value = true, value_parser = PathBufValueParser::new().map(commune_folder))]
     folder: PathBuf,
     /// Fait comme si l'on était ce jour-là, à midi (AAAA-MM-JJ)
@@ -114,9 +116,10 @@ struct FolderArgs {
     date: Option<jiff::civil::Date>,
 }
 
-/// The folder of a commune, whose `commune.toml` may be given in its place.
+/// The folder of a commune or of a territoire, whose `.toml` may be given in its place.
 fn commune_folder(path: PathBuf) -> PathBuf {
-    match path.parent().filter(|_| path.ends_with(Commune::FILE) && path.is_file()) {
+    let is_known = path.ends_with(Commune::FILE) || path.ends_with(Territoire::FILE);
+    match path.parent().filter(|_| is_known && path.is_file()) {
         Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
         Some(parent) => parent.to_owned(),
         None => path,

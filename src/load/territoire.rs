@@ -39,12 +39,9 @@ pub struct Member {
     pub exists: bool,
 }
 
-/// Folder of the communes.
-pub const COMMUNES: &str = "communes";
-/// Folder of the contents they share.
-pub const COMMON: &str = "commun";
-/// Folder of the theme they share.
-pub const THEME: &str = "theme";
+const COMMUNES: &str = Model::COMMUNES;
+const COMMON: &str = Model::COMMON;
+const THEME: &str = Model::THEME;
 /// Table of what is true of a commune that does not say otherwise.
 const DEFAULTS: &str = "defauts";
 
@@ -119,18 +116,84 @@ impl Territoire {
         Ok(names.into_iter().filter(|name| self.model.is_active(name)).map(member).collect())
     }
 
+    /// The `[[commune]]` table of a commune.
+    fn entry<'t, 'a>(&self, table: &'t DeTable<'a>, commune: &str) -> Option<&'t DeTable<'a>> {
+        let place = self.model.declared(commune)?.rank;
+        match table.get("commune")?.get_ref() {
+            DeValue::Array(items) => match items.get(place)?.get_ref() {
+                DeValue::Table(table) => Some(table),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// What stands below the `commune.toml` of a commune, the nearest first: what is said of it alone, then of all.
     pub(super) fn below(&self, commune: &str) -> Vec<Below<'_, '_>> {
         let (source, table) = (source(self.file.borrow_owner()), self.file.borrow_dependent().get_ref());
-        let own = entries(table).find(|entry| named(entry) == Some(commune));
+        let own = self.entry(table, commune);
         let defaults = own.into_iter().chain([table]).filter_map(|table| inner(table, DEFAULTS));
         defaults.map(|table| Below { source, table }).collect()
     }
 
-    /// The text of its file.
-    pub fn text(&self) -> &str {
-        self.file.borrow_owner()
+    /// Feeds a hasher with all that the site of any of its communes depends on: name, defaults, `commun/`, `theme/`.
+    pub fn feed(&self, hasher: &mut blake3::Hasher) {
+        feed_bytes(self.model.nom.as_bytes(), hasher);
+        let table = self.file.borrow_dependent().get_ref();
+        feed_table(inner(table, DEFAULTS), hasher);
+        self.common.feed(hasher);
+        for (path, bytes) in &self.theme {
+            feed_bytes(path.as_bytes(), hasher);
+            feed_bytes(bytes, hasher);
+        }
     }
+
+    /// Nanoseconds since 1970 when something its communes share was last touched. Its file and theme, whose words are fed, do
+    /// not count.
+    pub fn newest_ns(&self) -> i128 {
+        self.common.newest_ns()
+    }
+
+    /// Feeds a hasher with what its file says of one commune.
+    pub fn feed_own(&self, commune: &str, hasher: &mut blake3::Hasher) {
+        let table = self.file.borrow_dependent().get_ref();
+        feed_table(self.entry(table, commune), hasher);
+    }
+}
+
+/// What is written in a table, wherever in the file it stands.
+fn feed_table(table: Option<&DeTable<'_>>, hasher: &mut blake3::Hasher) {
+    let Some(table) = table else {
+        hasher.update(b"-");
+        return;
+    };
+    hasher.update(b"{");
+    for (key, value) in table.iter() {
+        feed_bytes(key.get_ref().as_bytes(), hasher);
+        feed_value(value.get_ref(), hasher);
+    }
+    hasher.update(b"}");
+}
+
+fn feed_value(value: &DeValue<'_>, hasher: &mut blake3::Hasher) {
+    match value {
+        DeValue::Table(table) => feed_table(Some(table), hasher),
+        DeValue::Array(items) => {
+            hasher.update(b"[");
+            items.iter().for_each(|item| feed_value(item.get_ref(), hasher));
+            hasher.update(b"]");
+        }
+        DeValue::String(text) => feed_bytes(text.as_bytes(), hasher),
+        DeValue::Integer(number) => feed_bytes(number.to_string().as_bytes(), hasher),
+        DeValue::Float(number) => feed_bytes(number.to_string().as_bytes(), hasher),
+        DeValue::Boolean(flag) => feed_bytes(&[u8::from(*flag)], hasher),
+        DeValue::Datetime(moment) => feed_bytes(moment.to_string().as_bytes(), hasher),
+    }
+}
+
+/// Bytes with their length before them, so that no two lists of texts feed alike.
+fn feed_bytes(bytes: &[u8], hasher: &mut blake3::Hasher) {
+    hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
 }
 
 fn source(text: &str) -> Source<'_> {
@@ -140,25 +203,6 @@ fn source(text: &str) -> Source<'_> {
 fn inner<'t, 'a>(table: &'t DeTable<'a>, key: &str) -> Option<&'t DeTable<'a>> {
     match table.get(key)?.get_ref() {
         DeValue::Table(table) => Some(table),
-        _ => None,
-    }
-}
-
-/// The `[[commune]]` tables.
-fn entries<'t, 'a>(table: &'t DeTable<'a>) -> impl Iterator<Item = &'t DeTable<'a>> {
-    let list = table.get("commune").and_then(|value| match value.get_ref() {
-        DeValue::Array(items) => Some(items),
-        _ => None,
-    });
-    list.into_iter().flat_map(|items| items.iter()).filter_map(|item| match item.get_ref() {
-        DeValue::Table(table) => Some(table),
-        _ => None,
-    })
-}
-
-fn named<'t>(entry: &'t DeTable<'_>) -> Option<&'t str> {
-    match entry.get("dossier")?.get_ref() {
-        DeValue::String(name) => Some(name.trim()),
         _ => None,
     }
 }
@@ -202,7 +246,7 @@ fn defaults(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) {
 
 fn declared(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<String, Declared> {
     let mut communes: BTreeMap<String, Declared> = BTreeMap::new();
-    for mut entry in reader.tables("commune", diagnostics) {
+    for (rank, mut entry) in reader.tables("commune", diagnostics).into_iter().enumerate() {
         let name = entry.required("dossier", diagnostics);
         let domaines = entry.texts("domaines", diagnostics);
         let domaines = domaines.into_iter().map(|domain| origin(domain, "domaines", &entry, diagnostics)).collect();
@@ -220,7 +264,7 @@ fn declared(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> B
             diagnostics
                 .push(Diagnostic::error(Code::BadValue, place, message).hint("gardez un seul titre [[commune]]"));
         } else {
-            communes.insert(name, Declared { domaines, active, place });
+            communes.insert(name, Declared { rank, domaines, active, place });
         }
     }
     communes

@@ -1,5 +1,6 @@
 //! Reads a territoire's folder: `territoire.toml`, what its communes share, and which communes there are.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -227,7 +228,8 @@ fn model(source: Source<'_>, table: &Table<'_>, diagnostics: &mut Vec<Diagnostic
 
 fn siren(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> String {
     let siren = reader.text("siren", diagnostics).unwrap_or_default().replace([' ', '\u{a0}', '\u{202f}'], "");
-    if !siren.is_empty() && !(siren.len() == 9 && luhn(&siren)) {
+    let is_valid = siren.len() == 9 && luhn(&siren);
+    if !siren.is_empty() && !is_valid {
         let message = format!("« {siren} » n'est pas un numéro SIREN");
         let told = Diagnostic::error(Code::BadValue, reader.place("siren"), message);
         diagnostics.push(told.hint("neuf chiffres entre guillemets ; le dernier est une clé de contrôle"));
@@ -259,12 +261,17 @@ fn declared(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> B
             let message = format!("« {name} » n'est pas le nom d'un dossier de {COMMUNES}/");
             let told = Diagnostic::error(Code::BadValue, place, message);
             diagnostics.push(told.hint("écrivez le nom seul, sans chemin : dossier = \"saint-mulot\""));
-        } else if communes.contains_key(&name) {
-            let message = format!("la commune « {name} » est décrite deux fois");
-            diagnostics
-                .push(Diagnostic::error(Code::BadValue, place, message).hint("gardez un seul titre [[commune]]"));
-        } else {
-            communes.insert(name, Declared { rank, domaines, active, place });
+            continue;
+        }
+        match communes.entry(name) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Declared { rank, domaines, active, place });
+            }
+            Entry::Occupied(known) => {
+                let message = format!("la commune « {} » est décrite deux fois", known.key());
+                let told = Diagnostic::error(Code::BadValue, place, message);
+                diagnostics.push(told.hint("gardez un seul titre [[commune]]"));
+            }
         }
     }
     communes

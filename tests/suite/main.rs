@@ -8,6 +8,7 @@ mod build;
 mod chance;
 mod commune_test;
 mod diagnostics;
+mod fleet;
 mod formulaires;
 mod layering;
 mod mangled;

@@ -210,11 +210,7 @@ fn inner<'t, 'a>(table: &'t DeTable<'a>, key: &str) -> Option<&'t DeTable<'a>> {
 
 fn model(source: Source<'_>, table: &Table<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Model> {
     let mut reader = Reader::new(source, table);
-    if let Some(format) = reader.integer("format", 1..=i64::MAX, diagnostics).filter(|format| *format > Model::FORMAT) {
-        let place = reader.place("format");
-        let message = format!("ce territoire est écrit pour un Mulot plus récent (format {format})");
-        let told = Diagnostic::error(Code::NewerFormat, place, message);
-        diagnostics.push(told.hint(format!("mettez Mulot à jour : celui-ci connaît le format {}", Model::FORMAT)));
+    if reader.is_newer(Model::FORMAT, diagnostics) {
         return None;
     }
     let nom = reader.required("nom", diagnostics);

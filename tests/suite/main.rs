@@ -12,5 +12,6 @@ mod fleet;
 mod formulaires;
 mod layering;
 mod mangled;
+mod migrate;
 mod new;
 mod schema;

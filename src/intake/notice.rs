@@ -225,6 +225,7 @@ const LISTED: usize = 50;
 mod tests {
     use super::*;
     use crate::intake::sample::{noon, now, reference};
+    use crate::intake::store::testing;
 
     fn waiting(number: u32, form: &str, told_at: Option<Timestamp>) -> Quarantined {
         Quarantined {
@@ -295,48 +296,52 @@ mod tests {
 
     #[tokio::test]
     async fn a_notice_that_is_refused_is_tried_again_and_then_no_more() {
-        use crate::intake::mailer::{Letterbox, Transport};
-        use crate::intake::sample::submission;
-        use crate::intake::store::StoreOptions;
-        use crate::model::intake::{Hold, Suspicion};
+        testing::every_backend_async(async || {
+            use crate::intake::mailer::{Letterbox, Transport};
+            use crate::intake::sample::submission;
+            use crate::model::intake::{Hold, Suspicion};
 
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap();
-        let letters = Letterbox::default();
-        let mailer = Mailer::new(Transport::Memory(letters.clone())).unwrap();
-        let issuer = crate::model::receipt::tests::issuer();
-        let until = now() + SignedDuration::from_hours(48);
-        let hold =
-            Hold { quarantine: Some((Suspicion { points: 3, reasons: vec!["liens"] }, until)), ..Hold::default() };
-        store.record_held(submission(1), hold).await.unwrap();
-        letters.plan(Outcome::Unreachable { host: "x".into(), code: None, reason: "away".into() });
-        let links = Links::new(store.keys().clone(), "https://guichet.example");
-        let tell = async |at: &Zoned| tell(&store, &mailer, (&issuer, &links), recipients, at).await.unwrap();
-        assert_eq!(tell(&noon()).await, Told { taken: 0, refused: 1 });
-        assert_eq!(tell(&noon()).await, Told { taken: 1, refused: 0 });
-        assert_eq!(tell(&(noon() + SignedDuration::from_hours(12))).await, Told::default());
-        let mails = letters.taken();
-        assert_eq!((mails.len(), mails[0].to.as_str()), (1, "saisir-la-mairie@mairie.example"));
-        let bytes = String::from_utf8_lossy(&mails[0].bytes).into_owned();
-        assert!(["Lampion", "lampion", "Puits"].iter().all(|word| !bytes.contains(word)), "{bytes}");
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::open(dir.path(), testing::options()).unwrap();
+            let letters = Letterbox::default();
+            let mailer = Mailer::new(Transport::Memory(letters.clone())).unwrap();
+            let issuer = crate::model::receipt::tests::issuer();
+            let until = now() + SignedDuration::from_hours(48);
+            let hold =
+                Hold { quarantine: Some((Suspicion { points: 3, reasons: vec!["liens"] }, until)), ..Hold::default() };
+            store.record_held(submission(1), hold).await.unwrap();
+            letters.plan(Outcome::Unreachable { host: "x".into(), code: None, reason: "away".into() });
+            let links = Links::new(store.keys().clone(), "https://guichet.example");
+            let tell = async |at: &Zoned| tell(&store, &mailer, (&issuer, &links), recipients, at).await.unwrap();
+            assert_eq!(tell(&noon()).await, Told { taken: 0, refused: 1 });
+            assert_eq!(tell(&noon()).await, Told { taken: 1, refused: 0 });
+            assert_eq!(tell(&(noon() + SignedDuration::from_hours(12))).await, Told::default());
+            let mails = letters.taken();
+            assert_eq!((mails.len(), mails[0].to.as_str()), (1, "saisir-la-mairie@mairie.example"));
+            let bytes = String::from_utf8_lossy(&mails[0].bytes).into_owned();
+            assert!(["Lampion", "lampion", "Puits"].iter().all(|word| !bytes.contains(word)), "{bytes}");
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn a_request_is_told_to_the_mailboxes_it_is_for_as_far_as_they_stand() {
-        use crate::intake::sample::submission;
-        use crate::intake::store::StoreOptions;
+        testing::every_backend_async(async || {
+            use crate::intake::sample::submission;
 
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap();
-        store.record(submission(1)).await.unwrap();
-        let one = waiting(1, "saisir-la-mairie", None);
-        let boxes = |own: &[&str]| {
-            let own = own.iter().map(|to| (*to).to_owned()).collect::<Vec<_>>();
-            BTreeMap::from([("saisir-la-mairie".to_owned(), own)])
-        };
-        let of = |own: &[&str]| mailboxes_of(&store, &boxes(own), &one);
-        assert_eq!(of(&["mairie@saint-mulot.fr", "autre@saint-mulot.fr"]), ["mairie@saint-mulot.fr"]);
-        assert_eq!(of(&["neuve@saint-mulot.fr"]), ["neuve@saint-mulot.fr"], "the old one has gone");
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::open(dir.path(), testing::options()).unwrap();
+            store.record(submission(1)).await.unwrap();
+            let one = waiting(1, "saisir-la-mairie", None);
+            let boxes = |own: &[&str]| {
+                let own = own.iter().map(|to| (*to).to_owned()).collect::<Vec<_>>();
+                BTreeMap::from([("saisir-la-mairie".to_owned(), own)])
+            };
+            let of = |own: &[&str]| mailboxes_of(&store, &boxes(own), &one);
+            assert_eq!(of(&["mairie@saint-mulot.fr", "autre@saint-mulot.fr"]), ["mairie@saint-mulot.fr"]);
+            assert_eq!(of(&["neuve@saint-mulot.fr"]), ["neuve@saint-mulot.fr"], "the old one has gone");
+        })
+        .await;
     }
 
     #[test]

@@ -45,14 +45,13 @@ pub async fn ask(
     wanted: &BTreeMap<MailboxTag, Wanted>,
     now: &Zoned,
 ) -> Result<Asked, StoreError> {
-    let (reading, instant) = (store.clone(), now.timestamp());
-    let read = move || match reading.route()?.is_some_and(|route| route.blocked_until > instant) {
-        true => Ok(Vec::new()),
-        false => reading.mailboxes(),
-    };
-    let states = tokio::task::spawn_blocking(read).await.unwrap_or(Err(StoreError::Closed))?;
-    let mut asked = Asked::default();
-    for state in states.iter().filter(|state| is_due(state, instant)) {
+    let (instant, mut asked) = (now.timestamp(), Asked::default());
+    if due(store, instant).await?.is_empty() {
+        return Ok(asked);
+    }
+    // Of several instances one sends; what it has sent meanwhile is no longer due.
+    let Some(_turn) = store.turn("codes").await? else { return Ok(asked) };
+    for state in &due(store, instant).await? {
         let Some(wanted) = wanted.get(&state.tag) else { continue };
         let Ok(own) = reference::draw(now) else { continue };
         let code = store.keys().mailbox_code(&state.tag, state.issued_at);
@@ -73,6 +72,18 @@ pub async fn ask(
         store.mailbox_code_sent(state.tag, state.issued_at, sent, instant).await?;
     }
     Ok(asked)
+}
+
+/// The mailboxes whose mail is to be sent now; none while the way out is closed.
+async fn due(store: &Store, now: Timestamp) -> Result<Vec<MailboxState>, StoreError> {
+    let reading = store.clone();
+    let read = move || match reading.route()?.is_some_and(|route| route.blocked_until > now) {
+        true => Ok(Vec::new()),
+        false => reading.mailboxes(),
+    };
+    let mut states = tokio::task::spawn_blocking(read).await.unwrap_or(Err(StoreError::Closed))?;
+    states.retain(|state| is_due(state, now));
+    Ok(states)
 }
 
 /// Whether the mail of a mailbox is to be sent now.

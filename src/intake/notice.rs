@@ -4,6 +4,7 @@
 //! same day. At most one such mail every [`PAUSE`], whatever the flood; until it is taken it is tried again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp, Zoned};
 
@@ -107,6 +108,9 @@ pub fn mail(issuer: &Issuer, notice: &Notice, link: Option<&str>, own: &Referenc
     }
 }
 
+/// Gives the mailboxes that are told of a request; it may read the store.
+pub type Recipients = dyn Fn(&Quarantined) -> Vec<String> + Send + Sync;
+
 /// What came of the notices that were due.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Told {
@@ -125,17 +129,16 @@ pub async fn tell(
     store: &Store,
     mailer: &Mailer,
     (issuer, links): (&Issuer, &Links),
-    recipients: impl Fn(&Quarantined) -> Vec<String>,
+    recipients: Arc<Recipients>,
     now: &Zoned,
 ) -> Result<Told, StoreError> {
-    let (reading, instant) = (store.clone(), now.timestamp());
-    let read = move || match reading.route()?.is_some_and(|route| route.blocked_until > instant) {
-        true => Ok((Vec::new(), None)),
-        false => Ok((reading.quarantined(instant)?, reading.last_quarantine_notice(instant)?)),
-    };
-    let (waiting, last) = tokio::task::spawn_blocking(read).await.unwrap_or(Err(StoreError::Closed))?;
-    let mut told = Told::default();
-    for notice in due(&waiting, recipients, (last, instant)) {
+    let (instant, mut told) = (now.timestamp(), Told::default());
+    if notices(store, &recipients, instant).await?.is_empty() {
+        return Ok(told);
+    }
+    // Of several instances one tells; what it has told meanwhile is no longer due.
+    let Some(_turn) = store.turn("notices").await? else { return Ok(told) };
+    for notice in notices(store, &recipients, instant).await? {
         let Ok(own) = reference::draw(now) else { continue };
         let link = links.quarantine(&store.mailbox_tag(&notice.to), instant);
         let mail = mail(issuer, &notice, link.as_deref(), &own, now);
@@ -157,6 +160,19 @@ pub async fn tell(
         }
     }
     Ok(told)
+}
+
+/// What is due now; nothing while the way out is closed.
+async fn notices(store: &Store, recipients: &Arc<Recipients>, now: Timestamp) -> Result<Vec<Notice>, StoreError> {
+    let (reading, recipients) = (store.clone(), recipients.clone());
+    let read = move || match reading.route()?.is_some_and(|route| route.blocked_until > now) {
+        true => Ok(Vec::new()),
+        false => {
+            let waiting = reading.quarantined(now)?;
+            Ok(due(&waiting, |one| recipients(one), (reading.last_quarantine_notice(now)?, now)))
+        }
+    };
+    tokio::task::spawn_blocking(read).await.unwrap_or(Err(StoreError::Closed))
 }
 
 fn words(notice: &Notice, link: Option<&str>, now: &Zoned) -> String {
@@ -312,7 +328,8 @@ mod tests {
             store.record_held(submission(1), hold).await.unwrap();
             letters.plan(Outcome::Unreachable { host: "x".into(), code: None, reason: "away".into() });
             let links = Links::new(store.keys().clone(), "https://guichet.example");
-            let tell = async |at: &Zoned| tell(&store, &mailer, (&issuer, &links), recipients, at).await.unwrap();
+            let tell =
+                async |at: &Zoned| tell(&store, &mailer, (&issuer, &links), Arc::new(recipients), at).await.unwrap();
             assert_eq!(tell(&noon()).await, Told { taken: 0, refused: 1 });
             assert_eq!(tell(&noon()).await, Told { taken: 1, refused: 0 });
             assert_eq!(tell(&(noon() + SignedDuration::from_hours(12))).await, Told::default());

@@ -110,7 +110,7 @@ fn bring_back(
     put(KEPT)?;
     match base {
         None => put(FILE)?,
-        Some(base) => fill(base, target, &staging, &place).inspect_err(|_| {
+        Some(base) => fill(base, &staging, &place).inspect_err(|_| {
             // So that it can be tried again: the folder is to be as it was.
             let _ = fs::rename(target.join(KEPT), staging.join(KEPT));
             if is_new_key {
@@ -122,7 +122,7 @@ fn bring_back(
 }
 
 /// Puts the database of a copy on a server, where nothing may have been recorded yet.
-fn fill(base: &Base, target: &Path, staging: &Path, key_file: &Path) -> Result<(), BackupError> {
+fn fill(base: &Base, staging: &Path, key_file: &Path) -> Result<(), BackupError> {
     let key_file = Some(key_file.to_owned());
     let options = StoreOptions { base: Some(base.clone()), key_file, ..StoreOptions::default() };
     // In the corner: whoever serves takes a place of his own in the folder.

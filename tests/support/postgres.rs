@@ -2,6 +2,7 @@
 //! folder of its own, and ends with the program, whatever becomes of it.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
@@ -19,6 +20,12 @@ impl Server {
         format!("postgresql://mulot@{}/postgres", self.dir.display().to_string().replace('/', "%2F"))
     }
 
+    /// A connection to it, not yet spoken on.
+    #[allow(dead_code)]
+    pub(crate) fn connect(&self) -> UnixStream {
+        UnixStream::connect(self.dir.join(".s.PGSQL.5432")).unwrap()
+    }
+
     /// Does an order as its owner, by Debian's own client; gives the rows, `|` between columns.
     #[allow(dead_code)]
     pub(crate) fn order(&self, sql: &str) -> Vec<String> {
@@ -33,9 +40,16 @@ impl Server {
 /// The server of this program.
 pub(crate) fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(start)
+    SERVER.get_or_init(|| start(""))
 }
 
+/// Another one, started with more settings, for what they change.
+#[allow(dead_code)]
+pub(crate) fn server_with(settings: &str) -> Server {
+    start(settings)
+}
+
+#[allow(dead_code)]
 /// A name no other test has for its schema.
 pub(crate) fn schema() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(1);
@@ -54,13 +68,13 @@ fn program(name: &str) -> PathBuf {
     })
 }
 
-fn start() -> Server {
+fn start(settings: &str) -> Server {
     // In memory: what is proved here is ours, and the machine's disk would only slow it down.
     let parent =
         [Path::new("/dev/shm"), &std::env::temp_dir()].into_iter().find(|path| path.is_dir()).unwrap().to_owned();
     let dir = tempfile::Builder::new().prefix("mulot-pg-").tempdir_in(parent).unwrap().keep();
     let mut shell = Command::new("sh");
-    shell.args(["-c", SCRIPT, "postgres"]).arg(&dir).arg(program("initdb").parent().unwrap());
+    shell.args(["-c", SCRIPT, "postgres"]).arg(&dir).arg(program("initdb").parent().unwrap()).arg(settings);
     let mut child = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -70,7 +84,7 @@ fn start() -> Server {
 
 /// PostgreSQL refuses to run as root.
 const SCRIPT: &str = r#"
-dir=$1 bin=$2
+dir=$1 bin=$2 settings=$3
 if [ "$(id -u)" -eq 0 ]; then
     chown postgres "$dir"
     as='setpriv --reuid=postgres --regid=postgres --clear-groups'
@@ -79,7 +93,7 @@ cd "$dir"
 trap '' INT TERM HUP
 $as "$bin/initdb" -D "$dir/data" -U mulot -A trust -E UTF8 --locale=C --no-sync >"$dir/log" 2>&1 || echo non
 $as "$bin/postgres" -D "$dir/data" -c listen_addresses= -c unix_socket_directories="$dir" \
-    -c max_connections=400 -c shared_buffers=32MB >"$dir/journal" 2>&1 &
+    -c max_connections=400 -c shared_buffers=32MB $settings >"$dir/journal" 2>&1 &
 server=$!
 tries=0
 until "$bin/pg_isready" -q -h "$dir"; do

@@ -8,6 +8,8 @@ mod export;
 mod instance;
 mod listen;
 mod open;
+#[cfg(test)]
+mod tests;
 mod writing;
 
 use std::cell::RefCell;

@@ -11,6 +11,7 @@ use super::place::{is_key_open, key_file, open_key_words};
 use super::{Exit, generator, picture_cache, report, telemetry};
 use crate::intake::token::KEY_FILE;
 use crate::pipeline::Base;
+use crate::server::base::BASE_PASSWORD_VARIABLE;
 use crate::server::config::{BOUNCES_PASSWORD_VARIABLE, GuichetConfig, PASSWORD_VARIABLE, Secrets};
 use crate::server::guichet::{Guichet, Means};
 use crate::server::listen::stop_signal;
@@ -28,7 +29,11 @@ pub(super) fn run(args: &GuichetArgs) -> Exit {
     super::allocator::give_back();
     telemetry::start(tracing::level_filters::LevelFilter::INFO, true);
     let variable = |name| std::env::var(name).ok();
-    let secrets = Secrets { smtp: variable(PASSWORD_VARIABLE), imap: variable(BOUNCES_PASSWORD_VARIABLE) };
+    let secrets = Secrets {
+        smtp: variable(PASSWORD_VARIABLE),
+        imap: variable(BOUNCES_PASSWORD_VARIABLE),
+        base: variable(BASE_PASSWORD_VARIABLE),
+    };
     let mut config = match GuichetConfig::read_to_serve(&args.config, secrets) {
         Ok(config) => config,
         Err(diagnostics) => {

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 
 use super::{Exit, report};
+use crate::intake::store::{Access, Base, StoreOptions};
 use crate::intake::token::KEY_FILE;
 use crate::load::{self, Layers};
+use crate::server::base::BASE_PASSWORD_VARIABLE;
 use crate::server::config::{GuichetConfig, Secrets};
 
 /// Environment variable of the key file, when no configuration names it.
@@ -34,13 +36,24 @@ impl DataPlace {
         Ok(DataPlace { data: path.to_owned(), key_file: key_file(None), config: None })
     }
 
+    /// How its store is opened beside a guichet that serves.
+    pub(super) fn beside(&self) -> StoreOptions {
+        let (key_file, base) = (self.key_file.clone(), self.base().cloned());
+        StoreOptions { access: Access::Beside, key_file, base, ..StoreOptions::default() }
+    }
+
+    /// The database server, when the database is no file of the folder.
+    pub(super) fn base(&self) -> Option<&Base> {
+        self.config.as_ref()?.base.as_ref()
+    }
+
     /// The place of a data folder, or the one a configuration names; `order` is how to say it again.
     pub(super) fn find(path: &Path, order: &str) -> Result<DataPlace, Exit> {
         if path.is_dir() {
             return Ok(DataPlace { data: path.to_owned(), key_file: key_file(None), config: None });
         }
-        // No password is needed here: nothing is sent.
-        match GuichetConfig::read(path, Secrets::unneeded()) {
+        // Nothing is sent.
+        match GuichetConfig::read(path, Secrets::without_mail(std::env::var(BASE_PASSWORD_VARIABLE).ok())) {
             Ok(config) => Ok(DataPlace {
                 data: config.data.clone(),
                 key_file: key_file(config.key_file.clone()),

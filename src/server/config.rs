@@ -12,6 +12,7 @@ use crate::intake::bounces::ImapConfig;
 use crate::intake::files::FileOptions;
 use crate::intake::files::scanner::ScannerAddress;
 use crate::intake::mailer::{Credentials, Deadlines, Security, Signer, SignerError, SmtpConfig, Transport};
+use crate::intake::store::Base;
 use crate::load::toml_reader::{Reader, Source, parse};
 
 /// Variable that may hold the password of the mail account.
@@ -27,12 +28,14 @@ pub struct Secrets {
     pub smtp: Option<String>,
     /// Of the mailbox of reports.
     pub imap: Option<String>,
+    /// Of the database server.
+    pub base: Option<String>,
 }
 
 impl Secrets {
-    /// For whoever neither sends nor reads mails: the passwords need not be known.
-    pub fn unneeded() -> Secrets {
-        Secrets { smtp: Some("–".to_owned()), imap: Some("–".to_owned()) }
+    /// For whoever neither sends nor reads mails: their passwords need not be known, that of the database is.
+    pub fn without_mail(base: Option<String>) -> Secrets {
+        Secrets { smtp: Some("–".to_owned()), imap: Some("–".to_owned()), base }
     }
 }
 
@@ -47,6 +50,8 @@ pub struct GuichetConfig {
     pub data: PathBuf,
     /// The key file, when it is not `cle` in that folder.
     pub key_file: Option<PathBuf>,
+    /// The database server; `None`: a file of that folder.
+    pub base: Option<Base>,
     /// Where to listen.
     pub listen: ListenAddress,
     /// Folder of the site to serve as well.
@@ -143,7 +148,7 @@ impl GuichetConfig {
     /// # Errors
     /// Every mistake, with its line.
     pub fn parse(file: &str, text: &str, base: &Path, password: Option<String>) -> Result<Self, Vec<Diagnostic>> {
-        Self::parse_and(file, text, base, Secrets { smtp: password, imap: None }, |_, _, _| {})
+        Self::parse_and(file, text, base, Secrets { smtp: password, ..Secrets::default() }, |_, _, _| {})
     }
 
     fn parse_and(file: &str, text: &str, base: &Path, secrets: Secrets, judge: Judge) -> Result<Self, Vec<Diagnostic>> {
@@ -196,6 +201,7 @@ fn config(
     let data = path(reader, "donnees", base, diagnostics)
         .or_else(|| missing(reader, "donnees", "le dossier où les demandes sont gardées", diagnostics));
     let key_file = path(reader, "cle_fichier", base, diagnostics);
+    let database = super::base::base(reader, base, secrets.base, diagnostics);
     let listen = listen(reader, base, diagnostics);
     let site = path(reader, "site", base, diagnostics);
     let proxies = proxies(reader, diagnostics);
@@ -251,6 +257,7 @@ fn config(
         folder: folder?,
         data: data?,
         key_file,
+        base: database,
         listen: listen?,
         site,
         proxies,
@@ -720,7 +727,7 @@ mod tests {
     fn a_mailbox_of_reports_can_be_said_and_its_password_never_leaves_in_clear() {
         let own = "[rebonds]\nserveur = \"imap.exemple.fr\"\nidentifiant = \"guichet@exemple.fr\"\n";
         let parse = |rest: &str, imap: Option<&str>| {
-            let secrets = Secrets { smtp: None, imap: imap.map(str::to_owned) };
+            let secrets = Secrets { imap: imap.map(str::to_owned), ..Secrets::default() };
             let text = format!("{SMTP}{own}{rest}");
             GuichetConfig::parse_and("guichet.toml", &text, Path::new("/"), secrets, |_, _, _| {})
         };

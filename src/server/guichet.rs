@@ -83,7 +83,12 @@ impl Guichet {
         let commune = built.content.site().commune.clone();
         let signed_as = config.signer.as_ref().map(Signer::record_name);
         let outgoing = Outgoing { transport: config.transport, per_hour: config.per_hour, signer: config.signer };
-        let office = Office::open(&config.data, config.key_file, outgoing, config.files.options(config.reserve_bytes))?;
+        let office = Office::open(
+            &config.data,
+            (config.key_file, config.base),
+            outgoing,
+            config.files.options(config.reserve_bytes),
+        )?;
         config.form_limits.compare(built.content.site().forms.values());
         let open_forms = built.content.site().forms.keys().cloned().collect();
         let options = DeskOptions {
@@ -306,7 +311,8 @@ async fn tell(desk: Arc<Desk>, office: Office, mut stop: Stop) {
     loop {
         let (issuer, boxes, now) = desk.mailboxes();
         let links = desk.links(&desk.content());
-        let recipients = |one: &Quarantined| notice::mailboxes_of(&store, &boxes, one);
+        let reading = store.clone();
+        let recipients = Arc::new(move |one: &Quarantined| notice::mailboxes_of(&reading, &boxes, one));
         let is_refused = match notice::tell(&store, &mailer, (&issuer, &links), recipients, &now).await {
             Ok(told) => told.refused > 0,
             Err(error) => {

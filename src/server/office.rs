@@ -19,7 +19,7 @@ use crate::intake::digest::{self, Digest};
 use crate::intake::files::{FileOptions, FileStore, tidy};
 use crate::intake::links::Links;
 use crate::intake::mailer::{Mailer, Signer, Transport};
-use crate::intake::store::{Store, StoreOptions};
+use crate::intake::store::{Base, Store, StoreOptions};
 use crate::intake::token::Keys;
 
 /// Tells which forms want a file of their requests each morning; the folder may change.
@@ -47,16 +47,17 @@ pub(super) struct Office {
 }
 
 impl Office {
-    /// Opens the data folder, which is made if needed, and the way out; `key_file` when the key is not in that folder.
+    /// Opens the data folder, which is made if needed, and the way out; `key_file` when the key is not in that folder, `base` when
+    /// the database is not.
     pub(super) fn open(
         folder: &Path,
-        key_file: Option<PathBuf>,
+        (key_file, base): (Option<PathBuf>, Option<Base>),
         outgoing: Outgoing,
         files: FileOptions,
     ) -> Result<Self, StartError> {
         let per_hour = outgoing.per_hour;
         let options =
-            StoreOptions { key_file, min_free_bytes: files.min_free_bytes, per_hour, ..StoreOptions::default() };
+            StoreOptions { key_file, base, min_free_bytes: files.min_free_bytes, per_hour, ..StoreOptions::default() };
         let mailer = Arc::new(Mailer::new(outgoing.transport)?.signing(outgoing.signer));
         let store = Store::open(folder, options)?;
         let files = FileStore::open_with(folder, store.seal(), files)?;

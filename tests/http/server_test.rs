@@ -51,6 +51,7 @@ impl ServerTest {
         let mut config = GuichetConfig {
             folder: root.path().join("commune"),
             data: root.path().join("donnees"),
+            base: None,
             key_file: None,
             listen: loopback(),
             site: None,

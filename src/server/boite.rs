@@ -216,7 +216,7 @@ fn mailbox_page(
     state: &MailboxState,
     (token, error): (&str, Option<String>),
 ) -> String {
-    let place = format!("/guichet/boite/{token}");
+    let place = content.at(&format!("/guichet/boite/{token}"));
     let (first, backups) = Desk::named_mailboxes(content);
     let is_its = |address: &String| desk.depot.store.mailbox_tag(address) == state.tag;
     let is_backup = !first.iter().any(is_its) && backups.iter().any(is_its);

@@ -48,6 +48,11 @@ impl DeskContent {
         &self.site
     }
 
+    /// An address of the guichet, from the root of its host: communes may share one, each under a path.
+    pub(super) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.site.commune.guichet_path())
+    }
+
     /// The form, or the page that says why there is none.
     pub(super) fn form(&self, id: &str) -> Result<&Form, Response> {
         self.site.forms.get(id).ok_or_else(|| self.no_form(id))

@@ -11,7 +11,7 @@ use super::place::{is_key_open, key_file, open_key_words};
 use super::{Exit, generator, picture_cache, report, telemetry};
 use crate::intake::token::KEY_FILE;
 use crate::pipeline::Base;
-use crate::server::config::{BOUNCES_PASSWORD_VARIABLE, GuichetConfig, PASSWORD_VARIABLE, Secrets};
+use crate::server::config::{GuichetConfig, Secrets};
 use crate::server::guichet::{Guichet, Means};
 use crate::server::listen::stop_signal;
 use crate::text::numbers::plural;
@@ -27,8 +27,8 @@ pub(super) struct GuichetArgs {
 pub(super) fn run(args: &GuichetArgs) -> Exit {
     super::allocator::give_back();
     telemetry::start(tracing::level_filters::LevelFilter::INFO, true);
-    let variable = |name| std::env::var(name).ok();
-    let secrets = Secrets { smtp: variable(PASSWORD_VARIABLE), imap: variable(BOUNCES_PASSWORD_VARIABLE) };
+
+    let secrets = Secrets::of_service();
     let mut config = match GuichetConfig::read_to_serve(&args.config, secrets) {
         Ok(config) => config,
         Err(diagnostics) => {

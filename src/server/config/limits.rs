@@ -21,6 +21,9 @@ pub(super) fn set_limits(
     if let Some(number) = number("connexions_par_adresse", 1..=65_000) {
         limits.connections_per_address = number as usize;
     }
+    if let Some(number) = number("requetes_par_commune", 8..=65_000) {
+        rates.under_way = Some(number as usize);
+    }
     if let Some(number) = number("fichiers_mo", 1..=25) {
         form_limits.files_bytes = u64::from(number) << 20;
         form_limits.drained_bytes = form_limits.drained_bytes.max(form_limits.files_bytes * 4);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{BOUNCES_PASSWORD_VARIABLE, PASSWORD_VARIABLE, missing, path};
+use super::{BOUNCES_PASSWORD_VARIABLE, PASSWORD_VARIABLE, Secrets, missing, path};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::intake::bounces::ImapConfig;
 use crate::intake::mailer::{Credentials, Deadlines, Security, Signer, SignerError, SmtpConfig, Transport};
@@ -11,12 +11,12 @@ use crate::load::toml_reader::Reader;
 pub(super) fn transport(
     mail: &mut Reader<'_, '_>,
     base: &Path,
-    password: Option<String>,
+    secrets: &Secrets,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Transport> {
     let is_smtp = mail.word("transport", &[("smtp", true), ("dossier", false)], diagnostics);
     let folder = path(mail, "dossier", base, diagnostics);
-    let smtp = smtp(mail, base, password, is_smtp.unwrap_or(false), diagnostics);
+    let smtp = smtp(mail, base, secrets, is_smtp.unwrap_or(false), diagnostics);
     match is_smtp {
         Some(true) => smtp.map(Transport::Smtp),
         Some(false) => match folder {
@@ -31,7 +31,7 @@ pub(super) fn transport(
 fn smtp(
     mail: &mut Reader<'_, '_>,
     base: &Path,
-    password: Option<String>,
+    secrets: &Secrets,
     wanted: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<SmtpConfig> {
@@ -60,7 +60,7 @@ fn smtp(
     let credentials = match user {
         Some(user) => Some(Credentials {
             user,
-            password: secret(mail, password_file.as_deref(), (password, PASSWORD_VARIABLE), diagnostics)?,
+            password: secret(mail, password_file.as_deref(), (secrets, &secrets.smtp, PASSWORD_VARIABLE), diagnostics)?,
         }),
         None => None,
     };
@@ -77,7 +77,7 @@ fn smtp(
 pub(super) fn bounces(
     table: &mut Reader<'_, '_>,
     base: &Path,
-    password: Option<String>,
+    secrets: &Secrets,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<ImapConfig> {
     let host = table.text("serveur", diagnostics);
@@ -95,7 +95,8 @@ pub(super) fn bounces(
         host.or_else(|| missing(table, "serveur", "le serveur IMAP, par exemple \"imap.exemple.fr\"", diagnostics));
     let user = user.or_else(|| missing(table, "identifiant", "le compte de la boîte d'expéditeur", diagnostics));
     let (host, user) = (host?, user?);
-    let password = secret(table, password_file.as_deref(), (password, BOUNCES_PASSWORD_VARIABLE), diagnostics)?;
+    let password =
+        secret(table, password_file.as_deref(), (secrets, &secrets.imap, BOUNCES_PASSWORD_VARIABLE), diagnostics)?;
     if security == Security::None && !["localhost", "127.0.0.1", "::1"].contains(&host.as_str()) {
         diagnostics.push(
             Diagnostic::error(Code::BadValue, table.place("chiffrement"), "le mot de passe partirait en clair")
@@ -107,7 +108,12 @@ pub(super) fn bounces(
 }
 
 /// Who signs messages: the key is a file, as `openssl genrsa` or `openssl genpkey` writes it.
-pub(super) fn dkim(table: &mut Reader<'_, '_>, base: &Path, diagnostics: &mut Vec<Diagnostic>) -> Option<Signer> {
+pub(super) fn dkim(
+    table: &mut Reader<'_, '_>,
+    base: &Path,
+    secrets: &Secrets,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Signer> {
     const KEY: &str = "cle_fichier";
     let selector = table.text("selecteur", diagnostics);
     let domain = table.text("domaine", diagnostics);
@@ -117,6 +123,9 @@ pub(super) fn dkim(table: &mut Reader<'_, '_>, base: &Path, diagnostics: &mut Ve
     let domain = domain.or_else(|| missing(table, "domaine", "le domaine de l'adresse expediteur", diagnostics));
     let file = file.or_else(|| missing(table, KEY, "le fichier de la clé privée", diagnostics));
     let (selector, domain, file) = (selector?, domain?, file?);
+    if secrets.withheld {
+        return None;
+    }
     let told = |code, key, message: String, hint: &str| Diagnostic::error(code, table.place(key), message).hint(hint);
     let bytes = match crate::fs::read(&file) {
         Ok(bytes) => bytes,
@@ -152,10 +161,10 @@ pub(super) fn dkim(table: &mut Reader<'_, '_>, base: &Path, diagnostics: &mut Ve
 fn secret(
     mail: &Reader<'_, '_>,
     file: Option<&Path>,
-    (password, variable): (Option<String>, &str),
+    (secrets, password, variable): (&Secrets, &Option<String>, &str),
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<String> {
-    let found = match file {
+    let found = match file.filter(|_| !secrets.withheld) {
         Some(file) => match crate::fs::read(file) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).lines().next().map(str::to_owned),
             Err(error) => {
@@ -170,7 +179,7 @@ fn secret(
                 return None;
             }
         },
-        None => password,
+        None => password.clone(),
     };
     let found = found.filter(|password| !password.is_empty());
     if found.is_none() {

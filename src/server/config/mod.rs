@@ -1,5 +1,6 @@
 //! `guichet.toml`: what the production server is told, in French, every mistake with its line.
 
+mod hall;
 mod limits;
 mod mail;
 mod places;
@@ -7,6 +8,8 @@ mod places;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use self::hall::TERRITOIRE;
+pub use self::hall::{HallConfig, Role};
 pub(super) use self::limits::RESERVE_BYTES;
 use self::limits::{set_files, set_limits};
 use self::mail::{bounces, dkim, transport};
@@ -15,12 +18,12 @@ use super::agent::{AgentCode, SHORTEST};
 use super::listen::{Limits, ListenAddress};
 use super::rate::RateLimits;
 use super::receive::FormLimits;
-use crate::diagnostic::{Code, Diagnostic, Place, has_errors};
+use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::intake::bounces::ImapConfig;
 use crate::intake::files::FileOptions;
 use crate::intake::files::scanner::ScannerAddress;
 use crate::intake::mailer::{Signer, Transport};
-use crate::load::toml_reader::{Reader, Source, parse};
+use crate::load::toml_reader::Reader;
 
 /// Variable that may hold the password of the mail account.
 pub const PASSWORD_VARIABLE: &str = "MULOT_SMTP_MOT_DE_PASSE";
@@ -28,19 +31,64 @@ pub const PASSWORD_VARIABLE: &str = "MULOT_SMTP_MOT_DE_PASSE";
 /// Variable that may hold the password of the mailbox of reports.
 pub const BOUNCES_PASSWORD_VARIABLE: &str = "MULOT_IMAP_MOT_DE_PASSE";
 
-/// Passwords that do not come from files; never printed.
+/// Folder where systemd puts the credentials of a service.
+pub const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+
+/// Passwords that do not come from files named in the configuration; never printed.
 #[derive(Clone, Default)]
 pub struct Secrets {
     /// Of the mail account.
     pub smtp: Option<String>,
     /// Of the mailbox of reports.
     pub imap: Option<String>,
+    /// Folder of the credentials of the service (systemd): `smtp`, `imap`, and `smtp-NOM`, `imap-NOM` of one commune.
+    pub folder: Option<PathBuf>,
+    /// Whether no file that holds a secret of mails may be read.
+    withheld: bool,
 }
 
 impl Secrets {
+    /// Those of the environment of a service that sends.
+    pub fn of_service() -> Secrets {
+        let variable = |name| std::env::var(name).ok();
+        let folder = std::env::var_os(CREDENTIALS_VARIABLE).filter(|folder| !folder.is_empty()).map(PathBuf::from);
+        let (smtp, imap) = (variable(PASSWORD_VARIABLE), variable(BOUNCES_PASSWORD_VARIABLE));
+        Secrets { smtp, imap, folder, withheld: false }
+    }
+
     /// For whoever neither sends nor reads mails: the passwords need not be known.
     pub fn unneeded() -> Secrets {
-        Secrets { smtp: Some("–".to_owned()), imap: Some("–".to_owned()) }
+        Secrets { smtp: Some("–".to_owned()), imap: Some("–".to_owned()), ..Secrets::default() }
+    }
+
+    /// For a process that must hold none: no password and no key of signatures is read, whatever the configuration names.
+    pub fn withheld() -> Secrets {
+        Secrets { withheld: true, ..Secrets::unneeded() }
+    }
+
+    /// The passwords of a commune: its own credentials first.
+    fn of(&self, commune: Option<&str>) -> Secrets {
+        let read = |name: String| {
+            let bytes = crate::fs::read(&self.folder.as_ref()?.join(name)).ok()?;
+            let line = String::from_utf8_lossy(&bytes).lines().next().unwrap_or_default().to_owned();
+            Some(line).filter(|line| !line.is_empty())
+        };
+        let find = |kind: &str, known: &Option<String>| {
+            let own = commune.and_then(|commune| read(format!("{kind}-{commune}")));
+            own.or_else(|| read(kind.to_owned())).or_else(|| known.clone())
+        };
+        Secrets { smtp: find("smtp", &self.smtp), imap: find("imap", &self.imap), ..self.clone() }
+    }
+
+    /// Communes that have credentials of their own.
+    fn named(&self) -> Vec<String> {
+        let entries = self.folder.as_ref().and_then(|folder| std::fs::read_dir(folder).ok());
+        let names = entries.into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let commune = |name: String| {
+            let commune = name.strip_prefix("smtp-").or_else(|| name.strip_prefix("imap-"))?;
+            Some(commune.to_owned())
+        };
+        names.filter_map(commune).collect()
     }
 }
 
@@ -115,6 +163,24 @@ impl Default for FileSettings {
 }
 
 impl GuichetConfig {
+    /// What tells two settings apart, secrets included, without telling them.
+    pub(super) fn fingerprint(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(format!("{self:?}").as_bytes());
+        let smtp = match &self.transport {
+            Transport::Smtp(smtp) => smtp.credentials.as_ref(),
+            _ => None,
+        };
+        for credentials in smtp.into_iter().chain(self.bounces.as_ref().map(|bounces| &bounces.credentials)) {
+            hasher.update(credentials.password.as_bytes()).update(&[0]);
+        }
+        if let Some(code) = &self.agent_code {
+            code.hash_into(&mut hasher);
+        }
+        hasher.update(self.signer.as_ref().map(Signer::record).unwrap_or_default().as_bytes());
+        *hasher.finalize().as_bytes()
+    }
+
     /// Reads a file; `secrets` are what does not come from files.
     ///
     /// # Errors
@@ -132,18 +198,8 @@ impl GuichetConfig {
     }
 
     fn read_and(path: &Path, secrets: Secrets, judge: Judge) -> Result<Self, Vec<Diagnostic>> {
-        let name =
-            path.file_name().map_or_else(|| "guichet.toml".to_owned(), |name| name.to_string_lossy().into_owned());
-        let unreadable = |cause: String| {
-            let told = Diagnostic::error(Code::Unreadable, Place::file(path.display().to_string()), cause);
-            vec![told.hint("indiquez le fichier de configuration : mulot guichet chemin/vers/guichet.toml")]
-        };
-        let bytes = crate::fs::read(path).map_err(|error| {
-            unreadable(format!("ce fichier ne peut pas être lu : {}", crate::fs::cause(&error.source)))
-        })?;
-        let text = String::from_utf8(bytes).map_err(|_| unreadable("ce fichier n'est pas en UTF-8".to_owned()))?;
-        let base = path.parent().unwrap_or(Path::new("."));
-        Self::parse_and(&name, &text, base, secrets, judge)
+        let (name, text) = read_text(path)?;
+        Self::parse_and(&name, &text, path.parent().unwrap_or(Path::new(".")), secrets, judge)
     }
 
     /// Reads a text; `base` is the folder relative paths are taken from.
@@ -151,28 +207,25 @@ impl GuichetConfig {
     /// # Errors
     /// Every mistake, with its line.
     pub fn parse(file: &str, text: &str, base: &Path, password: Option<String>) -> Result<Self, Vec<Diagnostic>> {
-        Self::parse_and(file, text, base, Secrets { smtp: password, imap: None }, |_, _, _| {})
+        Self::parse_and(file, text, base, Secrets { smtp: password, ..Secrets::default() }, |_, _, _| {})
     }
 
     fn parse_and(file: &str, text: &str, base: &Path, secrets: Secrets, judge: Judge) -> Result<Self, Vec<Diagnostic>> {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut diagnostics = Vec::new();
-        let source = Source { file, text, first_line: 1 };
-        let table = parse(source, &mut diagnostics);
-        let mut reader = Reader::new(source, &table);
-        let config = config(&mut reader, base, secrets, &mut diagnostics);
-        if let Some(config) = &config {
-            judge(config, &reader, &mut diagnostics);
-        }
-        reader.finish(&mut diagnostics);
-        match config {
-            Some(config) if !has_errors(&diagnostics) => Ok(config),
-            _ => {
-                crate::diagnostic::sort(&mut diagnostics);
-                Err(diagnostics)
-            }
-        }
+        HallConfig::parse_and(file, text, base, &secrets, judge).map(|hall| hall.common)
     }
+}
+
+/// Name and text of a configuration.
+fn read_text(path: &Path) -> Result<(String, String), Vec<Diagnostic>> {
+    let name = path.file_name().map_or_else(|| "guichet.toml".to_owned(), |name| name.to_string_lossy().into_owned());
+    let unreadable = |cause: String| {
+        let told = Diagnostic::error(Code::Unreadable, Place::file(path.display().to_string()), cause);
+        vec![told.hint("indiquez le fichier de configuration : mulot guichet chemin/vers/guichet.toml")]
+    };
+    let bytes = crate::fs::read(path)
+        .map_err(|error| unreadable(format!("ce fichier ne peut pas être lu : {}", crate::fs::cause(&error.source))))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable("ce fichier n'est pas en UTF-8".to_owned()))?;
+    Ok((name, text))
 }
 
 /// What is judged besides the text of the file.
@@ -186,7 +239,11 @@ fn shown_folders(config: &GuichetConfig, reader: &Reader<'_, '_>, diagnostics: &
             diagnostics.push(Diagnostic::error(Code::BadValue, reader.place(key), message).hint(hint));
         }
     };
-    absent("dossier", &config.folder, "donnez le dossier de la commune, celui de commune.toml".to_owned());
+    if reader.has(TERRITOIRE) {
+        absent(TERRITOIRE, &config.folder, "donnez le dossier du territoire, celui de territoire.toml".to_owned());
+    } else {
+        absent("dossier", &config.folder, "donnez le dossier de la commune, celui de commune.toml".to_owned());
+    }
     if let Some(site) = &config.site {
         let (from, to) = (config.folder.display(), site.display());
         absent("site", site, format!("construisez d'abord le site : mulot build {from} --sortie {to}"));
@@ -196,11 +253,10 @@ fn shown_folders(config: &GuichetConfig, reader: &Reader<'_, '_>, diagnostics: &
 fn config(
     reader: &mut Reader<'_, '_>,
     base: &Path,
-    secrets: Secrets,
+    secrets: &Secrets,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<GuichetConfig> {
-    let folder = path(reader, "dossier", base, diagnostics)
-        .or_else(|| missing(reader, "dossier", "le dossier de la commune", diagnostics));
+    let folder = folder(reader, base, diagnostics);
     let data = path(reader, "donnees", base, diagnostics)
         .or_else(|| missing(reader, "donnees", "le dossier où les demandes sont gardées", diagnostics));
     let key_file = path(reader, "cle_fichier", base, diagnostics);
@@ -216,11 +272,11 @@ fn config(
             per_hour =
                 mail.integer("par_heure", 1..=100_000, diagnostics).and_then(|number| u32::try_from(number).ok());
             signer = mail.table("dkim", diagnostics).and_then(|mut table| {
-                let signer = dkim(&mut table, base, diagnostics);
+                let signer = dkim(&mut table, base, secrets, diagnostics);
                 table.finish(diagnostics);
                 signer
             });
-            let transport = transport(&mut mail, base, secrets.smtp, diagnostics);
+            let transport = transport(&mut mail, base, secrets, diagnostics);
             mail.finish(diagnostics);
             transport
         }
@@ -235,7 +291,7 @@ fn config(
         }
     };
     let bounces = reader.table("rebonds", diagnostics).and_then(|mut table| {
-        let bounces = bounces(&mut table, base, secrets.imap, diagnostics);
+        let bounces = bounces(&mut table, base, secrets, diagnostics);
         table.finish(diagnostics);
         bounces
     });
@@ -276,6 +332,22 @@ fn config(
         metrics,
         files,
     })
+}
+
+/// The folder of the commune, or of the territoire.
+fn folder(reader: &mut Reader<'_, '_>, base: &Path, diagnostics: &mut Vec<Diagnostic>) -> Option<PathBuf> {
+    let territoire = path(reader, TERRITOIRE, base, diagnostics);
+    let folder = path(reader, "dossier", base, diagnostics);
+    if reader.has(TERRITOIRE) {
+        if reader.has("dossier") {
+            let message =
+                "« dossier » (une commune) et « territoire » (toutes celles d'un dossier) ne vont pas ensemble";
+            let told = Diagnostic::error(Code::BadValue, reader.place("dossier"), message);
+            diagnostics.push(told.hint("gardez l'une des deux lignes"));
+        }
+        return territoire.or_else(|| missing(reader, TERRITOIRE, "le dossier du territoire", diagnostics));
+    }
+    folder.or_else(|| missing(reader, "dossier", "le dossier de la commune", diagnostics))
 }
 
 fn path(

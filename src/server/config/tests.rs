@@ -79,7 +79,7 @@ fn the_code_of_the_mairie_comes_from_a_file_and_is_long() {
 fn a_mailbox_of_reports_can_be_said_and_its_password_never_leaves_in_clear() {
     let own = "[rebonds]\nserveur = \"imap.exemple.fr\"\nidentifiant = \"guichet@exemple.fr\"\n";
     let parse = |rest: &str, imap: Option<&str>| {
-        let secrets = Secrets { smtp: None, imap: imap.map(str::to_owned) };
+        let secrets = Secrets { imap: imap.map(str::to_owned), ..Secrets::default() };
         let text = format!("{SMTP}{own}{rest}");
         GuichetConfig::parse_and("guichet.toml", &text, Path::new("/"), secrets, |_, _, _| {})
     };
@@ -164,4 +164,80 @@ fn a_name_without_password_and_a_password_in_clear_are_refused() {
     let told = GuichetConfig::parse("g.toml", &text, Path::new("/"), Some("secret".into())).unwrap_err();
     assert_eq!(told[0].message, "le mot de passe partirait en clair");
     assert!(!format!("{told:?}").contains("secret"));
+}
+
+fn shared(text: &str, secrets: &Secrets) -> Result<HallConfig, Vec<String>> {
+    HallConfig::parse("guichet.toml", text, Path::new("/etc/mulot"), secrets)
+        .map_err(|told| told.into_iter().map(|one| format!("{}: {}", one.place, one.message)).collect())
+}
+
+const SHARED: &str = "territoire = \"/srv/dombes\"\ndonnees = \"/var/lib/mulot\"\n\
+    [courriel]\ntransport = \"smtp\"\nserveur = \"smtp.exemple.fr\"\nidentifiant = \"tous\"\n";
+
+#[test]
+fn a_territoire_gives_each_commune_its_part_of_what_is_said_of_all() {
+    let secrets = Secrets { smtp: Some("commun".into()), ..Secrets::default() };
+    let text = format!("site = \"/srv/sites\"\ncles = \"cles\"\nsommeil_minutes = 5\n{SHARED}");
+    let hall = shared(&text, &secrets).unwrap();
+    assert_eq!(hall.territoire.as_deref(), Some(Path::new("/srv/dombes")));
+    assert_eq!((hall.most_awake, hall.asleep_after), (64, jiff::SignedDuration::from_mins(5)));
+    let one = hall.of("le-plantay", Path::new("/srv/dombes/communes/le-plantay"));
+    assert_eq!(one.data, Path::new("/var/lib/mulot/le-plantay"));
+    assert_eq!(one.site.as_deref(), Some(Path::new("/srv/sites/le-plantay")));
+    assert_eq!(one.key_file.as_deref(), Some(Path::new("/etc/mulot/cles/le-plantay")));
+    assert_eq!(one.folder, Path::new("/srv/dombes/communes/le-plantay"));
+}
+
+#[test]
+fn a_commune_of_a_territoire_may_have_settings_and_passwords_of_its_own() {
+    let credentials = tempfile::tempdir().unwrap();
+    std::fs::write(credentials.path().join("smtp"), "commun\n").unwrap();
+    std::fs::write(credentials.path().join("smtp-villars"), "de villars\n").unwrap();
+    let secrets = Secrets { folder: Some(credentials.path().to_owned()), ..Secrets::default() };
+    let own = "[communes.le-plantay]\ndonnees = \"/mnt/plantay\"\n[communes.le-plantay.courriel]\nidentifiant = \"plantay\"\npar_heure = 9\n\
+        [communes.le-plantay.limites]\nenvois_par_heure = 12\n";
+    let hall = shared(&format!("{SHARED}{own}[limites]\naccuses_par_jour = 3\n"), &secrets).unwrap();
+    let password = |name: &str| {
+        let Transport::Smtp(smtp) = hall.of(name, Path::new("/c")).transport else { panic!("smtp") };
+        smtp.credentials.map(|one| (one.user, one.password)).unwrap()
+    };
+    assert_eq!(password("le-plantay"), ("plantay".into(), "commun".into()));
+    assert_eq!(password("villars"), ("tous".into(), "de villars".into()));
+    assert_eq!(password("chalamont"), ("tous".into(), "commun".into()));
+    let one = hall.of("le-plantay", Path::new("/c"));
+    assert_eq!((one.data.as_path(), one.per_hour), (Path::new("/mnt/plantay"), Some(9)));
+    assert_eq!((one.rates.all_sends, one.rates.receipts), (12, 3), "its own limit over that of all");
+    assert_eq!(hall.of("villars", Path::new("/c")).rates.all_sends, RateLimits::default().all_sends);
+    let other = hall.of("villars", Path::new("/c")).fingerprint();
+    assert_ne!(hall.of("chalamont", Path::new("/c")).fingerprint(), other);
+}
+
+#[test]
+fn what_holds_for_all_is_not_said_of_one_and_each_mistake_is_told_once() {
+    let secrets = Secrets { smtp: Some("x".into()), ..Secrets::default() };
+    let text = format!(
+        "cle_fichier = \"cle\"\nproxy = [\"moi\"]\n{SHARED}[communes.a]\necoute = \"127.0.0.1:1\"\nchose = 1\n[communes.b]\n"
+    );
+    let told = shared(&text, &secrets).unwrap_err();
+    for expected in [
+        "chaque commune d'un territoire a sa propre clé",
+        "« moi » n'est pas une adresse IP",
+        "« ecoute » se règle pour toutes les communes",
+        "la clé « chose » n'existe pas ici",
+    ] {
+        assert_eq!(told.iter().filter(|one| one.contains(expected)).count(), 1, "{expected}\n{told:#?}");
+    }
+    assert_eq!(told.len(), 4, "{told:#?}");
+    let told = shared(&format!("dossier = \"c\"\n{SHARED}"), &secrets).unwrap_err();
+    assert!(told[0].contains("ne vont pas ensemble"), "{told:?}");
+    assert!(read(&format!("{SMTP}[communes.a]\n")).is_err(), "one commune has no communes");
+}
+
+#[test]
+fn a_process_that_receives_reads_no_password() {
+    let text = format!("{SHARED}mot_de_passe_fichier = \"/introuvable\"\n");
+    assert!(shared(&text, &Secrets::default()).is_err());
+    let hall = shared(&text, &Secrets::withheld()).unwrap();
+    let Transport::Smtp(smtp) = hall.common.transport else { panic!("smtp") };
+    assert_eq!(smtp.credentials.map(|one| one.password).as_deref(), Some("–"));
 }

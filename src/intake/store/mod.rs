@@ -23,7 +23,6 @@ mod upgrade;
 mod verify;
 mod writer;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
@@ -90,6 +89,10 @@ impl Default for StoreOptions {
 pub enum Access {
     /// The one instance that receives and delivers; makes the database when there is none.
     Serve,
+    /// The one that receives, another delivering.
+    Receive,
+    /// The one that delivers, another receiving.
+    Deliver,
     /// An order of the administration, perhaps while an instance serves; never creates nor delivers.
     Beside,
 }
@@ -115,7 +118,7 @@ struct Inner {
     keys: Keys,
     key_file: PathBuf,
     /// Released by the system when the store goes.
-    _lock: Option<File>,
+    _lock: Option<open::Locks>,
 }
 
 impl Store {
@@ -130,7 +133,7 @@ impl Store {
     /// [`Access::Beside`] was asked, [`StoreError::Key`] or [`StoreError::WrongKey`] when it could not be read, [`StoreError::Full`], [`StoreError::Io`] or [`StoreError::Database`] otherwise.
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Store, StoreError> {
         let opened = open::open(dir, &options)?;
-        if options.access == Access::Serve {
+        if matches!(options.access, Access::Serve | Access::Deliver) {
             outbox::give_back(&opened.connection).map_err(|error| StoreError::database(&opened.path, error))?;
         }
         Self::of(opened, dir, &options)
@@ -309,6 +312,14 @@ impl Drop for Inner {
 pub(in crate::intake) fn free_bytes(dir: &Path) -> Result<u64, StoreError> {
     let numbers = rustix::fs::statvfs(dir).map_err(|error| StoreError::io(dir, error.into()))?;
     Ok(numbers.f_bavail.saturating_mul(numbers.f_frsize))
+}
+
+/// The same for whoever has no store open.
+///
+/// # Errors
+/// [`StoreError::Io`] when the system does not tell.
+pub fn free_bytes_of(dir: &Path) -> Result<u64, StoreError> {
+    free_bytes(dir)
 }
 
 /// Waits in this thread, whatever runs in it: the writer has a thread of its own.

@@ -46,6 +46,8 @@ pub struct HallConfig {
     pub territoire: Option<PathBuf>,
     /// Settings of the communes of which something is said apart, by the name of their folder.
     pub own: BTreeMap<String, GuichetConfig>,
+    /// Communes that the file names.
+    pub named: Vec<String>,
     /// What this process does.
     pub role: Role,
     /// Communes open at the same time, at most.
@@ -65,6 +67,7 @@ impl From<GuichetConfig> for HallConfig {
             common,
             territoire: None,
             own: BTreeMap::new(),
+            named: Vec::new(),
             role: Role::Whole,
             most_awake: MOST_AWAKE,
             asleep_after: ASLEEP_AFTER,
@@ -127,7 +130,7 @@ impl HallConfig {
             let keys = reader.text("cles", &mut diagnostics).map(|keys| base.join(keys));
             let awake = reader.integer("eveillees", 1..=10_000, &mut diagnostics);
             let minutes = reader.integer("sommeil_minutes", 1..=1_440, &mut diagnostics);
-            let own = own(&mut reader, (source, table.get_ref()), base, secrets, &mut diagnostics);
+            let (own, named) = own(&mut reader, (source, table.get_ref()), base, secrets, &mut diagnostics);
             if reader.has("cle_fichier") {
                 let told = Diagnostic::error(
                     Code::BadValue,
@@ -140,7 +143,7 @@ impl HallConfig {
             }
             if let Some(hall) = &mut hall {
                 hall.territoire = Some(hall.common.folder.clone());
-                (hall.keys, hall.own) = (keys, own);
+                (hall.keys, hall.own, hall.named) = (keys, own, named);
                 hall.most_awake = awake.and_then(|most| usize::try_from(most).ok()).unwrap_or(MOST_AWAKE);
                 hall.asleep_after = minutes.map_or(ASLEEP_AFTER, SignedDuration::from_mins);
             }
@@ -196,11 +199,12 @@ fn own<'t, 'a>(
     base: &Path,
     secrets: &Secrets,
     diagnostics: &mut Vec<Diagnostic>,
-) -> BTreeMap<String, GuichetConfig> {
+) -> (BTreeMap<String, GuichetConfig>, Vec<String>) {
     let below = [Below { source, table: root }];
     let tables = reader.table(COMMUNES, diagnostics).map_or_else(Vec::new, |table| table.named_tables(diagnostics));
     let mut tables: BTreeMap<String, Reader<'t, 'a>> = tables.into_iter().collect();
-    let mut names: BTreeSet<String> = tables.keys().cloned().collect();
+    let named: Vec<String> = tables.keys().cloned().collect();
+    let mut names: BTreeSet<String> = named.iter().cloned().collect();
     names.extend(secrets.named());
     let mut configs = BTreeMap::new();
     for name in names {
@@ -226,7 +230,7 @@ fn own<'t, 'a>(
             configs.insert(name, told);
         }
     }
-    configs
+    (configs, named)
 }
 
 /// Folder of a territoire.

@@ -149,6 +149,7 @@ pub(super) fn start_fault(error: &StartError, in_use: &str) -> Exit {
         exit
     };
     match error {
+        StartError::Closed(error) => start_fault(error, in_use),
         StartError::Listen(ListenError::InUse(address)) => {
             told(format!("l'adresse {address} est déjà prise par un autre programme"), in_use, Exit::Machine)
         }

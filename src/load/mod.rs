@@ -172,6 +172,15 @@ pub fn sources(layers: &Layers<'_>) -> (Option<Sources>, Vec<Diagnostic>) {
     (sources, diagnostics)
 }
 
+/// What `commune.toml` says of a commune, and nothing else of its folder; `None` when it cannot be used.
+pub fn described(layers: &Layers<'_>) -> (Option<Commune>, Vec<Diagnostic>) {
+    let mut diagnostics = layers.told.clone();
+    let data = FileData::Disk(layers.commune.join(commune::FILE));
+    let entry = Entry { layer: Layer::Commune, data, size: 0 };
+    let commune = described_by(&entry, layers, &mut diagnostics);
+    (commune, diagnostics)
+}
+
 /// The address file; one that is too large is judged without being read.
 fn address_book(entry: &Entry, commune: &Commune, diagnostics: &mut Vec<Diagnostic>) -> AddressBook {
     if entry.size > addresses::BYTES_MAX {
@@ -203,6 +212,7 @@ fn described_by(entry: &Entry, layers: &Layers<'_>, diagnostics: &mut Vec<Diagno
     let commune = commune::read(&text, &below, &mut told);
     diagnostics.extend(once_a_line(told));
     let mut commune = commune?;
+    commune.guichet.adresse = commune.guichet.adresse.replace(commune::COMMUNE_NAME, &name);
     if let Some(territoire) = territoire {
         let domain = territoire.model.declared(&name).and_then(|declared| declared.domaines.first());
         if let Some(domain) = domain.filter(|_| commune.domaine.is_empty()) {

@@ -204,6 +204,11 @@ impl<'t, 'a> Reader<'t, 'a> {
         Reader { source, table: table.get_ref(), span: table.span(), known: Vec::new(), below: Vec::new() }
     }
 
+    /// The same, of a table whose place is the file's.
+    pub(crate) fn of(source: Source<'a>, table: &'t DeTable<'a>) -> Self {
+        Reader { source, table, span: 0..0, known: Vec::new(), below: Vec::new() }
+    }
+
     /// The same, with tables that say what this one leaves out or blank, the nearest first.
     pub(crate) fn above(mut self, below: &[Below<'t, 'a>]) -> Self {
         self.below.extend_from_slice(below);

@@ -63,9 +63,16 @@ pub struct Commune {
 }
 
 impl Commune {
-    /// Scheme and host at which the guichet answers: its own address, or the site's; empty when neither is known.
+    /// Where the guichet answers, without final slash: its own address, or the site's; empty when neither is known.
     pub fn guichet_address(&self) -> &str {
         if self.guichet.adresse.is_empty() { &self.domaine } else { &self.guichet.adresse }
+    }
+
+    /// The path under which the guichet answers when communes share its host, `/le-plantay`; empty at the root of a host.
+    pub fn guichet_path(&self) -> &str {
+        let address = self.guichet.adresse.as_str();
+        let host = address.find("://").map_or(0, |at| at + 3);
+        address[host..].find('/').map_or("", |at| &address[host + at..])
     }
 
     /// Name of the file that describes it.

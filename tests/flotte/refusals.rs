@@ -60,6 +60,8 @@ fn the_way_to_another_name_is_encrypted_and_the_password_is_asked_for() {
         "/CN=localhost",
         "-addext",
         "subjectAltName=DNS:localhost",
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
         "-keyout",
         &key,
         "-out",

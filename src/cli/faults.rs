@@ -66,7 +66,7 @@ pub(super) fn store_fault(error: &StoreError) -> Exit {
             "vérifiez le disque, et lancez la commande avec le compte du guichet (sudo -u mulot mulot …)",
         ),
         StoreError::Unreachable { base, reason } => (
-            format!("la base « {base} » ne répond pas : {reason}"),
+            format!("la base « {base} » ne répond pas : {}", cause_of_words(reason)),
             "vérifiez que PostgreSQL tourne et que cette machine peut le joindre ; rien de ce qui a été accepté n'est perdu",
         ),
         StoreError::Refused { base, reason } => (

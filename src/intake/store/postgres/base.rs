@@ -62,6 +62,8 @@ impl Base {
         if !url.starts_with("postgresql://") && !url.starts_with("postgres://") {
             return Err(BaseError::Url("postgresql://…".into()));
         }
+        // Judging the certificate is no choice here: what libpq calls so is what is always done.
+        let url = url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
         let mut config: Config = url.parse().map_err(words)?;
         if config.get_password().is_some() {
             return Err(BaseError::Password);
@@ -238,7 +240,10 @@ mod tests {
             let base = read(&format!("postgresql://mulot@{near}/mairie")).unwrap();
             assert!(base.tls().is_none() && base.config.get_ssl_mode() == SslMode::Disable, "{near}");
         }
-        assert!(read("postgresql://mulot@localhost/mairie?sslmode=require").unwrap().tls().is_some());
+        for asked in ["require", "verify-full", "verify-ca"] {
+            let base = read(&format!("postgresql://mulot@localhost/mairie?sslmode={asked}")).unwrap();
+            assert!(base.tls().is_some(), "{asked}");
+        }
         let forged = read("postgresql://mulot@localhost/mairie?hostaddr=192.0.2.1&sslmode=disable");
         assert_eq!(forged.unwrap_err(), BaseError::Clear, "the figures are what is joined");
     }

@@ -92,7 +92,10 @@ fn communes_may_share_a_host_each_under_its_path() {
         let under = format!("/{name}");
         let page = get(&server, host, &format!("{under}/guichet/{FORM}/"));
         assert_eq!(page.status, 200, "{}", page.text());
-        let style = page.text().split("href=\"").find_map(|rest| rest.strip_prefix(&format!("{under}/assets/")).map(str::to_owned));
+        let style = page
+            .text()
+            .split("href=\"")
+            .find_map(|rest| rest.strip_prefix(&format!("{under}/assets/")).map(str::to_owned));
         let style = style.unwrap_or_else(|| panic!("no style under the path: {}", page.text()));
         let sheet = get(&server, host, &format!("{under}/assets/{}", style.split('"').next().unwrap()));
         assert_eq!(sheet.status, 200);
@@ -124,7 +127,11 @@ fn communes_may_share_a_host_each_under_its_path() {
     assert_eq!(page.status, 200);
     assert!(page.text().contains("href=\"/mesange/guichet/agir/"), "{}", page.text());
     assert_eq!(get(&server, host, "/ailleurs/guichet/x/").status, 404);
-    assert_eq!(get(&server, "mesange.example", &format!("/guichet/{FORM}/")).status, 200, "its own host leads there too");
+    assert_eq!(
+        get(&server, "mesange.example", &format!("/guichet/{FORM}/")).status,
+        200,
+        "its own host leads there too"
+    );
 }
 
 #[test]
@@ -211,10 +218,8 @@ fn duties_of_a_sleeping_commune_are_done_without_a_visitor() {
     until("it sleeps again", || server.census().awake == 0);
     // Answers are erased when their time has come, whoever sleeps.
     let erased = || {
-        let options = mulot::intake::store::StoreOptions {
-            access: mulot::intake::store::Access::Beside,
-            ..Default::default()
-        };
+        let options =
+            mulot::intake::store::StoreOptions { access: mulot::intake::store::Access::Beside, ..Default::default() };
         let store = mulot::intake::store::Store::open(&server.data().join("grillon"), options).unwrap();
         store.counts().unwrap().purged
     };
@@ -262,11 +267,9 @@ fn a_flood_on_one_commune_leaves_the_others_answering() {
     until("the seats are taken", || get(&server, "grillon.example", &format!("/guichet/{FORM}/")).status == 503);
     let crowded = get(&server, "grillon.example", &format!("/guichet/{FORM}/"));
     assert!(crowded.text().contains("très demandé") && crowded.text().contains("04 65 71 00 01"), "{}", crowded.text());
+    send(&server, "mesange.example", "");
     for _ in 0..20 {
-        send(&server, "mesange.example", "").clone_into(&mut String::new());
-        if mails_from(&server, "mesange") > 4 {
-            break;
-        }
+        assert_eq!(get(&server, "mesange.example", &format!("/guichet/{FORM}/")).status, 200);
     }
     drop(slow);
     until("the seats are free", || get(&server, "grillon.example", &format!("/guichet/{FORM}/")).status == 200);

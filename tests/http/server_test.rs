@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -67,7 +67,8 @@ impl ServerTest {
         communes.iter().for_each(|name| add_commune(&territoire, name));
         let mails = Letterbox::default();
         let common = GuichetConfig { folder: territoire.clone(), ..settings(root.path(), &mails) };
-        let mut config = HallConfig { territoire: Some(territoire.clone()), ..common.into() };
+        let mut config = HallConfig::from(common);
+        config.territoire = Some(territoire.clone());
         change(&mut config, &territoire);
         Self::start(root, mails, config)
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use sd_notify::NotifyState;
 
 use super::faults::start_fault;
 use super::place::{is_key_open, key_file, open_key_words};
@@ -12,9 +13,10 @@ use super::{Exit, generator, picture_cache, report, telemetry};
 use crate::diagnostic::Diagnostic;
 use crate::intake::token::KEY_FILE;
 use crate::pipeline::Base;
+use crate::server::StartError;
 use crate::server::config::{GuichetConfig, HallConfig, Role, Secrets};
 use crate::server::guichet::{Guichet, Means};
-use crate::server::listen::stop_signal;
+use crate::server::listen::{ListenError, Listener, stop_signal};
 use crate::text::numbers::plural;
 
 #[derive(Debug, Clone, Args)]
@@ -80,7 +82,11 @@ pub(super) fn run(args: &GuichetArgs) -> Exit {
             clock: Arc::new(jiff::Timestamp::now),
         };
         let (shared, common) = (config.territoire.clone(), config.common.clone());
-        let guichet = match Guichet::build(config, means).await {
+        let socket = match inherited(args.role()) {
+            Ok(socket) => socket,
+            Err(error) => return start_fault(&StartError::Listen(error), ""),
+        };
+        let guichet = match Guichet::build_on(config, means, socket).await {
             Ok(guichet) => guichet,
             Err(error) => {
                 return start_fault(&error, "changez la clé ecoute de la configuration, ou arrêtez l'autre programme");
@@ -98,10 +104,43 @@ pub(super) fn run(args: &GuichetArgs) -> Exit {
         if let Some(address) = guichet.metrics_addr() {
             report::say(format!("Mesures sur {address}, chemin /metrics"));
         }
-        guichet.run_until_stopped(stop_signal()).await;
+        let ending = async {
+            // Nobody may be there to be told: that is no fault.
+            let _ = sd_notify::notify(&[NotifyState::Ready]);
+            tokio::select! {
+                () = stop_signal() => {}
+                () = keep_watchdog_quiet() => {}
+            }
+            let _ = sd_notify::notify(&[NotifyState::Stopping]);
+        };
+        guichet.run_until_stopped(ending).await;
         report::say("Guichet arrêté : tout ce qui était accepté est gardé.");
         Exit::Done
     })
+}
+
+/// The socket that systemd listens to and gives to who receives: this process then needs no network of its own.
+fn inherited(role: Role) -> Result<Option<Listener>, ListenError> {
+    if !role.receives() {
+        return Ok(None);
+    }
+    let mut sockets = listenfd::ListenFd::from_env();
+    if let Ok(Some(socket)) = sockets.take_tcp_listener(0) {
+        return Listener::inherited_tcp(socket).map(Some);
+    }
+    match sockets.take_unix_listener(0) {
+        Ok(Some(socket)) => Listener::inherited_unix(socket).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Tells systemd's watchdog, when there is one, that the program is alive; never ends.
+async fn keep_watchdog_quiet() {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(limit / 3).await;
+        let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+    }
 }
 
 /// What the one who starts the guichets of a territoire must know.

@@ -4,6 +4,7 @@ mod allocator;
 mod backup;
 mod build;
 mod check;
+mod communes;
 mod demandes;
 mod destinataires;
 mod dkim;

@@ -85,7 +85,10 @@ impl Territoire {
         let Some(text) = text else { return (None, diagnostics) };
         let file = File::new(text, |text| parse(source(text), &mut diagnostics));
         let model = model(source(file.borrow_owner()), file.borrow_dependent(), &mut diagnostics);
-        let mut common = Shared::folder(&root.join(COMMON), Layer::Territoire, &root);
+        // A territoire need not share anything.
+        let inside = root.join(COMMON);
+        let mut common =
+            if inside.is_dir() { Shared::folder(&inside, Layer::Territoire, &root) } else { Shared::default() };
         diagnostics.extend(common.take_troubles());
         if common.take(commune::FILE).is_some() {
             let place = Place::file(format!("{COMMON}/{}", commune::FILE));

@@ -267,11 +267,9 @@ fn a_flood_on_one_commune_leaves_the_others_answering() {
     until("the seats are taken", || get(&server, "grillon.example", &format!("/guichet/{FORM}/")).status == 503);
     let crowded = get(&server, "grillon.example", &format!("/guichet/{FORM}/"));
     assert!(crowded.text().contains("très demandé") && crowded.text().contains("04 65 71 00 01"), "{}", crowded.text());
+    send(&server, "mesange.example", "");
     for _ in 0..20 {
-        send(&server, "mesange.example", "").clone_into(&mut String::new());
-        if mails_from(&server, "mesange") > 4 {
-            break;
-        }
+        assert_eq!(get(&server, "mesange.example", &format!("/guichet/{FORM}/")).status, 200);
     }
     drop(slow);
     until("the seats are free", || get(&server, "grillon.example", &format!("/guichet/{FORM}/")).status == 200);

@@ -67,7 +67,8 @@ impl ServerTest {
         communes.iter().for_each(|name| add_commune(&territoire, name));
         let mails = Letterbox::default();
         let common = GuichetConfig { folder: territoire.clone(), ..settings(root.path(), &mails) };
-        let mut config = HallConfig { territoire: Some(territoire.clone()), ..common.into() };
+        let mut config = HallConfig::from(common);
+        config.territoire = Some(territoire.clone());
         change(&mut config, &territoire);
         Self::start(root, mails, config)
     }

@@ -53,7 +53,8 @@ impl Plan {
                 let (territoire, mut told) = Territoire::read(root);
                 let Some(territoire) = territoire.map(Arc::new) else { return Err(told) };
                 let members = territoire.members().map_err(|error| {
-                    let place = Place::file(root.join(crate::model::territoire::Territoire::COMMUNES).display().to_string());
+                    let place =
+                        Place::file(root.join(crate::model::territoire::Territoire::COMMUNES).display().to_string());
                     let cause = format!("ce dossier ne peut pas être lu : {}", crate::fs::cause(&error.source));
                     told.push(
                         Diagnostic::error(Code::Unreadable, place, cause).hint("vérifiez le chemin et les droits"),

@@ -16,6 +16,7 @@ pub mod records;
 pub mod registry;
 pub mod render;
 pub mod resolve;
+pub mod s3;
 pub mod server;
 pub mod starter;
 pub mod text;

@@ -12,6 +12,7 @@ pub mod load;
 pub mod model;
 pub mod pictures;
 pub mod pipeline;
+pub mod publish;
 pub mod records;
 pub mod registry;
 pub mod render;

@@ -1,9 +1,11 @@
 //! Reads `commune.toml`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::form::opening;
 use super::hours::opening_hours;
+use super::publication::publication;
 use super::toml_reader::{Reader, Source, parse};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::commune::{
@@ -54,6 +56,7 @@ pub(super) fn commune(text: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<C
     });
     let catalogue = catalogue(&mut reader, diagnostics);
     let form_settings = form_settings(&mut reader, diagnostics);
+    let publication = publication(&mut reader, Path::new(""), diagnostics);
     let places = reader.places();
     reader.finish(diagnostics);
     let names = names?;
@@ -83,6 +86,7 @@ pub(super) fn commune(text: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<C
         menu_order,
         catalogue,
         form_settings,
+        publication,
         places,
     })
 }

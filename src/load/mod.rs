@@ -11,6 +11,7 @@ mod commune;
 mod content;
 mod form;
 mod hours;
+mod publication;
 pub(crate) mod toml_reader;
 
 use std::borrow::Cow;

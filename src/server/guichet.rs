@@ -30,6 +30,7 @@ use crate::intake::notice;
 use crate::intake::store::Store;
 use crate::model::commune::Commune;
 use crate::model::intake::Quarantined;
+use crate::model::media_type::ASSETS;
 use crate::model::output::{Output, Pictures};
 use crate::pipeline::{Base, BuildRequest, build};
 use crate::render::Options;
@@ -243,7 +244,7 @@ impl Source {
             options: options.clone(),
         };
         // Of the site, only what the guichet's own pages name: the others are served elsewhere.
-        let wanted = |path: &str| path.starts_with(site::ASSETS) || path.starts_with("medias/");
+        let wanted = |path: &str| path.starts_with(ASSETS) || path.starts_with("medias/");
         let (files, mut built) = Output::keep(wanted, |sink| build(&request, sink));
         let is_good = built.is_good();
         let (Some(site), Some(theme), true) = (built.site.take(), &built.theme, is_good) else {

@@ -76,7 +76,7 @@ fn ssh_target(
 
 /// `web@hote:/chemin` in two. Nothing in it may look like an option of `ssh`, nor climb above where it says.
 fn split_ssh(written: &str) -> Option<(String, String)> {
-    let colon = match written.split_once('[') {
+    let colon = match written.split_once('[').filter(|(before, _)| !before.contains(':')) {
         Some((before, rest)) => before.len() + 1 + rest.find("]:")? + 1,
         None => written.find(':')?,
     };
@@ -137,6 +137,7 @@ mod tests {
         assert_eq!(place("dossier = \"/var/www/a\"").as_deref(), Some("/var/www/a"));
         assert_eq!(place("dossier = \"../a\"").as_deref(), Some("/a"));
         assert_eq!(place("ssh = \"web@h.fr:/srv/a/\"\nport = 2222").as_deref(), Some("web@h.fr:/srv/a"));
+        assert_eq!(place("ssh = \"web@h.fr:/srv/[a]:b\"").as_deref(), Some("web@h.fr:/srv/[a]:b"));
         assert_eq!(place("ssh = \"web@[2001:db8::1]:www\"").as_deref(), Some("web@[2001:db8::1]:www"));
         assert_eq!(place("s3 = \"https://h/seau/a/\"\nregion = \"fr-par\"").as_deref(), Some("https://h/seau/a"));
         assert_eq!(read("a = 1").0, None);

@@ -49,6 +49,9 @@ pub(super) trait Books {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct History {
     pub(super) versions: Vec<Version>,
+    /// Whether files went one by one: the versions before the one served are then not whole folders.
+    #[serde(default, rename = "fichier_par_fichier")]
+    pub(super) one_by_one: bool,
 }
 
 impl History {
@@ -147,7 +150,7 @@ mod tests {
     #[test]
     fn what_stands_is_believed_rather_than_what_is_written() {
         let version = |name: &str| Version { version: name.into(), at: at() };
-        let mut history = History { versions: vec![version("a"), version("b")] };
+        let mut history = History { versions: vec![version("a"), version("b")], ..History::default() };
         history.agree_with(Some(&version("c")));
         assert_eq!(versions(&history), "a b c");
         history.agree_with(Some(&version("a")));

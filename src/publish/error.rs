@@ -47,6 +47,12 @@ pub enum PublishError {
     /// The site was built again while it was being read.
     #[error("« {} » a changé pendant qu'on le lisait", .0.display())]
     Moved(PathBuf),
+    /// The target was filled by whole folders, which is not possible there any more.
+    #[error("« {place} » a été publié par dossiers entiers, ce qui n'y est plus possible")]
+    OtherWay {
+        /// The target.
+        place: String,
+    },
     /// Nothing to go back to.
     #[error("« {place} » ne garde pas de version précédente")]
     NothingBefore {
@@ -96,6 +102,10 @@ impl PublishError {
             }
             PublishError::Running => "attendez qu'elle finisse, puis relancez".into(),
             PublishError::Moved(_) => "relancez".into(),
+            PublishError::OtherWay { .. } => {
+                "rétablissez la session SSH et rsync sur le serveur, ou donnez un autre chemin dans [publication]"
+                    .into()
+            }
             PublishError::NothingBefore { .. } => {
                 "corrigez le contenu, puis publiez ; [publication] versions = 3 garde trois versions".into()
             }

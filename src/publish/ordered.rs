@@ -61,7 +61,11 @@ enum From<'a> {
 
 impl<S: Shelf> Ordered<S> {
     pub(super) fn open(mut shelf: S, kept: usize, order: &Order<'_>, access: Access, name: &str) -> Result<Ordered<S>> {
-        let known = History::load(&mut shelf)?.live().is_some() || shelf.read(UNDER_WAY)?.is_some();
+        let history = History::load(&mut shelf)?;
+        if history.live().is_some() && !history.one_by_one {
+            return Err(PublishError::OtherWay { place: shelf.place() });
+        }
+        let known = history.live().is_some() || shelf.read(UNDER_WAY)?.is_some();
         if !known && shelf.is_foreign()? {
             return Err(PublishError::NotOurs {
                 place: shelf.place(),
@@ -201,6 +205,7 @@ impl<S: Shelf> Host for Ordered<S> {
 
     fn send(&mut self, tree: &Tree, standing: &mut Standing, now: Timestamp) -> Result<()> {
         self.begin(standing);
+        standing.history.one_by_one = true;
         let mut wanted = tree.manifest.clone();
         let shelf = &self.shelf;
         wanted.files.retain(|path, _| !shelf.leaves_out(path, &tree.manifest));

@@ -108,7 +108,7 @@ impl S3Server {
         self.front.refused.load(Ordering::SeqCst)
     }
 
-    /// « PUT /mon-seau/index.html » of every request let in since the last call.
+    /// « PUT /mon-seau/index.html » of every request let in since the last call; `COPY` for a copy within the bucket.
     pub fn take_log(&self) -> Vec<String> {
         std::mem::take(&mut lock(&self.front.log))
     }
@@ -189,7 +189,9 @@ async fn answer(
             std::future::pending::<Infallible>().await;
         }
     }
-    lock(&front.log).push(format!("{} {}", request.method(), request.uri().path()));
+    let copies = request.headers().contains_key("x-amz-copy-source");
+    let method = if copies { "COPY" } else { request.method().as_str() };
+    lock(&front.log).push(format!("{method} {}", request.uri().path()));
     service.call(request.map(Body::from)).await.map_err(|_| std::io::Error::other("the server failed"))
 }
 

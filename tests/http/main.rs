@@ -23,3 +23,4 @@ mod preview;
 mod progress;
 mod refusals;
 mod server_test;
+mod sites;

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::agent::{AgentCode, SHORTEST};
+use super::https_config::{HttpsConfig, https};
 use super::listen::{Limits, ListenAddress};
 use super::rate::RateLimits;
 use super::receive::FormLimits;
@@ -79,6 +80,8 @@ pub struct GuichetConfig {
     pub metrics: Option<ListenAddress>,
     /// How many files may be kept, and who looks at them.
     pub files: FileSettings,
+    /// HTTPS, spoken without anything in front; `None`: a proxy does.
+    pub https: Option<HttpsConfig>,
 }
 
 /// Limits of the files kept, and the antivirus.
@@ -242,6 +245,7 @@ fn config(
         set_files(&mut table, &mut files, &mut form_limits, diagnostics);
         table.finish(diagnostics);
     }
+    let https = https(reader, base, diagnostics);
     let metrics = reader.table("mesures", diagnostics).and_then(|mut table| {
         let address = metrics_address(&mut table, base, diagnostics);
         table.finish(diagnostics);
@@ -267,6 +271,7 @@ fn config(
         per_hour,
         metrics,
         files,
+        https,
     })
 }
 

@@ -16,6 +16,7 @@ use jiff::tz::TimeZone;
 use super::answer::crashed;
 use super::config::GuichetConfig;
 use super::desk::{Clock, Desk, DeskContent, DeskOptions, reading};
+use super::front::{Front, Hosted, Hosts};
 use super::headers::{Outside, Policy, harden, origin};
 use super::listen::{self, Limits, ListenAddress, Listener, Stop, Stopper};
 use super::observe::observe;
@@ -51,6 +52,7 @@ pub struct Means {
 pub struct Guichet {
     listener: Listener,
     metrics: Option<Listener>,
+    front: Option<Front>,
     router: Router,
     limits: Limits,
     office: Office,
@@ -114,11 +116,20 @@ impl Guichet {
         let router = by_prefix(vec![("/guichet/", routes::router(desk.clone(), &outside, &trusted))], rest)
             .layer(tower_http::catch_panic::CatchPanicLayer::custom(crashed));
         let router = harden(router, Policy::Site, &outside);
+        let front = match config.https {
+            Some(https) => {
+                let hosts = Hosts::new(hosted(&commune));
+                let clock = source.means.clock.clone();
+                Some(Front::open(https, hosts, &config.data, config.hsts_seconds, clock).await?)
+            }
+            None => None,
+        };
         let (stopper, stop) = listen::stop();
         let diagnostics = built.diagnostics;
         Ok(Guichet {
             listener,
             metrics,
+            front,
             router,
             limits: config.limits,
             office,
@@ -138,6 +149,11 @@ impl Guichet {
     /// The address, with the port the system chose.
     pub fn local_addr(&self) -> &ListenAddress {
         self.listener.local_addr()
+    }
+
+    /// The door without anything in front, when asked for.
+    pub fn front(&self) -> Option<&Front> {
+        self.front.as_ref()
     }
 
     /// Where measures are given, when asked for.
@@ -200,14 +216,19 @@ impl Guichet {
             tokio::spawn(listen::serve(listener, router, self.limits.clone(), self.stop.clone()));
         }
         let refreshing = tokio::spawn(refresh(self.source, self.desk, self.stop.clone()));
+        let front = self
+            .front
+            .map(|front| tokio::spawn(front.serve(self.router.clone(), self.limits.clone(), self.stop.clone())));
         let web = tokio::spawn(listen::serve(self.listener, self.router, self.limits, self.stop));
         signal.await;
         tracing::info!(event = "stopping", "the guichet takes no more requests");
         self.stopper.stop();
-        match web.await {
-            Ok(0) => {}
-            Ok(cut) => tracing::warn!(event = "cut", connections = cut, "connections were cut after the delay"),
-            Err(_) => tracing::error!(event = "web.panic", "the accept loop panicked"),
+        for door in [Some(web), front].into_iter().flatten() {
+            match door.await {
+                Ok(0) => {}
+                Ok(cut) => tracing::warn!(event = "cut", connections = cut, "connections were cut after the delay"),
+                Err(_) => tracing::error!(event = "web.panic", "the accept loop panicked"),
+            }
         }
         // They only wait; a mail under way is sent again at the next start.
         refreshing.abort();
@@ -372,6 +393,13 @@ fn own_files(files: Output, home: Option<String>) -> Router {
 fn site_elsewhere(commune: &Commune) -> Option<String> {
     let elsewhere = !commune.guichet.adresse.is_empty() && !commune.domaine.is_empty();
     elsewhere.then(|| format!("{}/", commune.domaine.trim_end_matches('/')))
+}
+
+/// The hosts of the site and of a guichet that has one of its own.
+fn hosted(commune: &Commune) -> Vec<Hosted> {
+    let site = Hosted::of([commune.domaine.as_str()]);
+    let guichet = Hosted::of([commune.guichet.adresse.as_str()]).filter(|one| site.as_ref() != Some(one));
+    site.into_iter().chain(guichet).collect()
 }
 
 fn outside(commune: &Commune, hsts_seconds: u64) -> Outside {

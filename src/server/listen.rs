@@ -371,7 +371,7 @@ async fn connection(
         }
     });
     if multiplexed {
-        let connection = http2(&limits).serve_connection(watched, service);
+        let connection = http2().serve_connection(watched, service);
         return drive(connection, |connection| connection.graceful_shutdown(), &activity, stop, multiplexed).await;
     }
     let mut builder = hyper::server::conn::http1::Builder::new();
@@ -383,7 +383,7 @@ async fn connection(
 
 /// HTTP/2 with what bounds it: streams at once, headers, memory for who does not read. h2 itself closes a connection that
 /// opens and resets streams, or goes on and on with headers.
-fn http2(limits: &Limits) -> hyper::server::conn::http2::Builder<TokioExecutor> {
+fn http2() -> hyper::server::conn::http2::Builder<TokioExecutor> {
     let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
@@ -393,10 +393,8 @@ fn http2(limits: &Limits) -> hyper::server::conn::http2::Builder<TokioExecutor> 
         .max_local_error_reset_streams(64)
         .max_send_buf_size(64 * 1024)
         .initial_stream_window_size(256 * 1024)
-        .initial_connection_window_size(1024 * 1024)
-        // A peer that is gone without a word gives its seat back.
-        .keep_alive_interval(limits.idle)
-        .keep_alive_timeout(limits.head);
+        .initial_connection_window_size(1024 * 1024);
+    // No pings of ours: the clocks of the stream take a seat back sooner, and would count them as something sent.
     builder
 }
 

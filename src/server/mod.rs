@@ -1,5 +1,6 @@
 //! HTTP, nothing but HTTP: connections, the guichet's routes, the live preview, the production server.
 
+pub mod acme;
 pub mod agent;
 mod agir;
 mod answer;
@@ -11,9 +12,11 @@ pub mod desk;
 mod file_words;
 mod folder;
 mod forms;
+pub mod front;
 mod guard;
 pub mod guichet;
 mod headers;
+pub mod https_config;
 mod letterbox;
 pub mod listen;
 mod measures;
@@ -78,6 +81,17 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// A certificate cannot be used.
+    #[error("{}: {source}", path.display())]
+    Certificate {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: self::tls::CertificateError,
+    },
+    /// TLS cannot be spoken at all.
+    #[error("TLS: {0}")]
+    Tls(String),
     /// A folder or a thread cannot be made.
     #[error("{}: {source}", path.display())]
     Io {

@@ -171,8 +171,9 @@ impl Certificates {
         let pair = rcgen::KeyPair::generate()?;
         let certificate = parameters.self_signed(&pair)?;
         let key = PrivateKeyDer::try_from(pair.serialize_der()).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
-        let key = CertifiedKey::from_der(vec![certificate.der().clone()], key, &ring::default_provider())
-            .map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
+        let key = ring::sign::any_supported_type(&key).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
+        // Not `from_der`: it reads the certificate, and what proves is an extension that it must not know.
+        let key = CertifiedKey::new(vec![certificate.der().clone()], key);
         self.proofs.write().unwrap_or_else(PoisonError::into_inner).insert(host.to_ascii_lowercase(), Arc::new(key));
         Ok(())
     }

@@ -68,6 +68,7 @@ impl ServerTest {
             bounces: None,
             metrics: None,
             files: FileSettings::default(),
+            https: None,
         };
         change(&mut config);
         let runtime = runtime();

@@ -117,6 +117,8 @@ const WINDOW: SignedDuration = SignedDuration::from_hours(3);
 const TOO_OFTEN: SignedDuration = SignedDuration::from_hours(1);
 /// Orders begun anew at once when only the exchange went wrong (a nonce that had just expired).
 const CHANCES: u32 = 2;
+/// Longest wait for the DNS.
+const DNS: Duration = Duration::from_secs(5);
 /// Longest time for one order.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -134,6 +136,8 @@ pub(super) struct Acme {
     orders: VecDeque<Timestamp>,
     not_before: Option<Timestamp>,
     account: Option<Account>,
+    /// Names nobody has written down: whether they have an address, and when that was asked.
+    looked_up: BTreeMap<String, (bool, Timestamp)>,
 }
 
 impl Acme {
@@ -162,6 +166,7 @@ impl Acme {
             orders: VecDeque::new(),
             not_before: None,
             account: None,
+            looked_up: BTreeMap::new(),
         };
         for hosted in acme.hosts.list() {
             acme.take_up(&hosted);
@@ -191,7 +196,12 @@ impl Acme {
     /// Obtains and renews, until asked to stop.
     pub(super) async fn run(mut self, look_every: Duration, mut stop: Stop) {
         loop {
-            for hosted in self.hosts.list() {
+            for mut hosted in self.hosts.list() {
+                if let Some(twin) = hosted.twin.take()
+                    && self.dns_knows(&twin).await
+                {
+                    hosted.others.push(twin);
+                }
                 if !self.own.contains_key(&hosted.main) {
                     self.take_up(&hosted);
                 }
@@ -217,6 +227,20 @@ impl Acme {
                 () = tokio::time::sleep(look_every) => {}
             }
         }
+    }
+
+    /// Whether a name that nobody has written down has an address; asked once a day.
+    async fn dns_knows(&mut self, name: &str) -> bool {
+        let now = (self.clock)();
+        if let Some((known, at)) = self.looked_up.get(name)
+            && now.duration_since(*at) < SignedDuration::from_hours(24)
+        {
+            return *known;
+        }
+        let looked = tokio::time::timeout(DNS, tokio::net::lookup_host((name, 443))).await;
+        let known = looked.is_ok_and(|found| found.is_ok_and(|mut found| found.next().is_some()));
+        self.looked_up.insert(name.to_owned(), (known, now));
+        known
     }
 
     /// The names to ask a certificate for now, if one is due.

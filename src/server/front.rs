@@ -31,6 +31,8 @@ pub struct Hosted {
     pub main: String,
     /// Other hosts that lead to it.
     pub others: Vec<String>,
+    /// What people type as well, `exemple.fr` for `www.exemple.fr`: led there too, where the DNS knows it.
+    pub twin: Option<String>,
 }
 
 impl Hosted {
@@ -46,10 +48,16 @@ impl Hosted {
             }
         }
         let others = if hosts.is_empty() { return None } else { hosts.split_off(1) };
-        hosts.pop().map(|main| Hosted { main, others })
+        let main = hosts.pop()?;
+        let twin = match main.strip_prefix("www.") {
+            Some(bare) => Some(bare.to_owned()),
+            None => (main.matches('.').count() == 1).then(|| format!("www.{main}")),
+        };
+        let twin = twin.filter(|twin| !others.contains(twin));
+        Some(Hosted { main, others, twin })
     }
 
-    /// All its names, the main one first.
+    /// The names it surely goes by, the main one first.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.main.as_str()).chain(self.others.iter().map(String::as_str))
     }
@@ -80,7 +88,7 @@ impl Hosts {
     pub fn set(&self, list: Vec<Hosted>) {
         let mut main_of = BTreeMap::new();
         for one in &list {
-            for name in one.names() {
+            for name in one.names().chain(one.twin.as_deref()) {
                 main_of.entry(name.to_owned()).or_insert_with(|| one.main.clone());
             }
         }
@@ -308,7 +316,11 @@ mod tests {
     fn a_commune_has_one_host_and_names_that_lead_there() {
         let hosted =
             Hosted::of(["https://WWW.trou.example", "https://trou.example", "http://vieux.example", ""]).unwrap();
-        assert_eq!(hosted, Hosted { main: "www.trou.example".into(), others: vec!["trou.example".into()] });
+        assert_eq!(hosted, Hosted { main: "www.trou.example".into(), others: vec!["trou.example".into()], twin: None });
+        let twin = |address: &str| Hosted::of([address]).unwrap().twin;
+        assert_eq!(twin("https://www.trou.example").as_deref(), Some("trou.example"));
+        assert_eq!(twin("https://trou.example").as_deref(), Some("www.trou.example"));
+        assert_eq!(twin("https://mouron.bocage.example"), None);
         assert_eq!(Hosted::of(["", "http://trou.example"]), None);
         let hosts = Hosts::new(vec![hosted]);
         assert_eq!(hosts.main_of("trou.example").as_deref(), Some("www.trou.example"));

@@ -118,7 +118,7 @@ impl Drop for Pebble {
 }
 
 fn hosted(main: &str, others: &[&str]) -> Hosted {
-    Hosted { main: main.into(), others: others.iter().map(|one| (*one).to_owned()).collect() }
+    Hosted { main: main.into(), others: others.iter().map(|one| (*one).to_owned()).collect(), twin: None }
 }
 
 fn state(door: &Door, host: &str) -> Option<HostState> {

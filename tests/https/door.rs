@@ -78,7 +78,7 @@ fn each_host_has_its_own_certificate() {
     let folder = plan.root.path().join("autre");
     std::fs::create_dir(&folder).unwrap();
     plan.files.push(authority.write(&folder, &["*.bocage.example"]));
-    plan.hosted.push(Hosted { main: "mouron.bocage.example".into(), others: Vec::new() });
+    plan.hosted.push(Hosted { main: "mouron.bocage.example".into(), others: Vec::new(), twin: None });
     let door = plan.open();
     let shown = |host| door.secure(&authority.pem, host).unwrap().certificate();
     assert_eq!(shown(HOST), shown(OTHER));
@@ -115,7 +115,7 @@ fn the_other_names_lead_to_the_main_one() {
         let told = door.curl(&authority.pem, OTHER, "/eau/?a=%C3%A9", &format).unwrap();
         assert_eq!(told, format!("308 https://{HOST}/eau/?a=%C3%A9"));
     }
-    door.hosts.set(vec![Hosted { main: OTHER.into(), others: vec![HOST.into()] }]);
+    door.hosts.set(vec![Hosted { main: OTHER.into(), others: vec![HOST.into()], twin: None }]);
     let said = door.secure(&authority.pem, HOST).unwrap().get(HOST, "/");
     assert!(said.contains(&format!("location: https://{OTHER}/\r\n")), "{said}");
 }

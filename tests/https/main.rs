@@ -5,4 +5,5 @@
 mod acme;
 mod door;
 mod hostile;
+mod program;
 mod secure_test;

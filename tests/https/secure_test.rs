@@ -86,7 +86,7 @@ pub struct Plan {
 impl Plan {
     pub fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
-        let hosted = vec![Hosted { main: HOST.into(), others: vec![OTHER.into()] }];
+        let hosted = vec![Hosted { main: HOST.into(), others: vec![OTHER.into()], twin: None }];
         let limits = Limits { shutdown: Duration::from_secs(5), ..Limits::default() };
         Plan { hosted, files: Vec::new(), automatic: None, https: 0, http: Some(0), limits, root }
     }

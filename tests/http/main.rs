@@ -24,3 +24,4 @@ mod preview;
 mod progress;
 mod refusals;
 mod server_test;
+mod sites;

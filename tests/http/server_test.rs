@@ -497,6 +497,7 @@ fn settings(root: &Path, mails: &Letterbox) -> GuichetConfig {
         bounces: None,
         metrics: None,
         files: FileSettings::default(),
+        https: None,
     }
 }
 

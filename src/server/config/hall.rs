@@ -244,7 +244,7 @@ const COMMUNES: &str = "communes";
 /// What a commune may have to itself, and what is otherwise shared out by name.
 const KEYS: [&str; 4] = ["donnees", "site", "courriel", SCHEMA_KEY];
 /// What only the process can be told.
-const FOR_ALL: [&str; 7] = ["territoire", "dossier", "ecoute", "proxy", "mesures", "clamav", "hsts_jours"];
+const FOR_ALL: [&str; 8] = ["territoire", "dossier", "ecoute", "https", "proxy", "mesures", "clamav", "hsts_jours"];
 /// Communes open at the same time, unless told otherwise.
 const MOST_AWAKE: usize = 64;
 /// How long a commune without requests stays open, unless told otherwise.

@@ -28,6 +28,10 @@ pub(super) struct Known {
     pub(super) title: String,
     /// Telephone of the mairie as written; empty when it is not known.
     pub(super) telephone: String,
+    /// Addresses of its site, the main one first.
+    pub(super) sites: Vec<String>,
+    /// Address of a guichet that is elsewhere, or empty.
+    pub(super) elsewhere: String,
     /// Hosts of its site, without port, lower case.
     pub(super) hosts: BTreeSet<String>,
     /// Host of a guichet that is elsewhere, and the path under which it answers there (`/le-plantay`, or empty).
@@ -92,6 +96,8 @@ impl Known {
         Known {
             title: commune.map_or_else(|| name.to_owned(), |commune| commune.names.nom.clone()),
             telephone: commune.map_or_else(String::new, |commune| commune.mairie.telephone.clone()),
+            sites: sites().filter(|url| !url.is_empty()).map(str::to_owned).collect(),
+            elsewhere: adresse.to_owned(),
             hosts: sites().filter_map(host_of).collect(),
             guichet,
             trusted: sites().chain([adresse]).filter_map(origin).collect::<BTreeSet<_>>().into_iter().collect(),

@@ -11,7 +11,7 @@ mod file_words;
 mod forms;
 mod guard;
 pub mod guichet;
-mod headers;
+pub mod headers;
 mod letterbox;
 pub mod listen;
 mod measures;

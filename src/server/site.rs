@@ -17,7 +17,9 @@ use crate::model::output::{Artifact, Output};
 use crate::model::site::FileData;
 
 /// Folder of the theme's files, whose names change with their bytes.
-pub(super) const ASSETS: &str = "assets/";
+pub const ASSETS: &str = "assets/";
+/// How long they are kept.
+pub const ASSETS_CACHE: &str = "public, max-age=31536000, immutable";
 /// Page shown when nothing else is found.
 const NOT_FOUND: &str = "404.html";
 
@@ -151,7 +153,7 @@ fn finish(path: &str, mut response: Response) -> Response {
     }
     if found {
         let fingerprinted = path.trim_start_matches('/').starts_with(ASSETS);
-        let cache = if fingerprinted { "public, max-age=31536000, immutable" } else { "no-cache" };
+        let cache = if fingerprinted { ASSETS_CACHE } else { "no-cache" };
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     }
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));

@@ -11,6 +11,7 @@ pub mod fleet;
 pub mod fs;
 pub mod intake;
 pub mod load;
+pub mod migrate;
 pub mod model;
 pub mod pictures;
 pub mod pipeline;

@@ -104,6 +104,17 @@ impl Built {
 
 /// Builds a commune's site; its files go to `sink` as they are drawn.
 pub fn build(request: &BuildRequest<'_>, sink: Sink<'_>) -> Built {
+    let mut built = understand(request);
+    if let (Some(site), Some(theme)) = (&built.site, &built.theme) {
+        let told = render::output(site, theme, request.pictures, &request.options, sink);
+        built.diagnostics.extend(told);
+        diagnostic::sort(&mut built.diagnostics);
+    }
+    built
+}
+
+/// The same without drawing a page: the site as it is understood, and all that can be said of it before.
+pub fn understand(request: &BuildRequest<'_>) -> Built {
     let mut built = Built { site: None, theme: None, diagnostics: Vec::new() };
     let layers = match request.territoire {
         Some(territoire) => Layers::within(territoire, request.folder, &request.base.catalogue),
@@ -124,9 +135,6 @@ pub fn build(request: &BuildRequest<'_>, sink: Sink<'_>) -> Built {
         let (site, told) = resolve::site(sources, now);
         built.diagnostics.extend(told);
         built.diagnostics.extend(check::site(&site));
-        if let Some(theme) = &theme {
-            built.diagnostics.extend(render::output(&site, theme, request.pictures, &request.options, sink));
-        }
         (built.site, built.theme) = (Some(site), theme);
     }
     diagnostic::sort(&mut built.diagnostics);

@@ -4,6 +4,7 @@ mod allocator;
 mod backup;
 mod build;
 mod check;
+mod communes;
 mod demandes;
 mod destinataires;
 mod dkim;
@@ -13,6 +14,7 @@ mod exporter;
 mod faults;
 mod guichet;
 mod integrity;
+mod migrate;
 mod new;
 mod place;
 mod quarantaine;
@@ -102,6 +104,8 @@ enum Command {
     Exemple(exemple::ExempleArgs),
     /// Écrit le registre des traitements (RGPD) à partir des formulaires
     Registre(registre::RegistreArgs),
+    /// Met un dossier d'une version précédente à la forme d'aujourd'hui
+    Migrate(migrate::MigrateArgs),
     /// Copie les demandes reçues, même pendant que le guichet travaille
     Backup(backup::BackupArgs),
     /// Remet une sauvegarde dans un dossier vide, après l'avoir vérifiée
@@ -152,6 +156,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Command::Demandes(args) => demandes::run(&args),
         Command::Exemple(args) => exemple::run(&args),
         Command::Registre(args) => registre::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Backup(args) => backup::run_backup(&args),
         Command::Restore(args) => backup::run_restore(&args),
     }

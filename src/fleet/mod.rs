@@ -19,6 +19,7 @@ use rayon::prelude::*;
 use crate::builds::{self, BuildRecord, Counts, Issue};
 use crate::diagnostic::{Code, Diagnostic, Place, Severity, has_errors};
 use crate::load::{self, Layers, Member, Territoire};
+use crate::model::commune::Commune;
 use crate::model::output::Pictures;
 use crate::model::territoire::Territoire as Model;
 use crate::pipeline::{self, Base, BuildRequest, Built};
@@ -177,6 +178,15 @@ struct Look {
     record: Option<BuildRecord>,
     is_current: bool,
     domaine: String,
+    /// Where the domain is written.
+    place: Place,
+}
+
+impl Look {
+    /// As far as domains are concerned.
+    fn of_domain(domaine: String, place: Place) -> Look {
+        Look { fingerprint: String::new(), record: None, is_current: true, domaine, place }
+    }
 }
 
 fn look(request: &FleetRequest<'_>, prints: &Fingerprints, member: &Member) -> Look {
@@ -190,14 +200,15 @@ fn look(request: &FleetRequest<'_>, prints: &Fingerprints, member: &Member) -> L
                 && (record.pour..record.jusqu_a).contains(&request.now)
                 && is_site(&site_of(request.sites, &member.name))
         });
-    let domaine = match &record {
-        Some(record) if is_current => record.domaine.clone(),
+    let nowhere = || Place::file(Commune::FILE);
+    let (domaine, place) = match &record {
+        Some(record) if is_current => (record.domaine.clone(), nowhere()),
         _ if member.exists => {
             load::domain(&Layers::within(request.territoire, &member.folder, &request.base.catalogue))
         }
-        _ => String::new(),
+        _ => (String::new(), nowhere()),
     };
-    Look { fingerprint, record, is_current, domaine }
+    Look { fingerprint, record, is_current, domaine, place }
 }
 
 /// The communes that claim a domain another one claims too, and what to say of it.
@@ -219,8 +230,7 @@ fn shared_domains(territoire: &Territoire, members: &[Member], looks: &[Look]) -
             let others: Vec<&str> =
                 claiming.iter().filter(|other| *other != at).map(|other| members[*other].name.as_str()).collect();
             let message = format!("« {host} » est aussi l'adresse du site de « {} »", others.join(" », « "));
-            let place = Place::file(crate::model::commune::Commune::FILE);
-            let clash = Diagnostic::error(Code::SharedDomain, place, message);
+            let clash = Diagnostic::error(Code::SharedDomain, looks[*at].place.clone(), message);
             told.entry(*at).or_insert_with(|| {
                 clash.hint(
                     "corrigez domaine dans commune.toml, ou domaines dans territoire.toml ; les sites en place restent",
@@ -237,11 +247,11 @@ fn claimed_by_others(request: &FleetRequest<'_>, member: &Member, own: &Look) ->
     let looks: Vec<Look> = members
         .iter()
         .map(|other| match other.name == member.name {
-            true => Look { fingerprint: String::new(), record: None, is_current: true, domaine: own.domaine.clone() },
+            true => Look::of_domain(own.domaine.clone(), own.place.clone()),
             false => {
                 let record = builds::read(request.sites, &other.name);
                 let domaine = record.map_or_else(String::new, |record| record.domaine);
-                Look { fingerprint: String::new(), record: None, is_current: true, domaine }
+                Look::of_domain(domaine, Place::default())
             }
         })
         .collect();

@@ -69,13 +69,19 @@ impl<'a> Layers<'a> {
     }
 }
 
-/// Scheme and host of the commune of a folder, as its site will have it; empty when blank or when it cannot be read. Tells
-/// nothing: building the commune does.
-pub fn domain(layers: &Layers<'_>) -> String {
+/// Scheme and host of the commune of a folder, as its site will have it, and where it is written; empty when blank or when it
+/// cannot be read. Tells nothing: building the commune does.
+pub fn domain(layers: &Layers<'_>) -> (String, Place) {
     let path = layers.commune.join(commune::FILE);
-    let Ok(size) = std::fs::metadata(&path).map(|data| data.len()) else { return String::new() };
+    let Ok(size) = std::fs::metadata(&path).map(|data| data.len()) else {
+        return (String::new(), Place::file(commune::FILE));
+    };
     let entry = Entry { layer: Layer::Commune, data: FileData::Disk(path), size };
-    described_by(&entry, layers, &mut Vec::new()).map_or_else(String::new, |commune| commune.domaine)
+    let commune = described_by(&entry, layers, &mut Vec::new());
+    commune.map_or_else(
+        || (String::new(), Place::file(commune::FILE)),
+        |commune| (commune.domaine.clone(), commune.place("domaine")),
+    )
 }
 
 /// The text a diagnostic is about, in the nearest layer that has the file: its layer and its lines, ended by `\n`.
@@ -166,6 +172,15 @@ pub fn sources(layers: &Layers<'_>) -> (Option<Sources>, Vec<Diagnostic>) {
     (sources, diagnostics)
 }
 
+/// What `commune.toml` says of a commune, and nothing else of its folder; `None` when it cannot be used.
+pub fn described(layers: &Layers<'_>) -> (Option<Commune>, Vec<Diagnostic>) {
+    let mut diagnostics = layers.told.clone();
+    let data = FileData::Disk(layers.commune.join(commune::FILE));
+    let entry = Entry { layer: Layer::Commune, data, size: 0 };
+    let commune = described_by(&entry, layers, &mut diagnostics);
+    (commune, diagnostics)
+}
+
 /// The address file; one that is too large is judged without being read.
 fn address_book(entry: &Entry, commune: &Commune, diagnostics: &mut Vec<Diagnostic>) -> AddressBook {
     if entry.size > addresses::BYTES_MAX {
@@ -197,6 +212,7 @@ fn described_by(entry: &Entry, layers: &Layers<'_>, diagnostics: &mut Vec<Diagno
     let commune = commune::read(&text, &below, &mut told);
     diagnostics.extend(once_a_line(told));
     let mut commune = commune?;
+    commune.guichet.adresse = commune.guichet.adresse.replace(commune::COMMUNE_NAME, &name);
     if let Some(territoire) = territoire {
         let domain = territoire.model.declared(&name).and_then(|declared| declared.domaines.first());
         if let Some(domain) = domain.filter(|_| commune.domaine.is_empty()) {

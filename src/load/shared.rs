@@ -45,7 +45,8 @@ impl Shared {
 
     /// The files below a folder; links are followed within `bounds`.
     pub(super) fn folder(folder: &Path, layer: Layer, bounds: &Path) -> Shared {
-        let (found, troubles) = fs::walk(folder, bounds);
+        // A territoire may have nothing to share.
+        let (found, troubles) = if folder.exists() { fs::walk(folder, bounds) } else { Default::default() };
         let files = found.into_iter().map(|file| {
             let entry = Entry { layer, data: FileData::Disk(file.path), size: file.size };
             (file.relative.nfc().collect(), Known::new(entry, file.stamp))

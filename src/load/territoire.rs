@@ -1,5 +1,6 @@
 //! Reads a territoire's folder: `territoire.toml`, what its communes share, and which communes there are.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -84,7 +85,10 @@ impl Territoire {
         let Some(text) = text else { return (None, diagnostics) };
         let file = File::new(text, |text| parse(source(text), &mut diagnostics));
         let model = model(source(file.borrow_owner()), file.borrow_dependent(), &mut diagnostics);
-        let mut common = Shared::folder(&root.join(COMMON), Layer::Territoire, &root);
+        // A territoire need not share anything.
+        let inside = root.join(COMMON);
+        let mut common =
+            if inside.is_dir() { Shared::folder(&inside, Layer::Territoire, &root) } else { Shared::default() };
         diagnostics.extend(common.take_troubles());
         if common.take(commune::FILE).is_some() {
             let place = Place::file(format!("{COMMON}/{}", commune::FILE));
@@ -209,11 +213,7 @@ fn inner<'t, 'a>(table: &'t DeTable<'a>, key: &str) -> Option<&'t DeTable<'a>> {
 
 fn model(source: Source<'_>, table: &Table<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Model> {
     let mut reader = Reader::new(source, table);
-    if let Some(format) = reader.integer("format", 1..=i64::MAX, diagnostics).filter(|format| *format > Model::FORMAT) {
-        let place = reader.place("format");
-        let message = format!("ce territoire est écrit pour un Mulot plus récent (format {format})");
-        let told = Diagnostic::error(Code::NewerFormat, place, message);
-        diagnostics.push(told.hint(format!("mettez Mulot à jour : celui-ci connaît le format {}", Model::FORMAT)));
+    if reader.is_newer(Model::FORMAT, diagnostics) {
         return None;
     }
     let nom = reader.required("nom", diagnostics);
@@ -227,7 +227,8 @@ fn model(source: Source<'_>, table: &Table<'_>, diagnostics: &mut Vec<Diagnostic
 
 fn siren(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> String {
     let siren = reader.text("siren", diagnostics).unwrap_or_default().replace([' ', '\u{a0}', '\u{202f}'], "");
-    if !siren.is_empty() && !(siren.len() == 9 && luhn(&siren)) {
+    let is_valid = siren.len() == 9 && luhn(&siren);
+    if !siren.is_empty() && !is_valid {
         let message = format!("« {siren} » n'est pas un numéro SIREN");
         let told = Diagnostic::error(Code::BadValue, reader.place("siren"), message);
         diagnostics.push(told.hint("neuf chiffres entre guillemets ; le dernier est une clé de contrôle"));
@@ -259,12 +260,17 @@ fn declared(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> B
             let message = format!("« {name} » n'est pas le nom d'un dossier de {COMMUNES}/");
             let told = Diagnostic::error(Code::BadValue, place, message);
             diagnostics.push(told.hint("écrivez le nom seul, sans chemin : dossier = \"saint-mulot\""));
-        } else if communes.contains_key(&name) {
-            let message = format!("la commune « {name} » est décrite deux fois");
-            diagnostics
-                .push(Diagnostic::error(Code::BadValue, place, message).hint("gardez un seul titre [[commune]]"));
-        } else {
-            communes.insert(name, Declared { rank, domaines, active, place });
+            continue;
+        }
+        match communes.entry(name) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Declared { rank, domaines, active, place });
+            }
+            Entry::Occupied(known) => {
+                let message = format!("la commune « {} » est décrite deux fois", known.key());
+                let told = Diagnostic::error(Code::BadValue, place, message);
+                diagnostics.push(told.hint("gardez un seul titre [[commune]]"));
+            }
         }
     }
     communes

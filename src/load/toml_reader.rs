@@ -204,6 +204,11 @@ impl<'t, 'a> Reader<'t, 'a> {
         Reader { source, table: table.get_ref(), span: table.span(), known: Vec::new(), below: Vec::new() }
     }
 
+    /// The same, of a table whose place is the file's.
+    pub(crate) fn of(source: Source<'a>, table: &'t DeTable<'a>) -> Self {
+        Reader { source, table, span: 0..0, known: Vec::new(), below: Vec::new() }
+    }
+
     /// The same, with tables that say what this one leaves out or blank, the nearest first.
     pub(crate) fn above(mut self, below: &[Below<'t, 'a>]) -> Self {
         self.below.extend_from_slice(below);
@@ -376,6 +381,17 @@ impl<'t, 'a> Reader<'t, 'a> {
                 None
             }
         }
+    }
+
+    /// Whether the key `format` is that of a later program; it is told, and nothing else of the file should be.
+    pub(crate) fn is_newer(&mut self, known: i64, diagnostics: &mut Vec<Diagnostic>) -> bool {
+        let Some(format) = self.integer("format", 0..=i64::MAX, diagnostics).filter(|format| *format > known) else {
+            return false;
+        };
+        let message = format!("ce dossier est écrit pour un Mulot plus récent (format {format})");
+        let told = Diagnostic::error(Code::NewerFormat, self.place("format"), message);
+        diagnostics.push(told.hint(format!("mettez Mulot à jour : celui-ci connaît le format {known}")));
+        true
     }
 
     /// A list of texts; one text alone is accepted as a list of one.

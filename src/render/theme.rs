@@ -493,9 +493,10 @@ fn with_published_urls(css: &str, path: &str, names: &BTreeMap<String, String>) 
         let end = after.find(')').unwrap_or(after.len());
         let written = after[..end].trim().trim_matches(['"', '\'']);
         match super::links::join(folder, written).and_then(|path| names.get(&path)) {
+            // Beside the stylesheet, wherever that is served from: a guichet may stand under a path.
             Some(url) => {
                 out.push('"');
-                out.push_str(url);
+                out.push_str(url.rsplit('/').next().unwrap_or(url));
                 out.push('"');
             }
             None => out.push_str(&after[..end]),

@@ -223,6 +223,10 @@ key("expediteur", "\"guichet@le-plantay.example\"")
 key("destinataires", "[\"mairie@le-plantay.example\"]")
 key("domaine", "\"http://le-plantay.example\"")
 open(p, "w").write(s)
+p = "/srv/mulot/ma-commune/annuaire/services/secretariat.md"
+s = open(p).read()
+key("telephone", "\"04 74 98 15 02\"")
+open(p, "w").write(s)
 FIN
     python3 /tmp/remplir.py
     runuser -u mulot -- mulot build ma-commune

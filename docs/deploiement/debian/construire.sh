@@ -40,11 +40,12 @@ gzip -9n "$arbre/usr/share/man/man1/mulot.1"
 mkdir -p "$arbre/usr/share/man/fr/man1"
 ln -s ../../man1/mulot.1.gz "$arbre/usr/share/man/fr/man1/mulot.1.gz"
 
-# La documentation, telle qu'elle est dans le dépôt : ses liens relatifs restent vrais.
+# La documentation, telle qu'elle est dans le dépôt ; CHANGELOG.md est à côté d'elle et non au-dessus.
 (cd -- "$racine/docs" && find . -type f \( -name '*.md' -o -name '*.json' -o -path './deploiement/exemples/*' \) ! -path './deploiement/debian/*') |
     while read -r fichier; do
         poser 644 "$racine/docs/$fichier" "usr/share/doc/mulot/${fichier#./}"
     done
+find "$doc" -name '*.md' -exec sed -i 's,(\.\./CHANGELOG\.md),(CHANGELOG.md),g' {} +
 if [ -d "$doc/deploiement/exemples" ]; then
     mv "$doc/deploiement/exemples" "$doc/exemples"
     rmdir --ignore-fail-on-non-empty "$doc/deploiement"

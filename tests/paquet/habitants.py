@@ -36,8 +36,9 @@ def main():
     with open(notes, "w", buffering=1) as file:
         while not os.path.exists(notes + ".fin"):
             number += 1
-            fields = {"message": f"Bonjour, ceci est le message numéro {number}.", "nom": "Jeanne Martin",
-                      "courriel": f"jeanne.{number}@exemple.example"}
+            fields = {"objet": f"Benne numéro {number}", "message": f"Bonjour, ceci est le message numéro {number}.",
+                      "qualite": "personne", "prenom": "Jeanne", "nom": "Martin", "courriel": f"jeanne.{number}@exemple.example",
+                      "adresse.voie": "1 rue du Four", "adresse.code_postal": "01330", "adresse.commune": "Le Plantay"}
             try:
                 status, _, page = post(f"/guichet/{form}/verifier", fields)
                 if status != 200:

@@ -328,22 +328,7 @@ fn swap(staging: &Path, dest: &Path, live: bool) -> Result<(), FsError> {
     if !live {
         return fs::rename(staging, dest);
     }
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        if renameat_with(CWD, staging, CWD, dest, RenameFlags::EXCHANGE).is_ok() {
-            return Ok(());
-        }
-    }
-    // File systems without exchange (NFS, ZFS, FUSE): two renames, a visitor may meet the instant between.
-    let aside = staging.with_extension("ancien");
-    fs::remove(&aside)?;
-    fs::rename(dest, &aside)?;
-    if let Err(error) = fs::rename(staging, dest) {
-        fs::rename(&aside, dest)?;
-        return Err(error);
-    }
-    fs::rename(&aside, staging)
+    fs::exchange(staging, dest)
 }
 
 #[cfg(test)]

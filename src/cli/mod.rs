@@ -17,6 +17,7 @@ mod integrity;
 mod migrate;
 mod new;
 mod place;
+mod publish;
 mod quarantaine;
 mod registre;
 mod report;
@@ -96,6 +97,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Vérifie le contenu, la loi et l'accessibilité, sans rien écrire
     Check(check::CheckArgs),
+    /// Envoie le site là où les visiteurs le lisent, ou remet la version précédente
+    Publish(publish::PublishArgs),
     /// Ouvre le guichet : reçoit les demandes des habitants et les porte à la mairie
     Guichet(guichet::GuichetArgs),
     /// Montre les demandes reçues, ce qui attend et ce qui est bloqué
@@ -152,6 +155,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Command::Build(args) => build::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Publish(args) => publish::run(&args),
         Command::Guichet(args) => guichet::run(&args),
         Command::Demandes(args) => demandes::run(&args),
         Command::Exemple(args) => exemple::run(&args),

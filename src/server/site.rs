@@ -13,13 +13,10 @@ use percent_encoding::percent_decode_str;
 use tower::ServiceExt;
 use tower_http::services::{ServeDir, ServeFile};
 
+use crate::model::media_type::{cache_control, media_type};
 use crate::model::output::{Artifact, Output};
 use crate::model::site::FileData;
 
-/// Folder of the theme's files, whose names change with their bytes.
-pub const ASSETS: &str = "assets/";
-/// How long they are kept.
-pub const ASSETS_CACHE: &str = "public, max-age=31536000, immutable";
 /// Page shown when nothing else is found.
 const NOT_FOUND: &str = "404.html";
 
@@ -58,41 +55,6 @@ pub fn folder(folder: &Path) -> Router {
             finish(&path, next.run(request).await)
         },
     ))
-}
-
-/// Media type of a file of the site by its name, with its charset.
-pub fn media_type(path: &str) -> &'static str {
-    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
-    match extension.as_str() {
-        "html" | "htm" => "text/html; charset=utf-8",
-        "css" => "text/css; charset=utf-8",
-        "js" | "mjs" => "text/javascript; charset=utf-8",
-        "json" => "application/json; charset=utf-8",
-        "webmanifest" => "application/manifest+json; charset=utf-8",
-        "geojson" => "application/geo+json; charset=utf-8",
-        "xml" => "application/xml; charset=utf-8",
-        "atom" => "application/atom+xml; charset=utf-8",
-        "ics" => "text/calendar; charset=utf-8",
-        "txt" => "text/plain; charset=utf-8",
-        "csv" => "text/csv; charset=utf-8",
-        "svg" => "image/svg+xml; charset=utf-8",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "webp" => "image/webp",
-        "avif" => "image/avif",
-        "gif" => "image/gif",
-        "ico" => "image/x-icon",
-        "pdf" => "application/pdf",
-        "woff2" => "font/woff2",
-        "odt" => "application/vnd.oasis.opendocument.text",
-        "ods" => "application/vnd.oasis.opendocument.spreadsheet",
-        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        "zip" => "application/zip",
-        "mp3" => "audio/mpeg",
-        "mp4" => "video/mp4",
-        _ => "application/octet-stream",
-    }
 }
 
 async fn file(path: &str, artifact: &Artifact, status: StatusCode, request: Request) -> Response {
@@ -152,9 +114,7 @@ fn finish(path: &str, mut response: Response) -> Response {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(name)));
     }
     if found {
-        let fingerprinted = path.trim_start_matches('/').starts_with(ASSETS);
-        let cache = if fingerprinted { ASSETS_CACHE } else { "no-cache" };
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control(path)));
     }
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     response

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Address, ENDINGS, Front, SiteFront};
-use crate::server::site::{ASSETS, ASSETS_CACHE, media_type};
+use crate::model::media_type::{ASSETS, cache_control, media_type};
 
 /// Writes it.
 pub(super) fn write(front: &Front) -> String {
@@ -38,10 +38,11 @@ fn pages(text: &mut String) {
     }
     let _ = writeln!(text, "\t\t~/$ \"{}\"", media_type("index.html"));
     let _ = writeln!(text, "\t\tdefault \"{}\"\n\t}}\n\theader Content-Type {{mulot_type}}", media_type(""));
+    let kept = cache_control(ASSETS);
     let _ = writeln!(
         text,
         "\tencode gzip\n\tfile_server {{\n\t\tprecompressed br gzip\n\t\thide .*\n\t}}\n\t\
-         @assets path /{ASSETS}*\n\theader @assets Cache-Control \"{ASSETS_CACHE}\"\n\t\
+         @assets path /{ASSETS}*\n\theader @assets Cache-Control \"{kept}\"\n\t\
          @pages not path /{ASSETS}*\n\theader @pages Cache-Control no-cache\n\t\
          @ecrire not method GET HEAD\n\terror @ecrire 405\n}}\n",
     );

@@ -284,7 +284,11 @@ mod tests {
     #[test]
     fn every_ending_has_a_type_of_its_own() {
         for ending in ENDINGS {
-            assert_ne!(crate::server::site::media_type(&format!("x.{ending}")), "application/octet-stream", "{ending}");
+            assert_ne!(
+                crate::model::media_type::media_type(&format!("x.{ending}")),
+                "application/octet-stream",
+                "{ending}"
+            );
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::{Address, ENDINGS, Front, SiteFront};
-use crate::server::site::{ASSETS, ASSETS_CACHE, media_type};
+use crate::model::media_type::{ASSETS, cache_control, media_type};
 
 /// Writes it.
 pub(super) fn write(front: &Front) -> String {
@@ -14,10 +14,11 @@ pub(super) fn write(front: &Front) -> String {
          # Après un changement de domaine, refaites-le ; puis : nginx -t && systemctl reload nginx\n\n",
         front.order
     );
+    let kept = cache_control(ASSETS);
     let _ = writeln!(
         text,
         "map \"$status:$uri\" $mulot_cache {{\n    default \"no-cache\";\n    \
-         \"~^(200|206|304):/{ASSETS}\" \"{ASSETS_CACHE}\";\n}}\n"
+         \"~^(200|206|304):/{ASSETS}\" \"{kept}\";\n}}\n"
     );
     let upstream =
         if front.guichet.starts_with('/') { format!("unix:{}", front.guichet) } else { front.guichet.clone() };

@@ -9,6 +9,7 @@ mod demandes;
 mod destinataires;
 mod dkim;
 mod etat;
+mod exemple;
 mod exporter;
 mod faults;
 mod guichet;
@@ -102,6 +103,8 @@ enum Command {
     Guichet(guichet::GuichetArgs),
     /// Montre les demandes reçues, ce qui attend et ce qui est bloqué
     Demandes(demandes::DemandesArgs),
+    /// Écrit les réglages d'un serveur web, Caddy ou nginx, pour ces sites et leur guichet
+    Exemple(exemple::ExempleArgs),
     /// Écrit le registre des traitements (RGPD) à partir des formulaires
     Registre(registre::RegistreArgs),
     /// Met un dossier d'une version précédente à la forme d'aujourd'hui
@@ -155,6 +158,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Command::Publish(args) => publish::run(&args),
         Command::Guichet(args) => guichet::run(&args),
         Command::Demandes(args) => demandes::run(&args),
+        Command::Exemple(args) => exemple::run(&args),
         Command::Registre(args) => registre::run(&args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Backup(args) => backup::run_backup(&args),

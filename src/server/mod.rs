@@ -18,7 +18,7 @@ pub mod front;
 mod guard;
 pub mod guichet;
 mod hall;
-mod headers;
+pub mod headers;
 pub mod https_config;
 mod letterbox;
 pub mod listen;

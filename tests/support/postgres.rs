@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub(crate) struct Server {
     dir: PathBuf,
     port: u16,
-    _alive: ChildStdin,
+    /// Its standard input is closed with it.
+    _alive: Child,
 }
 
 impl Server {
@@ -91,7 +92,7 @@ fn start(port: u16, settings: &str, (certificate, key): (&str, &str)) -> Server 
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line.trim(), "prêt", "{}", std::fs::read_to_string(dir.join("log")).unwrap_or_default());
-    Server { dir, port, _alive: child.stdin.take().unwrap() }
+    Server { dir, port, _alive: child }
 }
 
 /// PostgreSQL refuses to run as root.

@@ -130,7 +130,7 @@ fn one_confirmation_gives_one_reference_whatever_instance_takes_it() {
             let store = &stores[press as usize % 3];
             let (again, first) = (reference(1000 + press), submission(1));
             let mails = submission(1000 + press).mails;
-            let quota = (press % 2 == 0).then_some(Quota { limit: 1, since: Timestamp::MIN });
+            let quota = press.is_multiple_of(2).then_some(Quota { limit: 1, since: Timestamp::MIN });
             store.record_blocking(NewSubmission { reference: again, mails, quota, ..first }).unwrap()
         };
         let presses: Vec<_> = (0..24).map(|number| scope.spawn(move || press(number))).collect();

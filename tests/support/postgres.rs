@@ -25,7 +25,27 @@ impl Server {
     /// A connection to it, not yet spoken on.
     #[allow(dead_code, reason = "not every program that shares this file asks for it")]
     pub(crate) fn connect(&self) -> UnixStream {
-        UnixStream::connect(self.dir.join(format!(".s.PGSQL.{}", self.port))).unwrap()
+        UnixStream::connect(self.socket(false)).unwrap()
+    }
+
+    /// Where it listens, to everybody or to [`Server::order`] alone.
+    fn socket(&self, is_hidden: bool) -> PathBuf {
+        let folder = if is_hidden { self.dir.join("cache") } else { self.dir.clone() };
+        folder.join(format!(".s.PGSQL.{}", self.port))
+    }
+
+    /// Nobody finds it any more, and who was there is cut off.
+    #[allow(dead_code, reason = "the same")]
+    pub(crate) fn hide(&self) {
+        std::fs::create_dir_all(self.dir.join("cache")).unwrap();
+        std::fs::rename(self.socket(false), self.socket(true)).unwrap();
+        self.order("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mulot'");
+    }
+
+    /// It is back.
+    #[allow(dead_code, reason = "the same")]
+    pub(crate) fn show(&self) {
+        std::fs::rename(self.socket(true), self.socket(false)).unwrap();
     }
 
     /// Does an order as its owner, by Debian's own client; gives the rows, `|` between columns.
@@ -33,7 +53,8 @@ impl Server {
     pub(crate) fn order(&self, sql: &str) -> Vec<String> {
         let mut psql = Command::new(program("psql"));
         psql.args(["-U", "mulot", "-d", "postgres", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h"]);
-        let done = psql.arg(&self.dir).args(["-p", &self.port.to_string(), "-c", sql]).output().unwrap();
+        let folder = self.socket(self.socket(true).exists());
+        let done = psql.arg(folder.parent().unwrap()).args(["-p", &self.port.to_string(), "-c", sql]).output().unwrap();
         assert!(done.status.success(), "{sql}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap().lines().map(str::to_owned).collect()
     }

@@ -138,7 +138,7 @@ enum Reading {
     /// A file of this machine.
     File(open::Reading),
     /// A server.
-    Server(Base),
+    Server(Box<Base>),
 }
 
 impl Store {
@@ -212,7 +212,7 @@ impl Store {
                 readers: Mutex::new(Vec::new()),
                 dir: dir.to_owned(),
                 path,
-                reading: Reading::Server(base),
+                reading: Reading::Server(Box::new(base)),
                 min_free_bytes: options.min_free_bytes,
                 per_hour: options.per_hour,
                 counts,

@@ -26,6 +26,7 @@ mod measures;
 mod observe;
 mod office;
 mod opening;
+pub mod overview;
 mod piece;
 pub mod preview;
 mod progress;

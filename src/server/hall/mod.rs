@@ -43,7 +43,7 @@ use super::front::Hosted;
 use super::guichet::Means;
 use super::headers::{Outside, Policy, harden, is_loopback_host};
 use super::observe::observe;
-use super::{StartError, site, watch};
+use super::{StartError, overview, site, watch};
 use crate::diagnostic::Diagnostic;
 use crate::intake::files::FileError;
 use crate::intake::store::StoreError;
@@ -58,6 +58,8 @@ pub(super) struct Hall {
     opening: Semaphore,
     /// Communes that left the configuration and are not closed yet.
     leaving: Mutex<Vec<Arc<Counter>>>,
+    /// The page of the territoire as it was drawn last, with its secret.
+    overview: tokio::sync::Mutex<Option<(tokio::time::Instant, String, Arc<str>)>>,
 }
 
 /// How many communes there are, and how they stand.
@@ -97,6 +99,7 @@ impl Hall {
             slots: Arc::new(Semaphore::new(most_awake)),
             opening: Semaphore::new(OPENING),
             leaving: Mutex::default(),
+            overview: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -203,6 +206,12 @@ impl Hall {
                 _ => {}
             }
         }
+        if let Some(secret) = request.uri().path().strip_prefix(overview::PATH) {
+            // Whoever knows the address may read; nobody else learns that there is one.
+            if let Some(page) = self.overview(secret.trim_end_matches('/').to_owned()).await {
+                return page;
+            }
+        }
         let host = host(&request);
         match plan.way(host.as_deref(), request.uri().path()) {
             Way::Counter(counter, root) if root.is_empty() => self.at(&counter, request).await,
@@ -213,6 +222,28 @@ impl Hall {
             Way::NoPath => pages::no_path(),
             Way::NoHost => pages::no_host(),
         }
+    }
+
+    /// The page of the territoire; `None` when that is not its secret.
+    async fn overview(&self, secret: String) -> Option<Response> {
+        let (config, now, base) = (self.config(), self.now(), self.means.base.clone());
+        let mut last = self.overview.lock().await;
+        let fresh = last.as_ref().filter(|(at, known, _)| *known == secret && at.elapsed() < OVERVIEW_STAYS);
+        let html = match fresh {
+            Some((_, _, html)) => html.clone(),
+            None => {
+                let wanted = secret.clone();
+                let look = move || overview::served(&config, &wanted, &base, now);
+                let html: Arc<str> = tokio::task::spawn_blocking(look).await.ok()??.into();
+                *last = Some((tokio::time::Instant::now(), secret, html.clone()));
+                html
+            }
+        };
+        let router = Router::new().fallback(move || {
+            let page = ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html.to_string());
+            async move { page.into_response() }
+        });
+        Some(answer_of(harden(router, Policy::Sandbox, &Outside::default()), Request::default()).await)
     }
 
     /// What a commune answers.
@@ -497,6 +528,8 @@ fn is_pinned(plan: &Plan) -> bool {
 const OPENING: usize = 2;
 /// Times a request tries to come in: it may find a door that closes.
 const ENTRIES: usize = 8;
+/// How long the page of the territoire is shown again without looking.
+const OVERVIEW_STAYS: Duration = Duration::from_secs(30);
 /// How long a request waits for a place.
 const SLOT_WITHIN: Duration = Duration::from_secs(10);
 /// How long the lock of a guichet that was closed may take to be free.

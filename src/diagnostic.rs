@@ -218,7 +218,7 @@ codes! {
     LinkText = "M0804",
     /// A content to be read again.
     Stale = "M0901",
-    /// A territoire written for a newer version of the program.
+    /// A commune or a territoire written for a newer version of the program.
     NewerFormat = "M1001",
     /// A commune that `territoire.toml` names has no folder.
     NoFolder = "M1002",

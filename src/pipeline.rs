@@ -156,15 +156,22 @@ pub fn check(request: &BuildRequest<'_>) -> Built {
     built
 }
 
-/// Builds a commune's site and, when it is good, publishes it at `dest`; `None` when it is not.
+/// Builds a commune's site and, when it is good, publishes it at `dest`, which must not touch `kept`, the author's folder;
+/// `None` when it is not.
 ///
 /// # Errors
 /// [`WriteError`]; what stood there is untouched.
-pub fn publish(request: &BuildRequest<'_>, dest: &Path) -> Result<(Built, Option<Written>), WriteError> {
-    let staging = Staging::open(dest, request.folder)?;
+pub fn publish(request: &BuildRequest<'_>, dest: &Path, kept: &Path) -> Result<(Built, Option<Written>), WriteError> {
+    let staging = Staging::open(dest, kept)?;
     let built = build(request, &|path, artifact| staging.put(path, &artifact));
     let written = if built.is_good() { Some(staging.publish()?) } else { None };
     Ok((built, written))
+}
+
+/// The instant of a local date and hour in a commune's zone, the first of two where clocks go back.
+pub fn instant(local: DateTime, zone: &str) -> jiff::Timestamp {
+    let zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
+    local.to_zoned(zone).map_or(jiff::Timestamp::MIN, |zoned| zoned.timestamp())
 }
 
 /// Local date and hour of an instant in a commune's zone; unknown zones were told by `load`, Paris then stands in.

@@ -43,6 +43,7 @@ need node nodejs
 need npm npm
 need pdftotext poppler-utils
 need postfix postfix
+[ -n "$(find /usr/lib/postgresql -name initdb 2>/dev/null)" ] || packages="$packages postgresql"
 need strace strace
 need openssl openssl
 need python3 python3

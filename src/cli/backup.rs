@@ -11,7 +11,7 @@ use super::{Exit, communes, report};
 use crate::fs::cause;
 use crate::intake::backup::{BackupError, back_up, restore};
 use crate::intake::files::FileTrouble;
-use crate::intake::store::{Access, Damage, Store, StoreOptions};
+use crate::intake::store::{Damage, Store};
 use crate::text::dates::{short_date, time};
 use crate::text::numbers::plural;
 
@@ -81,8 +81,7 @@ pub(super) fn run_backup(args: &BackupArgs) -> Exit {
 }
 
 fn back_up_one(args: &BackupArgs, place: DataPlace, destination: &Path) -> Exit {
-    let options = StoreOptions { access: Access::Beside, key_file: place.key_file, ..StoreOptions::default() };
-    let store = match Store::open(&place.data, options) {
+    let store = match Store::open(&place.data, place.beside()) {
         Ok(store) => store,
         Err(error) => return store_fault(&error),
     };
@@ -139,7 +138,8 @@ pub(super) fn run_restore(args: &RestoreArgs) -> Exit {
 }
 
 fn restore_one(args: &RestoreArgs, backup: &Path, place: &DataPlace) -> Exit {
-    let done = match restore(backup, &place.data, args.key.as_deref(), place.key_file.as_deref()) {
+    let keys = (args.key.as_deref(), place.key_file.as_deref());
+    let done = match restore(backup, &place.data, keys, place.base()) {
         Ok(done) => done,
         Err(error) => return fault(&error),
     };
@@ -149,7 +149,7 @@ fn restore_one(args: &RestoreArgs, backup: &Path, place: &DataPlace) -> Exit {
         "Sauvegarde du {} à {} remise dans « {} » : {}, {}",
         short_date(made.date()),
         time(made.time()),
-        place.data.display(),
+        place.base().map_or_else(|| place.data.display().to_string(), |base| base.name().to_owned()),
         plural(done.counts.submissions, "demande", "demandes"),
         plural(done.files as u64, "pièce jointe", "pièces jointes")
     ));

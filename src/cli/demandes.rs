@@ -16,7 +16,7 @@ use super::report::{self, Format};
 use super::{Exit, communes, destinataires, dkim, etat, exporter, quarantaine};
 use crate::intake::files::{FileStore, Reading};
 use crate::intake::links::Links;
-use crate::intake::store::{Access, Store, StoreError, StoreOptions};
+use crate::intake::store::{Store, StoreError};
 use crate::intake::token::{KEY_FILE, Keys};
 use crate::load::{self, Layers};
 use crate::model::intake::DeliveryState;
@@ -162,8 +162,8 @@ fn of_one(args: &DemandesArgs, place: DataPlace) -> Exit {
     if let Some(Action::Dkim) = args.action {
         return dkim::run(place.config.as_ref(), args.format == Format::Json);
     }
-    let (data, key_file) = (place.data, place.key_file.clone());
-    let options = StoreOptions { access: Access::Beside, key_file: place.key_file, ..StoreOptions::default() };
+    let options = place.beside();
+    let (data, key_file) = (place.data, place.key_file);
     let done = Store::open(&data, options).and_then(|store| {
         let json = args.format == Format::Json;
         let teller = Teller { zone: super::place::zone_of(place.config.as_ref()) };

@@ -49,7 +49,8 @@ impl GuichetArgs {
     /// The configuration, read anew.
     fn read(&self) -> Result<HallConfig, Vec<Diagnostic>> {
         let role = self.role();
-        let secrets = if role.delivers() { Secrets::of_service() } else { Secrets::withheld() };
+        let secrets = Secrets::of_service();
+        let secrets = if role.delivers() { secrets } else { secrets.withheld() };
         let mut config = HallConfig::read_to_serve(&self.config, &secrets)?;
         config.role = role;
         if config.territoire.is_none() {

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 
 use super::{Exit, report};
+use crate::intake::store::{Access, Base, StoreOptions};
 use crate::intake::token::KEY_FILE;
 use crate::load::{self, Layers};
+use crate::server::base::BASE_PASSWORD_VARIABLE;
 use crate::server::config::{CREDENTIALS_VARIABLE, GuichetConfig, HallConfig, Secrets};
 
 /// Environment variable of the key file, when no configuration names it.
@@ -38,6 +40,17 @@ impl DataPlace {
         DataPlace { data: path.to_owned(), key_file: key_file(None), config: None, commune: None }
     }
 
+    /// How its store is opened beside a guichet that serves.
+    pub(super) fn beside(&self) -> StoreOptions {
+        let (key_file, base) = (self.key_file.clone(), self.base().cloned());
+        StoreOptions { access: Access::Beside, key_file, base, ..StoreOptions::default() }
+    }
+
+    /// The database server, when the database is no file of the folder.
+    pub(super) fn base(&self) -> Option<&Base> {
+        self.config.as_ref()?.base.as_ref()
+    }
+
     /// The same for a folder that may not be there yet: what is not a configuration is its path.
     pub(super) fn to_fill(path: &Path, commune: Option<&str>, order: &str) -> Result<Places, Exit> {
         if path.exists() || path.extension().is_some_and(|extension| extension == "toml") {
@@ -53,8 +66,9 @@ impl DataPlace {
             let path = commune.map_or_else(|| path.to_owned(), |commune| path.join(commune));
             return Ok(Places::One(Box::new(DataPlace::folder(&path))));
         }
-        // No password is needed here: nothing is sent.
-        let config = match HallConfig::read(path, &Secrets::unneeded()) {
+        // Nothing is sent.
+        let secrets = Secrets::without_mail(std::env::var(BASE_PASSWORD_VARIABLE).ok());
+        let config = match HallConfig::read(path, &secrets) {
             Ok(config) => config,
             Err(diagnostics) => {
                 let folder = path.parent().unwrap_or(Path::new("."));

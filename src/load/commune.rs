@@ -25,6 +25,9 @@ pub(super) fn read(text: &str, below: &[Below<'_, '_>], diagnostics: &mut Vec<Di
 
 /// The commune a table describes; `None` when it has no name.
 pub(super) fn commune(mut reader: Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Commune> {
+    if reader.is_newer(Commune::FORMAT, diagnostics) {
+        return None;
+    }
     let nom = reader.required("nom", diagnostics);
     let names = nom.as_deref().map(NameForms::guess);
     let forme_de = reader.text("forme_de", diagnostics);

@@ -33,7 +33,7 @@ use crate::model::territoire::Territoire as TerritoireModel;
 use crate::text::numbers::plural;
 
 pub use self::shared::Shared;
-pub use self::territoire::{COMMON, COMMUNES, Member, THEME, Territoire};
+pub use self::territoire::{Member, Territoire};
 
 /// Files of a layer that live in the binary: path in the folder → bytes.
 pub type Embedded = BTreeMap<String, Cow<'static, [u8]>>;
@@ -69,6 +69,21 @@ impl<'a> Layers<'a> {
     }
 }
 
+/// Scheme and host of the commune of a folder, as its site will have it, and where it is written; empty when blank or when it
+/// cannot be read. Tells nothing: building the commune does.
+pub fn domain(layers: &Layers<'_>) -> (String, Place) {
+    let path = layers.commune.join(commune::FILE);
+    let Ok(size) = std::fs::metadata(&path).map(|data| data.len()) else {
+        return (String::new(), Place::file(commune::FILE));
+    };
+    let entry = Entry { layer: Layer::Commune, data: FileData::Disk(path), size };
+    let commune = described_by(&entry, layers, &mut Vec::new());
+    commune.map_or_else(
+        || (String::new(), Place::file(commune::FILE)),
+        |commune| (commune.domaine.clone(), commune.place("domaine")),
+    )
+}
+
 /// The text a diagnostic is about, in the nearest layer that has the file: its layer and its lines, ended by `\n`.
 ///
 /// `file` is a [`Place`]'s: relative to its layer, nothing outside of it is ever read.
@@ -80,7 +95,7 @@ pub fn source_of(folder: &Path, file: &str, catalogue: impl FnOnce() -> Option<V
     let in_territoire = || {
         let root = Territoire::above(folder)?;
         let at_root = file == TerritoireModel::FILE || file.starts_with("theme/");
-        in_folder(Layer::Territoire, &if at_root { root } else { root.join(COMMON) })
+        in_folder(Layer::Territoire, &if at_root { root } else { root.join(TerritoireModel::COMMON) })
     };
     let (layer, bytes) = in_folder(Layer::Commune, folder)
         .or_else(in_territoire)

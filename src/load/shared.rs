@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{Embedded, Entry, Text, trouble};
 use crate::diagnostic::Diagnostic;
-use crate::fs;
+use crate::fs::{self, Stamp};
 use crate::model::content::Layer;
 use crate::model::site::FileData;
 
@@ -22,6 +22,7 @@ pub struct Shared {
 /// A file of a shared layer.
 pub(super) struct Known {
     pub(super) entry: Entry,
+    stamp: Stamp,
     text: OnceLock<Text>,
 }
 
@@ -37,19 +38,18 @@ impl Shared {
     pub fn embedded(files: &Embedded) -> Shared {
         let known = files.iter().map(|(path, bytes)| {
             let (data, size) = (FileData::Memory(Arc::from(&bytes[..])), bytes.len() as u64);
-            (path.clone(), Known::from(Entry { layer: Layer::Catalogue, data, size }))
+            (path.clone(), Known::new(Entry { layer: Layer::Catalogue, data, size }, Stamp::default()))
         });
         Shared { files: known.collect(), troubles: Vec::new() }
     }
 
     /// The files below a folder; links are followed within `bounds`.
     pub(super) fn folder(folder: &Path, layer: Layer, bounds: &Path) -> Shared {
-        let (found, troubles) = fs::walk(folder, bounds);
+        // A territoire may have nothing to share.
+        let (found, troubles) = if folder.exists() { fs::walk(folder, bounds) } else { Default::default() };
         let files = found.into_iter().map(|file| {
-            (
-                file.relative.nfc().collect(),
-                Known::from(Entry { layer, data: FileData::Disk(file.path), size: file.size }),
-            )
+            let entry = Entry { layer, data: FileData::Disk(file.path), size: file.size };
+            (file.relative.nfc().collect(), Known::new(entry, file.stamp))
         });
         Shared { files: files.collect(), troubles: troubles.into_iter().map(trouble).collect() }
     }
@@ -66,6 +66,19 @@ impl Shared {
         self.files.iter()
     }
 
+    /// Feeds a hasher with what tells that a file has come, gone or changed.
+    pub(super) fn feed(&self, hasher: &mut blake3::Hasher) {
+        for (path, known) in &self.files {
+            fs::feed(path, known.entry.size, &known.stamp, hasher);
+        }
+    }
+
+    /// Nanoseconds since 1970 when one of its files was last touched.
+    pub(super) fn newest_ns(&self) -> i128 {
+        let touched = self.files.values().map(|known| known.stamp.modified_ns.max(known.stamp.changed_ns));
+        touched.max().unwrap_or(0)
+    }
+
     /// Takes a file out.
     pub(super) fn take(&mut self, path: &str) -> Option<Known> {
         self.files.remove(path)
@@ -77,8 +90,8 @@ impl Shared {
     }
 }
 
-impl From<Entry> for Known {
-    fn from(entry: Entry) -> Self {
-        Known { entry, text: OnceLock::new() }
+impl Known {
+    fn new(entry: Entry, stamp: Stamp) -> Self {
+        Known { entry, stamp, text: OnceLock::new() }
     }
 }

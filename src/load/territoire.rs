@@ -1,5 +1,6 @@
 //! Reads a territoire's folder: `territoire.toml`, what its communes share, and which communes there are.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -39,12 +40,9 @@ pub struct Member {
     pub exists: bool,
 }
 
-/// Folder of the communes.
-pub const COMMUNES: &str = "communes";
-/// Folder of the contents they share.
-pub const COMMON: &str = "commun";
-/// Folder of the theme they share.
-pub const THEME: &str = "theme";
+const COMMUNES: &str = Model::COMMUNES;
+const COMMON: &str = Model::COMMON;
+const THEME: &str = Model::THEME;
 /// Table of what is true of a commune that does not say otherwise.
 const DEFAULTS: &str = "defauts";
 
@@ -122,18 +120,84 @@ impl Territoire {
         Ok(names.into_iter().filter(|name| self.model.is_active(name)).map(member).collect())
     }
 
+    /// The `[[commune]]` table of a commune.
+    fn entry<'t, 'a>(&self, table: &'t DeTable<'a>, commune: &str) -> Option<&'t DeTable<'a>> {
+        let place = self.model.declared(commune)?.rank;
+        match table.get("commune")?.get_ref() {
+            DeValue::Array(items) => match items.get(place)?.get_ref() {
+                DeValue::Table(table) => Some(table),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// What stands below the `commune.toml` of a commune, the nearest first: what is said of it alone, then of all.
     pub(super) fn below(&self, commune: &str) -> Vec<Below<'_, '_>> {
         let (source, table) = (source(self.file.borrow_owner()), self.file.borrow_dependent().get_ref());
-        let own = entries(table).find(|entry| named(entry) == Some(commune));
+        let own = self.entry(table, commune);
         let defaults = own.into_iter().chain([table]).filter_map(|table| inner(table, DEFAULTS));
         defaults.map(|table| Below { source, table }).collect()
     }
 
-    /// The text of its file.
-    pub fn text(&self) -> &str {
-        self.file.borrow_owner()
+    /// Feeds a hasher with all that the site of any of its communes depends on: name, defaults, `commun/`, `theme/`.
+    pub fn feed(&self, hasher: &mut blake3::Hasher) {
+        feed_bytes(self.model.nom.as_bytes(), hasher);
+        let table = self.file.borrow_dependent().get_ref();
+        feed_table(inner(table, DEFAULTS), hasher);
+        self.common.feed(hasher);
+        for (path, bytes) in &self.theme {
+            feed_bytes(path.as_bytes(), hasher);
+            feed_bytes(bytes, hasher);
+        }
     }
+
+    /// Nanoseconds since 1970 when something its communes share was last touched. Its file and theme, whose words are fed, do
+    /// not count.
+    pub fn newest_ns(&self) -> i128 {
+        self.common.newest_ns()
+    }
+
+    /// Feeds a hasher with what its file says of one commune.
+    pub fn feed_own(&self, commune: &str, hasher: &mut blake3::Hasher) {
+        let table = self.file.borrow_dependent().get_ref();
+        feed_table(self.entry(table, commune), hasher);
+    }
+}
+
+/// What is written in a table, wherever in the file it stands.
+fn feed_table(table: Option<&DeTable<'_>>, hasher: &mut blake3::Hasher) {
+    let Some(table) = table else {
+        hasher.update(b"-");
+        return;
+    };
+    hasher.update(b"{");
+    for (key, value) in table.iter() {
+        feed_bytes(key.get_ref().as_bytes(), hasher);
+        feed_value(value.get_ref(), hasher);
+    }
+    hasher.update(b"}");
+}
+
+fn feed_value(value: &DeValue<'_>, hasher: &mut blake3::Hasher) {
+    match value {
+        DeValue::Table(table) => feed_table(Some(table), hasher),
+        DeValue::Array(items) => {
+            hasher.update(b"[");
+            items.iter().for_each(|item| feed_value(item.get_ref(), hasher));
+            hasher.update(b"]");
+        }
+        DeValue::String(text) => feed_bytes(text.as_bytes(), hasher),
+        DeValue::Integer(number) => feed_bytes(number.to_string().as_bytes(), hasher),
+        DeValue::Float(number) => feed_bytes(number.to_string().as_bytes(), hasher),
+        DeValue::Boolean(flag) => feed_bytes(&[u8::from(*flag)], hasher),
+        DeValue::Datetime(moment) => feed_bytes(moment.to_string().as_bytes(), hasher),
+    }
+}
+
+/// Bytes with their length before them, so that no two lists of texts feed alike.
+fn feed_bytes(bytes: &[u8], hasher: &mut blake3::Hasher) {
+    hasher.update(&(bytes.len() as u64).to_le_bytes()).update(bytes);
 }
 
 fn source(text: &str) -> Source<'_> {
@@ -147,32 +211,9 @@ fn inner<'t, 'a>(table: &'t DeTable<'a>, key: &str) -> Option<&'t DeTable<'a>> {
     }
 }
 
-/// The `[[commune]]` tables.
-fn entries<'t, 'a>(table: &'t DeTable<'a>) -> impl Iterator<Item = &'t DeTable<'a>> {
-    let list = table.get("commune").and_then(|value| match value.get_ref() {
-        DeValue::Array(items) => Some(items),
-        _ => None,
-    });
-    list.into_iter().flat_map(|items| items.iter()).filter_map(|item| match item.get_ref() {
-        DeValue::Table(table) => Some(table),
-        _ => None,
-    })
-}
-
-fn named<'t>(entry: &'t DeTable<'_>) -> Option<&'t str> {
-    match entry.get("dossier")?.get_ref() {
-        DeValue::String(name) => Some(name.trim()),
-        _ => None,
-    }
-}
-
 fn model(source: Source<'_>, table: &Table<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Model> {
     let mut reader = Reader::new(source, table);
-    if let Some(format) = reader.integer("format", 1..=i64::MAX, diagnostics).filter(|format| *format > Model::FORMAT) {
-        let place = reader.place("format");
-        let message = format!("ce territoire est écrit pour un Mulot plus récent (format {format})");
-        let told = Diagnostic::error(Code::NewerFormat, place, message);
-        diagnostics.push(told.hint(format!("mettez Mulot à jour : celui-ci connaît le format {}", Model::FORMAT)));
+    if reader.is_newer(Model::FORMAT, diagnostics) {
         return None;
     }
     let nom = reader.required("nom", diagnostics);
@@ -186,7 +227,8 @@ fn model(source: Source<'_>, table: &Table<'_>, diagnostics: &mut Vec<Diagnostic
 
 fn siren(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> String {
     let siren = reader.text("siren", diagnostics).unwrap_or_default().replace([' ', '\u{a0}', '\u{202f}'], "");
-    if !siren.is_empty() && !(siren.len() == 9 && luhn(&siren)) {
+    let is_valid = siren.len() == 9 && luhn(&siren);
+    if !siren.is_empty() && !is_valid {
         let message = format!("« {siren} » n'est pas un numéro SIREN");
         let told = Diagnostic::error(Code::BadValue, reader.place("siren"), message);
         diagnostics.push(told.hint("neuf chiffres entre guillemets ; le dernier est une clé de contrôle"));
@@ -205,7 +247,7 @@ fn defaults(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) {
 
 fn declared(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<String, Declared> {
     let mut communes: BTreeMap<String, Declared> = BTreeMap::new();
-    for mut entry in reader.tables("commune", diagnostics) {
+    for (rank, mut entry) in reader.tables("commune", diagnostics).into_iter().enumerate() {
         let name = entry.required("dossier", diagnostics);
         let domaines = entry.texts("domaines", diagnostics);
         let domaines = domaines.into_iter().map(|domain| origin(domain, "domaines", &entry, diagnostics)).collect();
@@ -218,12 +260,17 @@ fn declared(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> B
             let message = format!("« {name} » n'est pas le nom d'un dossier de {COMMUNES}/");
             let told = Diagnostic::error(Code::BadValue, place, message);
             diagnostics.push(told.hint("écrivez le nom seul, sans chemin : dossier = \"saint-mulot\""));
-        } else if communes.contains_key(&name) {
-            let message = format!("la commune « {name} » est décrite deux fois");
-            diagnostics
-                .push(Diagnostic::error(Code::BadValue, place, message).hint("gardez un seul titre [[commune]]"));
-        } else {
-            communes.insert(name, Declared { domaines, active, place });
+            continue;
+        }
+        match communes.entry(name) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Declared { rank, domaines, active, place });
+            }
+            Entry::Occupied(known) => {
+                let message = format!("la commune « {} » est décrite deux fois", known.key());
+                let told = Diagnostic::error(Code::BadValue, place, message);
+                diagnostics.push(told.hint("gardez un seul titre [[commune]]"));
+            }
         }
     }
     communes

@@ -383,6 +383,17 @@ impl<'t, 'a> Reader<'t, 'a> {
         }
     }
 
+    /// Whether the key `format` is that of a later program; it is told, and nothing else of the file should be.
+    pub(crate) fn is_newer(&mut self, known: i64, diagnostics: &mut Vec<Diagnostic>) -> bool {
+        let Some(format) = self.integer("format", 0..=i64::MAX, diagnostics).filter(|format| *format > known) else {
+            return false;
+        };
+        let message = format!("ce dossier est écrit pour un Mulot plus récent (format {format})");
+        let told = Diagnostic::error(Code::NewerFormat, self.place("format"), message);
+        diagnostics.push(told.hint(format!("mettez Mulot à jour : celui-ci connaît le format {known}")));
+        true
+    }
+
     /// A list of texts; one text alone is accepted as a list of one.
     pub(crate) fn texts(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Vec<String> {
         let Some(value) = self.value(key) else { return Vec::new() };

@@ -78,6 +78,9 @@ impl Commune {
     /// Name of the file that describes it.
     pub const FILE: &'static str = "commune.toml";
 
+    /// Newest shape of a commune's folder that this program knows; `mulot migrate` brings older ones to it.
+    pub const FORMAT: i64 = 1;
+
     /// Where a key stands (`domaine`, `[mairie] telephone`), else its table, else the file.
     pub fn place(&self, key: &str) -> Place {
         let table = key.find(']').map(|end| &key[..=end]);

@@ -20,6 +20,8 @@ pub struct Territoire {
 /// What a territoire says of one of its communes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declared {
+    /// Which `[[commune]]` of the file it is, from 0.
+    pub rank: usize,
     /// Schemes and hosts of its site without final slash, the main one first.
     pub domaines: Vec<String>,
     /// Whether it is built, published and served.
@@ -29,6 +31,15 @@ pub struct Declared {
 }
 
 impl Territoire {
+    /// Folder of the communes, one folder each.
+    pub const COMMUNES: &'static str = "communes";
+
+    /// Folder of the contents they share.
+    pub const COMMON: &'static str = "commun";
+
+    /// Folder of the theme they share.
+    pub const THEME: &'static str = "theme";
+
     /// Name of the file that describes it.
     pub const FILE: &'static str = "territoire.toml";
 

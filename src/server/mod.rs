@@ -4,6 +4,7 @@ pub mod agent;
 mod agir;
 mod answer;
 mod asking;
+pub mod base;
 mod boite;
 pub mod config;
 pub mod desk;

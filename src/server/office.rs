@@ -21,7 +21,7 @@ use crate::intake::digest::{self, Digest};
 use crate::intake::files::{FileOptions, FileStore, tidy};
 use crate::intake::links::Links;
 use crate::intake::mailer::{Mailer, Signer, Transport};
-use crate::intake::store::{Access, Store, StoreOptions};
+use crate::intake::store::{Access, Base, Store, StoreOptions};
 use crate::intake::token::Keys;
 
 /// Tells which forms want a file of their requests each morning; the folder may change.
@@ -50,11 +50,11 @@ pub(super) struct Office {
 }
 
 impl Office {
-    /// Opens the data folder, which is made if needed, and the way out; `key_file` when the key is not in that folder. Without
-    /// deliveries there is no way out.
+    /// Opens the data folder, which is made if needed, and the way out; `key_file` when the key is not in that folder, `base`
+    /// when the database is not. Without deliveries there is no way out.
     pub(super) fn open(
         folder: &Path,
-        (key_file, role): (Option<PathBuf>, Role),
+        (key_file, base, role): (Option<PathBuf>, Option<Base>, Role),
         outgoing: Outgoing,
         files: FileOptions,
     ) -> Result<Self, StartError> {
@@ -67,6 +67,7 @@ impl Office {
         let options = StoreOptions {
             access,
             key_file,
+            base,
             min_free_bytes: files.min_free_bytes,
             per_hour,
             ..StoreOptions::default()

@@ -177,7 +177,7 @@ fn office(state: Option<&Path>, folder: &Path) -> Result<Office, StartError> {
         let letterbox = data.join(LETTERBOX);
         std::fs::create_dir_all(&letterbox).map_err(|source| StartError::Io { path: letterbox.clone(), source })?;
         let outgoing = Outgoing { transport: Transport::Folder(letterbox), per_hour: None, signer: None };
-        Office::open(data, (None, Role::Whole), outgoing, FileOptions::free(RESERVE_BYTES))
+        Office::open(data, (None, None, Role::Whole), outgoing, FileOptions::free(RESERVE_BYTES))
     };
     let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let hash = blake3::hash(whole.as_os_str().as_encoded_bytes()).to_hex();

@@ -21,9 +21,10 @@ use tokio::sync::watch;
 use super::desk::DeskContent;
 use super::letterbox;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::load::{self, COMMON, THEME, Territoire};
+use crate::load::{self, Territoire};
 use crate::model::output::{Artifact, Output, Pictures};
 use crate::model::site::FileData;
+use crate::model::territoire::Territoire as TerritoireModel;
 use crate::pipeline::{Base, BuildRequest, Built, build_in_memory};
 use crate::render::guichet::Pages;
 use crate::render::{Options, PreviewInfo, Theme};
@@ -313,7 +314,11 @@ pub(super) fn watch(
     if let Some(root) = Territoire::above(&workshop.folder) {
         // Not the other communes: their folders are theirs.
         debouncer.watch(&root, RecursiveMode::NonRecursive)?;
-        for shared in [COMMON, THEME].map(|name| root.join(name)).into_iter().filter(|shared| shared.is_dir()) {
+        for shared in [TerritoireModel::COMMON, TerritoireModel::THEME]
+            .map(|name| root.join(name))
+            .into_iter()
+            .filter(|shared| shared.is_dir())
+        {
             debouncer.watch(&shared, RecursiveMode::Recursive)?;
         }
     }

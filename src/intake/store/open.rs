@@ -5,9 +5,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
+use super::sql;
 use super::upgrade::{self, SCHEMA, SEALED};
 use super::writer::empty_log;
 use super::{Access, StoreOptions};
@@ -26,12 +27,12 @@ const DELIVERY_LOCK: &str = "verrou-courrier";
 const OPENING_LOCK: &str = "verrou-ouverture";
 
 /// `Mult` in ASCII: marks our databases.
-const APPLICATION_ID: i32 = 0x4d75_6c74;
+pub(super) const APPLICATION_ID: i32 = 0x4d75_6c74;
 
 /// What opening yields.
 pub(super) struct Opened {
     /// The writing connection.
-    pub(super) connection: Connection,
+    pub(super) connection: sql::Connection,
     /// Where the database stands.
     pub(super) path: PathBuf,
     /// Held as long as the store lives; `None` beside a serving instance.
@@ -102,9 +103,10 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
         upgrade::run(&mut connection, &path, known, keys.seal(), APPLICATION_ID)?;
         check_pages(&connection, &path)?;
     }
+    let connection = sql::Connection::Sqlite(connection);
     check_key(&connection, &keys, (&path, &key_file))?;
-    if lock.is_some() || upgrading.is_some() {
-        upgrade::sweep(&connection).map_err(wrong)?;
+    if let (Some(sqlite), true) = (connection.sqlite(), lock.is_some() || upgrading.is_some()) {
+        upgrade::sweep(sqlite).map_err(wrong)?;
         sync_dir(dir)?;
     }
     drop(opening);
@@ -125,6 +127,7 @@ pub(super) fn frozen(dir: &Path, options: &StoreOptions) -> Result<Opened, Store
     check_pages(&connection, &path)?;
     let key_file = options.key_file.clone().unwrap_or_else(|| dir.join(KEY_FILE));
     let keys = Keys::read(&key_file).map_err(StoreError::key)?;
+    let connection = sql::Connection::Sqlite(connection);
     check_key(&connection, &keys, (&path, &key_file))?;
     Ok(Opened { connection, path, lock: None, keys, key_file, reading })
 }
@@ -135,10 +138,13 @@ pub(super) fn is_read_only(dir: &Path) -> bool {
 }
 
 /// Whether these keys sealed the database.
-fn check_key(connection: &Connection, keys: &Keys, (path, key_file): (&Path, &Path)) -> Result<(), StoreError> {
-    let mark: rusqlite::Result<Option<Vec<u8>>> =
-        connection.query_row("SELECT mark FROM seal", [], |row| row.get(0)).optional();
-    match mark.map_err(|error| StoreError::database(path, error))? {
+pub(super) fn check_key(
+    connection: &sql::Connection,
+    keys: &Keys,
+    (path, key_file): (&Path, &Path),
+) -> Result<(), StoreError> {
+    let mark: sql::Result<Option<Vec<u8>>> = connection.query_opt("SELECT mark FROM seal", &[], |row| row.get(0));
+    match mark.map_err(|error| StoreError::sql(path, error))? {
         Some(mark) if mark == keys.seal().mark().as_slice() => Ok(()),
         _ => Err(StoreError::WrongKey { path: key_file.to_owned() }),
     }

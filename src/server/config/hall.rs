@@ -189,6 +189,9 @@ fn apart(config: &mut GuichetConfig, name: &str, is_own: impl Fn(&str) -> bool) 
     {
         folder.push(name);
     }
+    if let Some(base) = config.base.as_mut().filter(|_| !is_own("base_schema")) {
+        *base = base.of_commune(name);
+    }
     config.rates.under_way = config.rates.under_way.or(Some(UNDER_WAY));
 }
 
@@ -238,7 +241,7 @@ pub(super) const TERRITOIRE: &str = "territoire";
 /// Table of what is said of some communes.
 const COMMUNES: &str = "communes";
 /// What a commune may have to itself, and what is otherwise shared out by name.
-const KEYS: [&str; 3] = ["donnees", "site", "courriel"];
+const KEYS: [&str; 4] = ["donnees", "site", "courriel", "base_schema"];
 /// What only the process can be told.
 const FOR_ALL: [&str; 7] = ["territoire", "dossier", "ecoute", "proxy", "mesures", "clamav", "hsts_jours"];
 /// Communes open at the same time, unless told otherwise.

@@ -15,6 +15,7 @@ use self::limits::{set_files, set_limits};
 use self::mail::{bounces, dkim, transport};
 use self::places::{listen, metrics_address, proxies, scanner};
 use super::agent::{AgentCode, SHORTEST};
+use super::base::{self, BASE_PASSWORD_VARIABLE};
 use super::listen::{Limits, ListenAddress};
 use super::rate::RateLimits;
 use super::receive::FormLimits;
@@ -23,6 +24,7 @@ use crate::intake::bounces::ImapConfig;
 use crate::intake::files::FileOptions;
 use crate::intake::files::scanner::ScannerAddress;
 use crate::intake::mailer::{Signer, Transport};
+use crate::intake::store::Base;
 use crate::load::toml_reader::Reader;
 
 /// Variable that may hold the password of the mail account.
@@ -41,6 +43,8 @@ pub struct Secrets {
     pub smtp: Option<String>,
     /// Of the mailbox of reports.
     pub imap: Option<String>,
+    /// Of the database server.
+    pub base: Option<String>,
     /// Folder of the credentials of the service (systemd): `smtp`, `imap`, and `smtp-NOM`, `imap-NOM` of one commune.
     pub folder: Option<PathBuf>,
     /// Whether no file that holds a secret of mails may be read.
@@ -53,17 +57,18 @@ impl Secrets {
         let variable = |name| std::env::var(name).ok();
         let folder = std::env::var_os(CREDENTIALS_VARIABLE).filter(|folder| !folder.is_empty()).map(PathBuf::from);
         let (smtp, imap) = (variable(PASSWORD_VARIABLE), variable(BOUNCES_PASSWORD_VARIABLE));
-        Secrets { smtp, imap, folder, withheld: false }
+        Secrets { smtp, imap, base: variable(BASE_PASSWORD_VARIABLE), folder, withheld: false }
     }
 
-    /// For whoever neither sends nor reads mails: the passwords need not be known.
-    pub fn unneeded() -> Secrets {
-        Secrets { smtp: Some("–".to_owned()), imap: Some("–".to_owned()), ..Secrets::default() }
+    /// For whoever neither sends nor reads mails: their passwords need not be known, that of the database is.
+    pub fn without_mail(base: Option<String>) -> Secrets {
+        Secrets { smtp: Some("–".to_owned()), imap: Some("–".to_owned()), base, ..Secrets::default() }
     }
 
-    /// For a process that must hold none: no password and no key of signatures is read, whatever the configuration names.
-    pub fn withheld() -> Secrets {
-        Secrets { withheld: true, ..Secrets::unneeded() }
+    /// The same, but without mails: no password and no key of signatures is read, whatever the configuration names.
+    #[must_use]
+    pub fn withheld(self) -> Secrets {
+        Secrets { withheld: true, folder: None, ..Secrets::without_mail(self.base) }
     }
 
     /// The passwords of a commune: its own credentials first.
@@ -103,6 +108,8 @@ pub struct GuichetConfig {
     pub data: PathBuf,
     /// The key file, when it is not `cle` in that folder.
     pub key_file: Option<PathBuf>,
+    /// The database server; `None`: a file of that folder.
+    pub base: Option<Base>,
     /// Where to listen.
     pub listen: ListenAddress,
     /// Folder of the site to serve as well.
@@ -260,6 +267,7 @@ fn config(
     let data = path(reader, "donnees", base, diagnostics)
         .or_else(|| missing(reader, "donnees", "le dossier où les demandes sont gardées", diagnostics));
     let key_file = path(reader, "cle_fichier", base, diagnostics);
+    let database = base::base(reader, base, secrets.base.clone(), diagnostics);
     let listen = listen(reader, base, diagnostics);
     let site = path(reader, "site", base, diagnostics);
     let proxies = proxies(reader, diagnostics);
@@ -315,6 +323,7 @@ fn config(
         folder: folder?,
         data: data?,
         key_file,
+        base: database,
         listen: listen?,
         site,
         proxies,

@@ -58,7 +58,8 @@ pub(super) async fn tell(desk: Arc<Desk>, office: Office, mailer: Arc<Mailer>, m
         let round = watch.duties.begin(Duty::Quarantine);
         let (issuer, boxes, now) = desk.mailboxes();
         let links = desk.links(&desk.content());
-        let recipients = |one: &Quarantined| notice::mailboxes_of(&store, &boxes, one);
+        let reading = store.clone();
+        let recipients = Arc::new(move |one: &Quarantined| notice::mailboxes_of(&reading, &boxes, one));
         let is_refused = match notice::tell(&store, &mailer, (&issuer, &links), recipients, &now).await {
             Ok(told) => told.refused > 0,
             Err(error) => {

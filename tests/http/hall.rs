@@ -269,6 +269,15 @@ fn a_flood_on_one_commune_leaves_the_others_answering() {
             connection
         })
         .collect();
+    let mut waiting = slow;
+    for connection in &mut waiting {
+        connection.stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        let mut bytes = [0; 400];
+        if let Ok(count) = std::io::Read::read(&mut connection.stream, &mut bytes) {
+            panic!("answered too soon: {}", String::from_utf8_lossy(&bytes[..count]));
+        }
+    }
+    let slow = waiting;
     until("the seats are taken", || get(&server, "grillon.example", &format!("/guichet/{FORM}/")).status == 503);
     let crowded = get(&server, "grillon.example", &format!("/guichet/{FORM}/"));
     assert!(crowded.text().contains("très demandé") && crowded.text().contains("04 65 71 00 01"), "{}", crowded.text());

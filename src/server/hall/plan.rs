@@ -53,7 +53,8 @@ impl Plan {
                 let (territoire, mut told) = Territoire::read(root);
                 let Some(territoire) = territoire.map(Arc::new) else { return Err(told) };
                 let members = territoire.members().map_err(|error| {
-                    let place = Place::file(root.join(crate::model::territoire::Territoire::COMMUNES).display().to_string());
+                    let place =
+                        Place::file(root.join(crate::model::territoire::Territoire::COMMUNES).display().to_string());
                     let cause = format!("ce dossier ne peut pas être lu : {}", crate::fs::cause(&error.source));
                     told.push(
                         Diagnostic::error(Code::Unreadable, place, cause).hint("vérifiez le chemin et les droits"),
@@ -89,7 +90,8 @@ impl Plan {
                 }
                 None => {
                     let config = settings.config();
-                    let has_data = config.data.join("guichet.db").exists() || config.base.is_some() && config.data.exists();
+                    let has_data =
+                        config.data.join("guichet.db").exists() || config.base.is_some() && config.data.exists();
                     let asks = settings.known.has_mailboxes && config.confirms_mailboxes;
                     let is_due = plan.config.role.delivers() && (has_data || asks);
                     Counter::new(settings, is_due.then_some(now))

@@ -106,11 +106,16 @@ fn look_at_stamps(hall: &Hall) {
     let (plan, now) = (hall.plan(), hall.now());
     for counter in plan.counters.values() {
         let settings = counter.settings();
-        if !counter.was_written(stamp(&settings.config().data)) {
+        if !counter.was_written(stamp(&settings.data)) {
             continue;
         }
         match counter.awake() {
-            Some(awake) => awake.look_again(),
+            Some(awake) => {
+                if plan.config.role == Role::Back {
+                    counter.touch(now);
+                }
+                awake.look_again();
+            }
             None if plan.config.role.delivers() => counter.is_due(now),
             None => {}
         }

@@ -19,6 +19,9 @@ pub struct BuildRecord {
     pub domaine: String,
     /// What the site was built from, hexadecimal; empty when it must be built again whatever happens.
     pub empreinte: String,
+    /// The fingerprint of which every page was checked without an error; empty when none was.
+    #[serde(default)]
+    pub verifie: String,
     /// Instant the site was built for.
     pub pour: Timestamp,
     /// From this instant on the same folder gives another site.

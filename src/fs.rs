@@ -116,6 +116,55 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
     std::fs::copy(from, to).map(|_| ()).map_err(failed("copier vers", to))
 }
 
+/// Puts a folder in the place of another, and that one in its place, so that a reader sees one or the other whole.
+///
+/// # Errors
+/// [`FsError`]; both stay where they were.
+pub fn exchange(staging: &Path, dest: &Path) -> Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        if renameat_with(CWD, staging, CWD, dest, RenameFlags::EXCHANGE).is_ok() {
+            return Ok(());
+        }
+    }
+    // File systems without exchange (NFS, ZFS, FUSE): two renames, a visitor may meet the instant between.
+    let aside = staging.with_extension("ancien");
+    remove(&aside)?;
+    rename(dest, &aside)?;
+    if let Err(error) = rename(staging, dest) {
+        rename(&aside, dest)?;
+        return Err(error);
+    }
+    rename(&aside, staging)
+}
+
+/// Waits until all that was written to the disk of a folder is on it.
+///
+/// # Errors
+/// [`FsError`] when the folder cannot be opened or the disk answers badly.
+pub fn sync_disk_of(folder: &Path) -> Result<()> {
+    let file = std::fs::File::open(folder).map_err(failed("écrire", folder))?;
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(&file).map_err(|error| failed("écrire", folder)(error.into()))?;
+    #[cfg(not(target_os = "linux"))]
+    file.sync_all().map_err(failed("écrire", folder))?;
+    Ok(())
+}
+
+/// Adds a line to a file and waits until it is on the disk.
+///
+/// # Errors
+/// [`FsError`] when it cannot be opened or written.
+pub fn append_line(path: &Path, line: &str) -> Result<()> {
+    use std::io::Write;
+    let written = std::fs::OpenOptions::new().create(true).append(true).open(path).and_then(|mut file| {
+        file.write_all(format!("{line}\n").as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(failed("écrire", path))
+}
+
 /// A file found by [`walk`].
 #[derive(Debug, Clone)]
 pub struct Found {

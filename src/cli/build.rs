@@ -206,7 +206,7 @@ fn conclude(done: &Done, args: &BuildArgs, duration: std::time::Duration) -> Exi
 }
 
 /// `../saint-mulot-public` for `saint-mulot`: beside the folder, never in it.
-fn beside(folder: &Path) -> PathBuf {
+pub(super) fn beside(folder: &Path) -> PathBuf {
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let name = folder.file_name().map_or_else(|| "site".into(), |name| name.to_string_lossy().into_owned());
     folder.with_file_name(format!("{name}-public"))

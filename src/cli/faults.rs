@@ -66,7 +66,7 @@ pub(super) fn store_fault(error: &StoreError) -> Exit {
             "vérifiez le disque, et lancez la commande avec le compte du guichet (sudo -u mulot mulot …)",
         ),
         StoreError::Unreachable { base, reason } => (
-            format!("la base « {base} » ne répond pas : {reason}"),
+            format!("la base « {base} » ne répond pas : {}", cause_of_words(reason)),
             "vérifiez que PostgreSQL tourne et que cette machine peut le joindre ; rien de ce qui a été accepté n'est perdu",
         ),
         StoreError::Refused { base, reason } => (
@@ -187,6 +187,16 @@ pub(super) fn start_fault(error: &StartError, in_use: &str) -> Exit {
         StartError::Watch { folder, reason } => told(
             format!("le dossier « {} » ne peut pas être surveillé : {}", folder.display(), cause_of_words(reason)),
             "trop de fichiers sont peut-être surveillés sur cette machine : fermez d'autres programmes",
+            Exit::Machine,
+        ),
+        StartError::Certificate { path, source } => told(
+            format!("le certificat « {} » ne peut pas servir : {source}", path.display()),
+            "vérifiez [[https.certificats]] : certificat est la chaîne (fullchain.pem), cle_privee la clé qui va avec",
+            Exit::Machine,
+        ),
+        StartError::Tls(reason) => told(
+            format!("le chiffrement ne peut pas être mis en route : {reason}"),
+            "redémarrez la machine ; si cela revient, signalez-le",
             Exit::Machine,
         ),
         StartError::Io { path, source } => told(

@@ -49,8 +49,7 @@ impl GuichetArgs {
     /// The configuration, read anew.
     fn read(&self) -> Result<HallConfig, Vec<Diagnostic>> {
         let role = self.role();
-        let secrets = Secrets::of_service();
-        let secrets = if role.delivers() { secrets } else { secrets.withheld() };
+        let secrets = if role.delivers() { Secrets::of_service() } else { Secrets::withheld() };
         let mut config = HallConfig::read_to_serve(&self.config, &secrets)?;
         config.role = role;
         if config.territoire.is_none() {
@@ -101,6 +100,16 @@ pub(super) fn run(args: &GuichetArgs) -> Exit {
         };
         if let Err(exit) = told {
             return exit;
+        }
+        if let Some(front) = guichet.front() {
+            report::say(format!("HTTPS sur {}", front.https_addr()));
+            let waiting = front.waiting();
+            if !waiting.is_empty() {
+                report::say(format!(
+                    "Sans certificat pour le moment : {} (mulot demandes etat dit où l'on en est)",
+                    waiting.join(", ")
+                ));
+            }
         }
         if let Some(address) = guichet.metrics_addr() {
             report::say(format!("Mesures sur {address}, chemin /metrics"));

@@ -9,6 +9,7 @@ mod demandes;
 mod destinataires;
 mod dkim;
 mod etat;
+mod exemple;
 mod exporter;
 mod faults;
 mod guichet;
@@ -16,6 +17,7 @@ mod integrity;
 mod migrate;
 mod new;
 mod place;
+mod publish;
 mod quarantaine;
 mod registre;
 mod report;
@@ -95,10 +97,14 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Vérifie le contenu, la loi et l'accessibilité, sans rien écrire
     Check(check::CheckArgs),
+    /// Envoie le site là où les visiteurs le lisent, ou remet la version précédente
+    Publish(publish::PublishArgs),
     /// Ouvre le guichet : reçoit les demandes des habitants et les porte à la mairie
     Guichet(guichet::GuichetArgs),
     /// Montre les demandes reçues, ce qui attend et ce qui est bloqué
     Demandes(demandes::DemandesArgs),
+    /// Écrit les réglages d'un serveur web, Caddy ou nginx, pour ces sites et leur guichet
+    Exemple(exemple::ExempleArgs),
     /// Écrit le registre des traitements (RGPD) à partir des formulaires
     Registre(registre::RegistreArgs),
     /// Met un dossier d'une version précédente à la forme d'aujourd'hui
@@ -149,8 +155,10 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Command::Build(args) => build::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Publish(args) => publish::run(&args),
         Command::Guichet(args) => guichet::run(&args),
         Command::Demandes(args) => demandes::run(&args),
+        Command::Exemple(args) => exemple::run(&args),
         Command::Registre(args) => registre::run(&args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Backup(args) => backup::run_backup(&args),

@@ -67,8 +67,7 @@ impl DataPlace {
             return Ok(Places::One(Box::new(DataPlace::folder(&path))));
         }
         // Nothing is sent.
-        let secrets = Secrets::without_mail(std::env::var(BASE_PASSWORD_VARIABLE).ok());
-        let config = match HallConfig::read(path, &secrets) {
+        let config = match HallConfig::read(path, &Secrets::without_mail(std::env::var(BASE_PASSWORD_VARIABLE).ok())) {
             Ok(config) => config,
             Err(diagnostics) => {
                 let folder = path.parent().unwrap_or(Path::new("."));

@@ -11,7 +11,7 @@ use super::report::{self, Format};
 use super::{Exit, generator, picture_cache};
 use crate::builds::Lock;
 use crate::diagnostic::{Diagnostic, has_errors};
-use crate::fleet::{self, FleetRequest, Line, Outcome};
+use crate::fleet::{self, FleetRequest, Line, Outcome, Sending, Sent};
 use crate::load::{Member, Territoire};
 use crate::model::territoire::Territoire as Model;
 use crate::pipeline::Base;
@@ -118,6 +118,132 @@ pub(super) fn build(order: &Order<'_>) -> Exit {
     give(&report, &lines, order, &territoire)
 }
 
+/// Builds all communes of a territoire, then sends each site to its target.
+pub(super) fn publish(order: &Order<'_>, sending: &Sending) -> Exit {
+    let started = Instant::now();
+    let Read { territoire, members } = match read(order.folder) {
+        Ok(read) => read,
+        Err(exit) => return exit,
+    };
+    let sites = fleet::sites_of(&territoire);
+    if let Err(exit) = refuse_inside(&sites, &territoire.root) {
+        return exit;
+    }
+    let _lock = match lock(&sites) {
+        Ok(lock) => lock,
+        Err(exit) => return exit,
+    };
+    let (base, pictures) = (Base::embedded(), picture_cache());
+    let program = program();
+    let request = FleetRequest {
+        territoire: &territoire,
+        base: &base,
+        pictures: &pictures,
+        now: order.now,
+        options: crate::render::Options { preview: None, generator: generator() },
+        program: &program,
+        sites: &sites,
+        anew: false,
+    };
+    let bar = progress(members.len(), order.format);
+    let mut lines = fleet::build(&request, &members, &|line| advance(&bar, line));
+    bar.finish_and_clear();
+    let bar = progress(members.len(), order.format);
+    let sent = fleet::publish(&request, (&members, &lines), sending, &|name, _| {
+        bar.set_message(name.to_owned());
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    for (line, sent) in lines.iter_mut().zip(&sent) {
+        if let Sent::Refused(errors) = sent {
+            (line.outcome, line.counts.erreurs) = (Outcome::Refused, errors.len());
+            line.diagnostics.clone_from(errors);
+        }
+    }
+    let mut report = Report::of(&territoire.model, &lines, Some(&sites), started.elapsed());
+    report.publications = Some(sent.iter().zip(&members).map(|(sent, member)| Publication::of(member, sent)).collect());
+    report.essai = sending.dry;
+    give(&report, &lines, order, &territoire)
+}
+
+/// What became of a site once built.
+#[derive(Serialize)]
+struct Publication<'a> {
+    dossier: &'a str,
+    /// `publie`, `inchange`, `sans_destination`, `refuse`, `panne`.
+    issue: &'static str,
+    ajoutes: usize,
+    modifies: usize,
+    retires: usize,
+    octets: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remede: Option<String>,
+}
+
+impl<'a> Publication<'a> {
+    fn of(member: &'a Member, sent: &Sent) -> Self {
+        let mut told = Publication {
+            dossier: &member.name,
+            issue: "refuse",
+            ajoutes: 0,
+            modifies: 0,
+            retires: 0,
+            octets: 0,
+            cause: None,
+            remede: None,
+        };
+        match sent {
+            Sent::Done(done) => {
+                let changes = &done.changes;
+                told.issue = if changes.is_empty() { "inchange" } else { "publie" };
+                (told.ajoutes, told.modifies) = (changes.added.len(), changes.changed.len());
+                (told.retires, told.octets) = (changes.removed.len(), changes.bytes);
+            }
+            Sent::Nowhere => {
+                told.issue = "sans_destination";
+                told.remede =
+                    Some("ajoutez [publication] à commune.toml, ou [defauts.publication] à territoire.toml".into());
+            }
+            Sent::Refused(_) | Sent::NotBuilt => {}
+            Sent::Failed(error) => {
+                told.issue = "panne";
+                (told.cause, told.remede) = (Some(error.to_string()), Some(error.remedy()));
+            }
+        }
+        told
+    }
+
+    /// A line of the table.
+    fn words(&self, dry: bool) -> String {
+        let count = |number: usize, one: &str, many: &str| match number {
+            0 => None,
+            number => Some(plural(number as u64, one, many)),
+        };
+        match self.issue {
+            "publie" => {
+                let parts = [
+                    count(self.ajoutes, "ajouté", "ajoutés"),
+                    count(self.modifies, "modifié", "modifiés"),
+                    count(self.retires, "retiré", "retirés"),
+                ];
+                let parts: Vec<String> = parts.into_iter().flatten().collect();
+                format!(
+                    "{} ({}, {})",
+                    if dry { "à publier" } else { "publié" },
+                    parts.join(", "),
+                    file_size(self.octets)
+                )
+            }
+            "inchange" => "rien n'a changé".to_owned(),
+            "sans_destination" => "sans destination".to_owned(),
+            "panne" => format!("panne : {}", self.cause.as_deref().unwrap_or_default()),
+            _ => "non publié".to_owned(),
+        }
+    }
+}
+
 /// Checks all communes of a territoire.
 pub(super) fn check(order: &Order<'_>) -> Exit {
     let started = Instant::now();
@@ -188,6 +314,10 @@ struct Report<'a> {
     sites: Option<String>,
     bilan: Totals,
     communes: Vec<Row<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    essai: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publications: Option<Vec<Publication<'a>>>,
 }
 
 #[derive(Serialize, Default)]
@@ -257,10 +387,14 @@ impl<'a> Report<'a> {
         });
         let communes = rows.collect();
         let sites = sites.map(|sites| sites.display().to_string());
-        Report { territoire: &model.nom, sites, bilan: totals, communes }
+        Report { territoire: &model.nom, sites, bilan: totals, communes, essai: false, publications: None }
     }
 
     fn exit(&self) -> Exit {
+        let publications = self.publications.iter().flatten();
+        if publications.clone().any(|one| one.issue == "panne") {
+            return Exit::Machine;
+        }
         match (self.bilan.en_panne, self.bilan.refusees) {
             (0, 0) => Exit::Done,
             (0, _) => Exit::Fault,
@@ -283,6 +417,19 @@ fn give(report: &Report<'_>, lines: &[Line], order: &Order<'_>, territoire: &Ter
     }
     table(report, report.sites.is_some()).iter().for_each(report::give);
     report::give("");
+    if let Some(publications) = &report.publications {
+        let width = publications.iter().map(|one| one.dossier.chars().count()).max().unwrap_or(0);
+        // What is as it was in a thousand communes is no news.
+        let many = publications.len() > ROWS;
+        for one in publications.iter().filter(|one| !many || !matches!(one.issue, "inchange" | "publie")).take(ROWS) {
+            report::give(format!("{:width$}  {}", one.dossier, one.words(report.essai)));
+            if let Some(remedy) = &one.remede {
+                report::give(format!("{:width$}  aide : {remedy}", ""));
+            }
+        }
+        report::give("");
+        report::give(sent_summary(publications, report.essai));
+    }
     report::give(summary(report));
     report.exit()
 }
@@ -331,6 +478,21 @@ fn table(report: &Report<'_>, built: bool) -> Vec<String> {
         ));
     }
     lines
+}
+
+fn sent_summary(publications: &[Publication<'_>], dry: bool) -> String {
+    let count = |issue: &str| publications.iter().filter(|one| one.issue == issue).count() as u64;
+    let (sent, sents) = if dry { ("à publier", "à publier") } else { ("publiée", "publiées") };
+    let parts = [
+        (count("publie"), sent, sents),
+        (count("inchange"), "déjà en ligne", "déjà en ligne"),
+        (count("sans_destination"), "sans destination", "sans destination"),
+        (count("refuse"), "non publiée", "non publiées"),
+        (count("panne"), "en panne", "en panne"),
+    ];
+    let told: Vec<String> =
+        parts.iter().filter(|(count, ..)| *count > 0).map(|(count, one, many)| plural(*count, one, many)).collect();
+    format!("Publication{} : {}", if dry { " (essai, rien n'a été envoyé)" } else { "" }, told.join(", "))
 }
 
 fn size(bytes: u64) -> String {

@@ -5,6 +5,7 @@
 //! 3. the others are built and published one by one on each processor, so that memory does not grow with their number.
 
 mod fingerprint;
+mod sending;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,6 +29,7 @@ use crate::write::{WriteError, Written, is_site};
 
 use self::fingerprint::Fingerprints;
 pub use self::fingerprint::program;
+pub use self::sending::{Sending, Sent, publish, state_of, target_of};
 
 /// What a build of many communes is asked.
 pub struct FleetRequest<'a> {
@@ -375,6 +377,7 @@ fn keep(
         nom: String::new(),
         domaine: String::new(),
         empreinte: String::new(),
+        verifie: String::new(),
         pour: request.now,
         jusqu_a: request.now,
         construit_le: None,

@@ -209,7 +209,7 @@ fn may_go_bare(claim: &Claim, refusal: &Refusal) -> bool {
     !claim.bare && !claim.mail.attachments.is_empty() && (refusal.is_about_size() || about_content)
 }
 
-/// Settles; when the store is short of space or busy, insists while the lease lasts, for a mail that was delivered and not
+/// Settles; when the store is short of space, busy or away, insists while the lease lasts, for a mail that was delivered and not
 /// settled would be delivered again.
 async fn settle(
     store: &Store,
@@ -222,7 +222,9 @@ async fn settle(
     let mut insisted = Duration::ZERO;
     loop {
         match store.settle(claim, settlement.clone(), trace.clone(), now).await {
-            Err(StoreError::Full { .. } | StoreError::Busy { .. }) if insisted < INSIST => {
+            Err(StoreError::Full { .. } | StoreError::Busy { .. } | StoreError::Unreachable { .. })
+                if insisted < INSIST =>
+            {
                 tokio::time::sleep(pause).await;
                 insisted += pause;
                 pause = (pause * 2).min(Duration::from_secs(5));

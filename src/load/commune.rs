@@ -1,9 +1,11 @@
 //! Reads `commune.toml`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::form::opening;
 use super::hours::opening_hours;
+use super::publication::publication;
 use super::toml_reader::{Below, Reader, Source, parse};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::commune::{
@@ -61,6 +63,7 @@ pub(super) fn commune(mut reader: Reader<'_, '_>, diagnostics: &mut Vec<Diagnost
     });
     let catalogue = catalogue(&mut reader, diagnostics);
     let form_settings = form_settings(&mut reader, diagnostics);
+    let publication = publication(&mut reader, Path::new(""), diagnostics);
     let places = reader.places();
     reader.finish(diagnostics);
     let names = names?;
@@ -90,6 +93,7 @@ pub(super) fn commune(mut reader: Reader<'_, '_>, diagnostics: &mut Vec<Diagnost
         menu_order,
         catalogue,
         form_settings,
+        publication,
         places,
     })
 }

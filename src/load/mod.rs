@@ -11,6 +11,7 @@ mod commune;
 mod content;
 mod form;
 mod hours;
+mod publication;
 mod shared;
 mod territoire;
 pub(crate) mod toml_reader;
@@ -72,16 +73,10 @@ impl<'a> Layers<'a> {
 /// Scheme and host of the commune of a folder, as its site will have it, and where it is written; empty when blank or when it
 /// cannot be read. Tells nothing: building the commune does.
 pub fn domain(layers: &Layers<'_>) -> (String, Place) {
-    let path = layers.commune.join(commune::FILE);
-    let Ok(size) = std::fs::metadata(&path).map(|data| data.len()) else {
-        return (String::new(), Place::file(commune::FILE));
-    };
-    let entry = Entry { layer: Layer::Commune, data: FileData::Disk(path), size };
-    let commune = described_by(&entry, layers, &mut Vec::new());
-    commune.map_or_else(
-        || (String::new(), Place::file(commune::FILE)),
-        |commune| (commune.domaine.clone(), commune.place("domaine")),
-    )
+    match described(layers).0 {
+        Some(commune) => (commune.domaine.clone(), commune.place("domaine")),
+        None => (String::new(), Place::file(commune::FILE)),
+    }
 }
 
 /// The text a diagnostic is about, in the nearest layer that has the file: its layer and its lines, ended by `\n`.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::form::Opening;
 use super::names::NameForms;
+use super::publication::Target;
 use crate::diagnostic::Place;
 
 /// A commune, as its `commune.toml` describes it. Blanks (`""`) are `None` or empty: only the mairie can fill them.
@@ -57,6 +58,9 @@ pub struct Commune {
     /// What is settled of forms, by the slug of their fiche.
     #[serde(skip)]
     pub form_settings: BTreeMap<String, FormSettings>,
+    /// Where the site is published; `None` when the commune does not say.
+    #[serde(skip)]
+    pub publication: Option<Target>,
     /// Where the keys and tables of `commune.toml` stand: `domaine`, `[mairie]`, `[mairie] telephone`.
     #[serde(skip)]
     pub places: BTreeMap<String, Place>,

@@ -32,7 +32,7 @@ use super::listen::{self, Limits, ListenAddress, Listener, Stop, Stopper};
 use super::office::Outgoing;
 use super::receive::FormLimits;
 use super::routes;
-use super::site::{self, media_type};
+use super::site;
 use super::workshop::{Board, BuildReport, DIAGNOSTICS_URL, LETTERBOX_URL, Shown, Watcher, Workshop};
 use super::{Office, StartError, by_prefix, workshop};
 use crate::intake::files::FileOptions;
@@ -40,6 +40,7 @@ use crate::intake::links::RequestLinks;
 use crate::intake::mailer::Transport;
 use crate::intake::specimen;
 use crate::model::mail::Mail;
+use crate::model::media_type::media_type;
 use crate::model::output::Pictures;
 use crate::pipeline::Base;
 use crate::render::view::{

@@ -25,3 +25,4 @@ mod progress;
 mod refusals;
 mod roles;
 mod server_test;
+mod sites;

@@ -481,6 +481,7 @@ fn settings(root: &Path, mails: &Letterbox) -> GuichetConfig {
         data: root.join("donnees"),
         base: None,
         key_file: None,
+        base: None,
         listen: loopback(),
         site: None,
         proxies: Vec::new(),
@@ -497,6 +498,7 @@ fn settings(root: &Path, mails: &Letterbox) -> GuichetConfig {
         bounces: None,
         metrics: None,
         files: FileSettings::default(),
+        https: None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::SignedDuration;
 use toml::de::DeTable;
 
+use super::super::base::SCHEMA_KEY;
 use super::{GuichetConfig, Judge, Secrets, config, read_text, shown_folders};
 use crate::diagnostic::{Code, Diagnostic, has_errors};
 use crate::intake::mailer::Transport;
@@ -181,6 +182,9 @@ fn apart(config: &mut GuichetConfig, name: &str, is_own: impl Fn(&str) -> bool) 
     if !is_own("donnees") {
         config.data.push(name);
     }
+    if !is_own(SCHEMA_KEY) {
+        config.base = config.base.take().map(|base| base.for_commune(name));
+    }
     if let Some(site) = config.site.as_mut().filter(|_| !is_own("site")) {
         site.push(name);
     }
@@ -188,9 +192,6 @@ fn apart(config: &mut GuichetConfig, name: &str, is_own: impl Fn(&str) -> bool) 
         && !is_own("courriel")
     {
         folder.push(name);
-    }
-    if let Some(base) = config.base.as_mut().filter(|_| !is_own("base_schema")) {
-        *base = base.of_commune(name);
     }
     config.rates.under_way = config.rates.under_way.or(Some(UNDER_WAY));
 }
@@ -241,9 +242,9 @@ pub(super) const TERRITOIRE: &str = "territoire";
 /// Table of what is said of some communes.
 const COMMUNES: &str = "communes";
 /// What a commune may have to itself, and what is otherwise shared out by name.
-const KEYS: [&str; 4] = ["donnees", "site", "courriel", "base_schema"];
+const KEYS: [&str; 4] = ["donnees", "site", "courriel", SCHEMA_KEY];
 /// What only the process can be told.
-const FOR_ALL: [&str; 7] = ["territoire", "dossier", "ecoute", "proxy", "mesures", "clamav", "hsts_jours"];
+const FOR_ALL: [&str; 8] = ["territoire", "dossier", "ecoute", "https", "proxy", "mesures", "clamav", "hsts_jours"];
 /// Communes open at the same time, unless told otherwise.
 const MOST_AWAKE: usize = 64;
 /// How long a commune without requests stays open, unless told otherwise.

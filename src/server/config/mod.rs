@@ -15,7 +15,8 @@ use self::limits::{set_files, set_limits};
 use self::mail::{bounces, dkim, transport};
 use self::places::{listen, metrics_address, proxies, scanner};
 use super::agent::{AgentCode, SHORTEST};
-use super::base::{self, BASE_PASSWORD_VARIABLE};
+use super::base::BASE_PASSWORD_VARIABLE;
+use super::https_config::{HttpsConfig, https};
 use super::listen::{Limits, ListenAddress};
 use super::rate::RateLimits;
 use super::receive::FormLimits;
@@ -65,10 +66,10 @@ impl Secrets {
         Secrets { smtp: Some("–".to_owned()), imap: Some("–".to_owned()), base, ..Secrets::default() }
     }
 
-    /// The same, but without mails: no password and no key of signatures is read, whatever the configuration names.
-    #[must_use]
-    pub fn withheld(self) -> Secrets {
-        Secrets { withheld: true, folder: None, ..Secrets::without_mail(self.base) }
+    /// For a process that must hold no password of mails: none is read, nor a key of signatures, whatever the configuration
+    /// names.
+    pub fn withheld() -> Secrets {
+        Secrets { withheld: true, ..Secrets::without_mail(std::env::var(BASE_PASSWORD_VARIABLE).ok()) }
     }
 
     /// The passwords of a commune: its own credentials first.
@@ -142,6 +143,8 @@ pub struct GuichetConfig {
     pub metrics: Option<ListenAddress>,
     /// How many files may be kept, and who looks at them.
     pub files: FileSettings,
+    /// HTTPS, spoken without anything in front; `None`: a proxy does.
+    pub https: Option<HttpsConfig>,
 }
 
 /// Limits of the files kept, and the antivirus.
@@ -267,7 +270,7 @@ fn config(
     let data = path(reader, "donnees", base, diagnostics)
         .or_else(|| missing(reader, "donnees", "le dossier où les demandes sont gardées", diagnostics));
     let key_file = path(reader, "cle_fichier", base, diagnostics);
-    let database = base::base(reader, base, secrets.base.clone(), diagnostics);
+    let database = super::base::base(reader, base, secrets.base.clone(), diagnostics);
     let listen = listen(reader, base, diagnostics);
     let site = path(reader, "site", base, diagnostics);
     let proxies = proxies(reader, diagnostics);
@@ -314,6 +317,7 @@ fn config(
         set_files(&mut table, &mut files, &mut form_limits, diagnostics);
         table.finish(diagnostics);
     }
+    let https = https(reader, base, diagnostics);
     let metrics = reader.table("mesures", diagnostics).and_then(|mut table| {
         let address = metrics_address(&mut table, base, diagnostics);
         table.finish(diagnostics);
@@ -340,6 +344,7 @@ fn config(
         per_hour,
         metrics,
         files,
+        https,
     })
 }
 

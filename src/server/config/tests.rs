@@ -237,7 +237,7 @@ fn what_holds_for_all_is_not_said_of_one_and_each_mistake_is_told_once() {
 fn a_process_that_receives_reads_no_password() {
     let text = format!("{SHARED}mot_de_passe_fichier = \"/introuvable\"\n");
     assert!(shared(&text, &Secrets::default()).is_err());
-    let hall = shared(&text, &Secrets::default().withheld()).unwrap();
+    let hall = shared(&text, &Secrets::withheld()).unwrap();
     let Transport::Smtp(smtp) = hall.common.transport else { panic!("smtp") };
     assert_eq!(smtp.credentials.map(|one| one.password).as_deref(), Some("–"));
 }

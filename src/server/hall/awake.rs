@@ -80,9 +80,10 @@ impl Awake {
         let commune = content.site().commune.clone();
         let signed_as = config.signer.as_ref().map(Signer::record_name);
         let outgoing = Outgoing { transport: config.transport, per_hour: config.per_hour, signer: config.signer };
-        let (data, place) = (config.data, (config.key_file, config.base, role));
+        let (data, key, base) = (config.data, config.key_file, config.base);
         let files_options = config.files.options(config.reserve_bytes);
-        let office = blocking(&source, move |_| Office::open(&data, place, outgoing, files_options)).await?;
+        let office =
+            blocking(&source, move |_| Office::open(&data, (key, base, role), outgoing, files_options)).await?;
         config.form_limits.compare(content.site().forms.values());
         let options = DeskOptions {
             depot: office.depot(),

@@ -39,6 +39,7 @@ use self::settings::plain_host;
 use super::answer::crashed;
 use super::config::HallConfig;
 use super::desk::Clock;
+use super::front::Hosted;
 use super::guichet::Means;
 use super::headers::{Outside, Policy, harden, is_loopback_host};
 use super::observe::observe;
@@ -134,6 +135,20 @@ impl Hall {
         *self.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
         tracing::info!(event = "reloaded", communes, "the configuration was read again");
         Ok(())
+    }
+
+    /// The names of each commune for a door of our own, the main one first; a guichet on a host that communes share is one more.
+    pub(super) fn hosted(&self) -> Vec<Hosted> {
+        let plan = self.plan();
+        let settings: Vec<_> = plan.counters.values().map(|counter| counter.settings()).collect();
+        let sites = settings.iter().filter_map(|one| Hosted::of(one.known.sites.iter().map(String::as_str)));
+        let mut hosted: Vec<Hosted> = sites.collect();
+        for elsewhere in settings.iter().filter_map(|one| Hosted::of([one.known.elsewhere.as_str()])) {
+            if hosted.iter().all(|one| one.names().all(|name| name != elsewhere.main)) {
+                hosted.push(elsewhere);
+            }
+        }
+        hosted
     }
 
     /// The configuration in force.

@@ -90,8 +90,7 @@ impl Plan {
                 }
                 None => {
                     let config = settings.config();
-                    let has_data =
-                        config.data.join("guichet.db").exists() || config.base.is_some() && config.data.exists();
+                    let has_data = config.base.is_some() || config.data.join("guichet.db").exists();
                     let asks = settings.known.has_mailboxes && config.confirms_mailboxes;
                     let is_due = plan.config.role.delivers() && (has_data || asks);
                     Counter::new(settings, is_due.then_some(now))

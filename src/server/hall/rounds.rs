@@ -106,6 +106,15 @@ fn look_at_stamps(hall: &Hall) {
     let (plan, now) = (hall.plan(), hall.now());
     for counter in plan.counters.values() {
         let settings = counter.settings();
+        if settings.is_on_server {
+            // A server has no file to look at; whoever is open hears of it, who is closed is visited now and then.
+            let next = now.saturating_add(SERVER_VISITS).unwrap_or(now);
+            let glance = counter.glance();
+            if plan.config.role.delivers() && glance.awake.is_none() && glance.due.is_none_or(|due| due > next) {
+                counter.is_due(next);
+            }
+            continue;
+        }
         if !counter.was_written(stamp(&settings.data)) {
             continue;
         }
@@ -128,6 +137,8 @@ const TICK: Duration = Duration::from_millis(250);
 const STAMPS: Duration = Duration::from_secs(10);
 /// The same for who only delivers: a request leaves within that time.
 const STAMPS_OF_DELIVERY: Duration = Duration::from_secs(1);
+/// Between two visits to a closed guichet whose database is on a server, where other instances may have written.
+const SERVER_VISITS: SignedDuration = SignedDuration::from_mins(10);
 /// Guichets opened without a visitor at the same time.
 const VISITS: usize = 2;
 /// What is due within that time keeps a guichet open.

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::diagnostic::Diagnostic;
 use crate::load::Territoire;
+use crate::model::media_type::ASSETS;
 use crate::model::output::Output;
 use crate::pipeline::{BuildRequest, build, understand};
 use crate::render::Options;
@@ -12,7 +13,6 @@ use crate::render::guichet::Pages;
 use crate::server::StartError;
 use crate::server::desk::DeskContent;
 use crate::server::guichet::Means;
-use crate::server::site;
 
 /// Where the content comes from.
 pub(super) struct Source {
@@ -51,7 +51,7 @@ impl Source {
             now: (self.means.clock)(),
             options: options.clone(),
         };
-        let wanted = |path: &str| path.starts_with(site::ASSETS) || path.starts_with("medias/");
+        let wanted = |path: &str| path.starts_with(ASSETS) || path.starts_with("medias/");
         let (mut files, mut built) = match self.is_thorough {
             true => Output::keep(wanted, |sink| build(&request, sink)),
             false => (Output::default(), understand(&request)),

@@ -62,6 +62,8 @@ impl Base {
         if !url.starts_with("postgresql://") && !url.starts_with("postgres://") {
             return Err(BaseError::Url("postgresql://…".into()));
         }
+        // Judging the certificate is no choice here: what libpq calls so is what is always done.
+        let url = url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
         let mut config: Config = url.parse().map_err(words)?;
         if config.get_password().is_some() {
             return Err(BaseError::Password);
@@ -94,16 +96,19 @@ impl Base {
         Ok(Base { config, name, schema: schema.to_owned(), tls })
     }
 
-    /// The same database, in the schema of a commune of a territoire, by the name of its folder: `commune_le_plantay`.
+    /// The same server for one commune of several, by the name of its folder: a schema of its own, `commune_le_plantay`.
     #[must_use]
-    pub fn of_commune(&self, name: &str) -> Base {
+    pub fn for_commune(mut self, name: &str) -> Base {
         let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let mut schema: String = format!("commune_{}", name.replace('-', "_"));
-        if !name.bytes().all(is_plain) || !is_schema(&schema) {
-            // Two names that differ by an accent or a capital are two communes.
-            schema = format!("commune_{}", &blake3::hash(name.as_bytes()).to_hex()[..24]);
+        let mut schema: String =
+            name.bytes().map(|byte| if is_plain(byte) && byte != b'-' { char::from(byte) } else { '_' }).collect();
+        if !name.bytes().all(is_plain) || schema.len() > LONGEST_NAME {
+            // « a-b » and « a_b » are two communes.
+            schema.truncate(LONGEST_NAME - 9);
+            schema.push_str(&format!("_{}", &blake3::hash(name.as_bytes()).to_hex()[..8]));
         }
-        Base { schema, ..self.clone() }
+        self.schema = format!("commune_{schema}");
+        self
     }
 
     /// What is shown of it to people; never a password.
@@ -176,6 +181,9 @@ fn is_local(config: &Config) -> bool {
 }
 
 /// A name that needs no quoting and no translation.
+/// Letters of a commune's folder that go into the name of its schema: 48 in all.
+const LONGEST_NAME: usize = 40;
+
 fn is_schema(name: &str) -> bool {
     let is_fit = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
     let is_reserved = name.starts_with("pg_") || name == "information_schema";
@@ -232,7 +240,10 @@ mod tests {
             let base = read(&format!("postgresql://mulot@{near}/mairie")).unwrap();
             assert!(base.tls().is_none() && base.config.get_ssl_mode() == SslMode::Disable, "{near}");
         }
-        assert!(read("postgresql://mulot@localhost/mairie?sslmode=require").unwrap().tls().is_some());
+        for asked in ["require", "verify-full", "verify-ca"] {
+            let base = read(&format!("postgresql://mulot@localhost/mairie?sslmode={asked}")).unwrap();
+            assert!(base.tls().is_some(), "{asked}");
+        }
         let forged = read("postgresql://mulot@localhost/mairie?hostaddr=192.0.2.1&sslmode=disable");
         assert_eq!(forged.unwrap_err(), BaseError::Clear, "the figures are what is joined");
     }

@@ -88,7 +88,12 @@ impl Error {
     /// What it means for the store, whose base is shown as `place`.
     pub(super) fn for_us(self, place: &Path) -> StoreError {
         let (base, reason) = (place.display().to_string(), self.reason());
-        let Some(state) = self.state() else { return StoreError::Unreachable { base, reason } };
+        let Some(state) = self.state() else {
+            return match reason.as_str() {
+                "password missing" => StoreError::Refused { base, reason: "aucun mot de passe n'est donné".into() },
+                _ => StoreError::Unreachable { base, reason },
+            };
+        };
         match &state.code()[..2] {
             _ if *state == SqlState::DISK_FULL => StoreError::Full { path: place.to_owned() },
             _ if *state == SqlState::LOCK_NOT_AVAILABLE || self.is_conflict() => {

@@ -203,7 +203,7 @@ impl Store {
         writer.instance = opened.instance;
         let (counts, wake) = (Arc::clone(&writer.counts), Arc::clone(&writer.wake));
         let (orders, thread) = writer.start(options.queue).map_err(|error| StoreError::io(dir, error))?;
-        let serves = options.access == Access::Serve;
+        let serves = options.access != Access::Beside;
         let listener = if serves { Listener::new(&base, Arc::clone(&wake)) } else { None };
         Ok(Store {
             inner: Arc::new(Inner {

@@ -129,8 +129,10 @@ impl Hall {
         let gone: Vec<Arc<Counter>> = gone.map(|(_, counter)| counter.clone()).collect();
         gone.iter().for_each(|counter| counter.remove());
         *self.leaving.lock().unwrap_or_else(PoisonError::into_inner) = gone;
-        for awake in plan.counters.values().filter_map(|counter| counter.awake()) {
-            awake.refresh.notify_one();
+        for counter in plan.counters.values() {
+            if let Some(awake) = counter.awake() {
+                awake.refresh(&counter.settings());
+            }
         }
         let communes = plan.counters.len();
         *self.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
@@ -249,7 +251,9 @@ impl Hall {
     /// What a commune answers.
     async fn at(self: &Arc<Self>, counter: &Arc<Counter>, request: Request) -> Response {
         let path = request.uri().path();
+        let settings = counter.settings();
         if !path.starts_with("/guichet/")
+            && settings.has_site
             && let Some(router) = counter.site(|folder, settings| {
                 let router = site::folder(folder).layer(axum::middleware::from_fn(observe));
                 harden(router, Policy::Site, &settings.known.outside)
@@ -257,16 +261,16 @@ impl Hall {
         {
             return answer_of(router, request).await;
         }
-        let most = counter.settings().config().rates.under_way;
-        let Some(presence) = counter.arrive(most) else { return pages::busy(&counter.settings().known) };
+        let known = &settings.known;
+        let Some(presence) = counter.arrive(settings.under_way) else { return pages::busy(known) };
         let seat = match self.enter(counter).await {
             Ok(seat) => seat,
-            Err(Refused::Busy) => return pages::busy(&counter.settings().known),
-            Err(Refused::Trouble) => return pages::trouble(&counter.settings().known),
+            Err(Refused::Busy) => return pages::busy(known),
+            Err(Refused::Trouble) => return pages::trouble(known),
             Err(Refused::Gone) => return pages::no_host(),
         };
         let is_post = request.method() == Method::POST;
-        let Some(awake) = seat.awake().cloned() else { return pages::busy(&counter.settings().known) };
+        let Some(awake) = seat.awake().cloned() else { return pages::busy(known) };
         let response = answer_of(awake.router.clone(), request).await;
         if is_post {
             awake.received();
@@ -362,14 +366,14 @@ impl Hall {
             return false;
         }
         let now = self.now();
-        let (due, data) = (awake.due(now), counter.settings().config().data);
+        let (due, settings) = (awake.due(now), counter.settings());
         let latest = now.checked_add(VISIT_EVERY).ok();
         let due = if self.plan().config.role.delivers() { due.into_iter().chain(latest).min() } else { None };
         let open = counter.close(due);
         // The writer ends, and brings its log back into the database.
         let stamp = tokio::task::spawn_blocking(move || {
             drop((awake, open));
-            counter::stamp(&data)
+            counter::stamp(&settings.data)
         });
         counter.closed(stamp.await.unwrap_or_default());
         tracing::debug!(event = "asleep", commune = counter.settings().name, "a guichet is closed until it is needed");

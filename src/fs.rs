@@ -116,6 +116,55 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
     std::fs::copy(from, to).map(|_| ()).map_err(failed("copier vers", to))
 }
 
+/// Puts a folder in the place of another, and that one in its place, so that a reader sees one or the other whole.
+///
+/// # Errors
+/// [`FsError`]; both stay where they were.
+pub fn exchange(staging: &Path, dest: &Path) -> Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        if renameat_with(CWD, staging, CWD, dest, RenameFlags::EXCHANGE).is_ok() {
+            return Ok(());
+        }
+    }
+    // File systems without exchange (NFS, ZFS, FUSE): two renames, a visitor may meet the instant between.
+    let aside = staging.with_extension("ancien");
+    remove(&aside)?;
+    rename(dest, &aside)?;
+    if let Err(error) = rename(staging, dest) {
+        rename(&aside, dest)?;
+        return Err(error);
+    }
+    rename(&aside, staging)
+}
+
+/// Waits until all that was written to the disk of a folder is on it.
+///
+/// # Errors
+/// [`FsError`] when the folder cannot be opened or the disk answers badly.
+pub fn sync_disk_of(folder: &Path) -> Result<()> {
+    let file = std::fs::File::open(folder).map_err(failed("écrire", folder))?;
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(&file).map_err(|error| failed("écrire", folder)(error.into()))?;
+    #[cfg(not(target_os = "linux"))]
+    file.sync_all().map_err(failed("écrire", folder))?;
+    Ok(())
+}
+
+/// Adds a line to a file and waits until it is on the disk.
+///
+/// # Errors
+/// [`FsError`] when it cannot be opened or written.
+pub fn append_line(path: &Path, line: &str) -> Result<()> {
+    use std::io::Write;
+    let written = std::fs::OpenOptions::new().create(true).append(true).open(path).and_then(|mut file| {
+        file.write_all(format!("{line}\n").as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(failed("écrire", path))
+}
+
 /// A file found by [`walk`].
 #[derive(Debug, Clone)]
 pub struct Found {
@@ -125,6 +174,64 @@ pub struct Found {
     pub path: PathBuf,
     /// Bytes.
     pub size: u64,
+    /// What tells that it was touched.
+    pub stamp: Stamp,
+}
+
+/// What a file system says of a file, that changes whenever its bytes may have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stamp {
+    /// Nanoseconds since 1970 when its bytes were last written.
+    pub modified_ns: i128,
+    /// Nanoseconds since 1970 when anything of it last changed, its times included: nobody sets this one.
+    pub changed_ns: i128,
+    /// Which file it is on its disk.
+    pub inode: u64,
+}
+
+impl Stamp {
+    #[cfg(unix)]
+    fn of(metadata: &std::fs::Metadata) -> Stamp {
+        use std::os::unix::fs::MetadataExt;
+        let ns = |seconds: i64, ns: i64| i128::from(seconds) * 1_000_000_000 + i128::from(ns);
+        Stamp {
+            modified_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
+            changed_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
+            inode: metadata.ino(),
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn of(metadata: &std::fs::Metadata) -> Stamp {
+        let since = |time: std::time::SystemTime| time.duration_since(std::time::UNIX_EPOCH).ok();
+        let ns = metadata.modified().ok().and_then(since).map_or(0, |since| since.as_nanos() as i128);
+        Stamp { modified_ns: ns, changed_ns: ns, inode: 0 }
+    }
+}
+
+/// Names of the folders directly in `root`, in order, hidden ones (`.x`, `_x`, `~x`) left out; those whose name is not UTF-8 too.
+///
+/// # Errors
+/// [`FsError`] when `root` cannot be read.
+pub fn folders(root: &Path) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(root).map_err(failed("lire", root))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed("lire", root))?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if !name.starts_with(['.', '_', '~']) && entry.path().is_dir() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Feeds a hasher with a file's name and what tells that it has changed.
+pub fn feed(relative: &str, size: u64, stamp: &Stamp, hasher: &mut blake3::Hasher) {
+    hasher.update(&(relative.len() as u64).to_le_bytes()).update(relative.as_bytes()).update(&size.to_le_bytes());
+    hasher.update(&stamp.modified_ns.to_le_bytes()).update(&stamp.changed_ns.to_le_bytes());
+    hasher.update(&stamp.inode.to_le_bytes());
 }
 
 /// What [`walk`] could not go through.
@@ -166,8 +273,9 @@ pub fn walk(root: &Path, bounds: &Path) -> (Vec<Found>, Vec<WalkTrouble>) {
                     troubles.push(WalkTrouble::BadName(relative(entry.path())));
                     continue;
                 }
-                let size = entry.metadata().map_or(0, |metadata| metadata.len());
-                found.push(Found { relative: relative(entry.path()), path: entry.into_path(), size });
+                let (size, stamp) =
+                    entry.metadata().map_or_else(|_| Default::default(), |data| (data.len(), Stamp::of(&data)));
+                found.push(Found { relative: relative(entry.path()), path: entry.into_path(), size, stamp });
             }
             Ok(_) => {}
             Err(error) => {

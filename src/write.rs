@@ -39,6 +39,11 @@ pub struct Written {
     pub removed: usize,
 }
 
+/// Whether a folder is a site that we built.
+pub fn is_site(folder: &Path) -> bool {
+    folder.join(MARK).is_file()
+}
+
 /// Marks a folder as ours, so that nothing else is ever replaced.
 const MARK: &str = ".mulot";
 
@@ -127,11 +132,12 @@ impl Staging {
             false => Vec::new(),
         };
         let (stale, gone) = rayon::join(|| others_of(&self.folder, !self.fresh), || others_of(&self.dest, self.live));
-        remove_all(&stale, &self.folder)?;
         written.removed = gone.len();
         if self.live && written.changed == 0 && written.removed == 0 {
+            // The previous site stays whole: pages taken before the last change still ask for its styles.
             return Ok(written);
         }
+        remove_all(&stale, &self.folder)?;
         swap(&self.folder, &self.dest, self.live)?;
         Ok(written)
     }
@@ -179,6 +185,11 @@ impl Drop for Staging {
             let _ = fs::remove(&self.folder);
         }
     }
+}
+
+/// Where the site that stood at `dest` before the last change is, if there was one.
+pub fn previous(dest: &Path) -> PathBuf {
+    staging_of(dest)
 }
 
 /// The folder a site is prepared in: `.site-public.precedent` beside `site-public`.
@@ -323,22 +334,7 @@ fn swap(staging: &Path, dest: &Path, live: bool) -> Result<(), FsError> {
     if !live {
         return fs::rename(staging, dest);
     }
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        if renameat_with(CWD, staging, CWD, dest, RenameFlags::EXCHANGE).is_ok() {
-            return Ok(());
-        }
-    }
-    // File systems without exchange (NFS, ZFS, FUSE): two renames, a visitor may meet the instant between.
-    let aside = staging.with_extension("ancien");
-    fs::remove(&aside)?;
-    fs::rename(dest, &aside)?;
-    if let Err(error) = fs::rename(staging, dest) {
-        fs::rename(&aside, dest)?;
-        return Err(error);
-    }
-    fs::rename(&aside, staging)
+    fs::exchange(staging, dest)
 }
 
 #[cfg(test)]

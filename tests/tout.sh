@@ -61,6 +61,8 @@ if [ -n "$long" ]; then
     [ -e "$1" ] || packages="$packages linux-image-cloud-amd64"
 fi
 need dovecot dovecot-imapd
+need curl curl
+need pebble pebble
 need_python() { # module, package
     /usr/bin/python3 -c "import $1" 2>/dev/null || packages="$packages $2"
 }

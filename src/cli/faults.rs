@@ -149,6 +149,7 @@ pub(super) fn start_fault(error: &StartError, in_use: &str) -> Exit {
         exit
     };
     match error {
+        StartError::Closed(error) => start_fault(error, in_use),
         StartError::Listen(ListenError::InUse(address)) => {
             told(format!("l'adresse {address} est déjà prise par un autre programme"), in_use, Exit::Machine)
         }
@@ -186,6 +187,16 @@ pub(super) fn start_fault(error: &StartError, in_use: &str) -> Exit {
         StartError::Watch { folder, reason } => told(
             format!("le dossier « {} » ne peut pas être surveillé : {}", folder.display(), cause_of_words(reason)),
             "trop de fichiers sont peut-être surveillés sur cette machine : fermez d'autres programmes",
+            Exit::Machine,
+        ),
+        StartError::Certificate { path, source } => told(
+            format!("le certificat « {} » ne peut pas servir : {source}", path.display()),
+            "vérifiez [[https.certificats]] : certificat est la chaîne (fullchain.pem), cle_privee la clé qui va avec",
+            Exit::Machine,
+        ),
+        StartError::Tls(reason) => told(
+            format!("le chiffrement ne peut pas être mis en route : {reason}"),
+            "redémarrez la machine ; si cela revient, signalez-le",
             Exit::Machine,
         ),
         StartError::Io { path, source } => told(

@@ -4,6 +4,7 @@ mod allocator;
 mod backup;
 mod build;
 mod check;
+mod communes;
 mod demandes;
 mod destinataires;
 mod dkim;
@@ -12,13 +13,16 @@ mod exporter;
 mod faults;
 mod guichet;
 mod integrity;
+mod migrate;
 mod new;
 mod place;
+mod publish;
 mod quarantaine;
 mod registre;
 mod report;
 mod serve;
 mod telemetry;
+mod territoire;
 mod usage;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +34,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use crate::diagnostic::Diagnostic;
 use crate::model::commune::Commune;
 use crate::model::site::Site;
+use crate::model::territoire::Territoire;
 use crate::pictures::PictureCache;
 use crate::pipeline::{Base, local};
 use crate::text::dates::short_date;
@@ -91,12 +96,16 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Vérifie le contenu, la loi et l'accessibilité, sans rien écrire
     Check(check::CheckArgs),
+    /// Envoie le site là où les visiteurs le lisent, ou remet la version précédente
+    Publish(publish::PublishArgs),
     /// Ouvre le guichet : reçoit les demandes des habitants et les porte à la mairie
     Guichet(guichet::GuichetArgs),
     /// Montre les demandes reçues, ce qui attend et ce qui est bloqué
     Demandes(demandes::DemandesArgs),
     /// Écrit le registre des traitements (RGPD) à partir des formulaires
     Registre(registre::RegistreArgs),
+    /// Met un dossier d'une version précédente à la forme d'aujourd'hui
+    Migrate(migrate::MigrateArgs),
     /// Copie les demandes reçues, même pendant que le guichet travaille
     Backup(backup::BackupArgs),
     /// Remet une sauvegarde dans un dossier vide, après l'avoir vérifiée
@@ -106,7 +115,7 @@ enum Command {
 /// What every command on a commune's folder takes.
 #[derive(Debug, Args)]
 struct FolderArgs {
-    /// Dossier de la commune (le dossier courant s'il n'est pas donné)
+    /// Dossier de la commune, ou d'un territoire (le dossier courant s'il n'est pas donné)
     #[arg(value_name = "DOSSIER", default_value = ".", hide_default_value = true, value_parser = PathBufValueParser::new().map(commune_folder))]
     folder: PathBuf,
     /// Fait comme si l'on était ce jour-là, à midi (AAAA-MM-JJ)
@@ -114,9 +123,10 @@ struct FolderArgs {
     date: Option<jiff::civil::Date>,
 }
 
-/// The folder of a commune, whose `commune.toml` may be given in its place.
+/// The folder of a commune or of a territoire, whose `.toml` may be given in its place.
 fn commune_folder(path: PathBuf) -> PathBuf {
-    match path.parent().filter(|_| path.ends_with(Commune::FILE) && path.is_file()) {
+    let is_known = path.ends_with(Commune::FILE) || path.ends_with(Territoire::FILE);
+    match path.parent().filter(|_| is_known && path.is_file()) {
         Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
         Some(parent) => parent.to_owned(),
         None => path,
@@ -142,9 +152,11 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Command::Build(args) => build::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Serve(args) => serve::run(&args),
+        Command::Publish(args) => publish::run(&args),
         Command::Guichet(args) => guichet::run(&args),
         Command::Demandes(args) => demandes::run(&args),
         Command::Registre(args) => registre::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Backup(args) => backup::run_backup(&args),
         Command::Restore(args) => backup::run_restore(&args),
     }

@@ -79,11 +79,25 @@ impl Worker {
     /// Delivers until `stop` becomes `true` or its sender goes; several may run side by side.
     ///
     /// Only the waiting is cut short: a mail being sent is sent and settled first.
-    pub async fn run(&self, mut stop: watch::Receiver<bool>, clock: impl Fn() -> Timestamp) {
+    pub async fn run(&self, stop: watch::Receiver<bool>, clock: impl Fn() -> Timestamp) {
+        self.run_telling(stop, clock, |_| {}).await;
+    }
+
+    /// The same, saying at each turn whether it is at work, or until when nothing is due.
+    pub async fn run_telling(
+        &self,
+        mut stop: watch::Receiver<bool>,
+        clock: impl Fn() -> Timestamp,
+        mut told: impl FnMut(Turn),
+    ) {
         let wake = self.store.wake();
         while !*stop.borrow_and_update() {
+            told(Turn::Begins);
             let pause = match step(&self.store, &self.mailer, &self.files, clock()).await {
-                Ok(Step::Idle { next_at }) => pause(next_at, clock()),
+                Ok(Step::Idle { next_at }) => {
+                    told(Turn::Idle { next_at });
+                    pause(next_at, clock())
+                }
                 Ok(_) => continue,
                 Err(error) => {
                     tracing::error!(error.reason = %error, "delivery stands still");
@@ -99,6 +113,18 @@ impl Worker {
         // Another worker may be asleep on the wake this one consumed.
         wake.notify_one();
     }
+}
+
+/// Where a [`Worker`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It looks for what is due.
+    Begins,
+    /// Nothing is.
+    Idle {
+        /// When something will be; `None` when all is settled.
+        next_at: Option<Timestamp>,
+    },
 }
 
 /// Composes the bytes and hands them over.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::form::Opening;
 use super::names::NameForms;
+use super::publication::Target;
 use crate::diagnostic::Place;
 
 /// A commune, as its `commune.toml` describes it. Blanks (`""`) are `None` or empty: only the mairie can fill them.
@@ -57,19 +58,32 @@ pub struct Commune {
     /// What is settled of forms, by the slug of their fiche.
     #[serde(skip)]
     pub form_settings: BTreeMap<String, FormSettings>,
+    /// Where the site is published; `None` when the commune does not say.
+    #[serde(skip)]
+    pub publication: Option<Target>,
     /// Where the keys and tables of `commune.toml` stand: `domaine`, `[mairie]`, `[mairie] telephone`.
     #[serde(skip)]
     pub places: BTreeMap<String, Place>,
 }
 
 impl Commune {
-    /// Scheme and host at which the guichet answers: its own address, or the site's; empty when neither is known.
+    /// Where the guichet answers, without final slash: its own address, or the site's; empty when neither is known.
     pub fn guichet_address(&self) -> &str {
         if self.guichet.adresse.is_empty() { &self.domaine } else { &self.guichet.adresse }
     }
 
+    /// The path under which the guichet answers when communes share its host, `/le-plantay`; empty at the root of a host.
+    pub fn guichet_path(&self) -> &str {
+        let address = self.guichet.adresse.as_str();
+        let host = address.find("://").map_or(0, |at| at + 3);
+        address[host..].find('/').map_or("", |at| &address[host + at..])
+    }
+
     /// Name of the file that describes it.
     pub const FILE: &'static str = "commune.toml";
+
+    /// Newest shape of a commune's folder that this program knows; `mulot migrate` brings older ones to it.
+    pub const FORMAT: i64 = 1;
 
     /// Where a key stands (`domaine`, `[mairie] telephone`), else its table, else the file.
     pub fn place(&self, key: &str) -> Place {

@@ -128,6 +128,7 @@ pub(super) fn commune() -> Commune {
         menu_order: vec![],
         catalogue: Default::default(),
         form_settings: Default::default(),
+        publication: None,
         places: Default::default(),
     }
 }

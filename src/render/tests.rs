@@ -68,6 +68,7 @@ fn a_whole_site_is_drawn_without_a_word() {
         "vieux/index.html",
         "sitemap.xml",
         "robots.txt",
+        "_redirects",
     ] {
         assert!(
             output.files.contains_key(path),
@@ -75,6 +76,13 @@ fn a_whole_site_is_drawn_without_a_word() {
             output.files.keys().collect::<Vec<_>>()
         );
     }
+}
+
+#[test]
+fn former_addresses_are_told_to_servers_too() {
+    let (output, _) = draw(&full());
+    let Artifact::Bytes(table) = &output.files["_redirects"] else { panic!("made by us") };
+    assert_eq!(std::str::from_utf8(table), Ok("/vieux/ /mairie/conseil/ 308\n"));
 }
 
 #[test]
@@ -364,7 +372,7 @@ fn the_stylesheet_holds_the_palette_and_fingerprinted_fonts() {
     let css = String::from_utf8(css.to_vec()).unwrap();
     assert!(css.starts_with(":root{color-scheme:light dark;--fond:#"), "{}", &css[..80]);
     assert!(css.contains("@media (prefers-color-scheme:dark)"));
-    assert!(css.contains("url(\"/assets/atkinson-400-800-"), "fonts are published under the stylesheet's names");
+    assert!(css.contains("url(\"atkinson-400-800-"), "fonts are published under the stylesheet's names");
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub const BASE_PASSWORD_VARIABLE: &str = "MULOT_BASE_MOT_DE_PASSE";
 const SCHEMA: &str = "guichet";
 
 const KEY: &str = "base";
-const SCHEMA_KEY: &str = "base_schema";
+pub(super) const SCHEMA_KEY: &str = "base_schema";
 const PASSWORD_KEY: &str = "base_mot_de_passe_fichier";
 const CERTIFICATE_KEY: &str = "base_certificat";
 

@@ -1,9 +1,7 @@
-//! Serves a built site: from memory for the preview, from its folder in production.
+//! Serves a built site from memory, for the preview; [`folder`] serves a written one.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header::{self, HeaderValue};
@@ -11,15 +9,15 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 use tower::ServiceExt;
-use tower_http::services::{ServeDir, ServeFile};
+use tower_http::services::ServeFile;
 
+pub use super::folder::folder;
+use crate::model::media_type::{cache_control, media_type};
 use crate::model::output::{Artifact, Output};
 use crate::model::site::FileData;
 
-/// Folder of the theme's files, whose names change with their bytes.
-pub(super) const ASSETS: &str = "assets/";
 /// Page shown when nothing else is found.
-const NOT_FOUND: &str = "404.html";
+pub(super) const NOT_FOUND: &str = "404.html";
 
 /// Answers `request` from a built site.
 ///
@@ -41,56 +39,6 @@ pub async fn answer(output: &Output, request: Request) -> Response {
         return to_folder(&request);
     }
     not_found(output, request).await
-}
-
-/// Serves the site written in `folder`, precompressed copies included.
-pub fn folder(folder: &Path) -> Router {
-    let missing = ServeFile::new(folder.join(NOT_FOUND)).precompressed_br().precompressed_gzip();
-    let missing = tower_http::set_status::SetStatus::new(missing, StatusCode::NOT_FOUND);
-    let files =
-        ServeDir::new(folder).precompressed_br().precompressed_gzip().call_fallback_on_method_not_allowed(false);
-    let files = files.fallback(missing);
-    Router::new().fallback_service(files).layer(axum::middleware::from_fn(
-        async |request: Request, next: axum::middleware::Next| {
-            let path = request.uri().path().to_owned();
-            finish(&path, next.run(request).await)
-        },
-    ))
-}
-
-/// Media type of a file of the site by its name, with its charset.
-pub fn media_type(path: &str) -> &'static str {
-    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension).to_ascii_lowercase();
-    match extension.as_str() {
-        "html" | "htm" => "text/html; charset=utf-8",
-        "css" => "text/css; charset=utf-8",
-        "js" | "mjs" => "text/javascript; charset=utf-8",
-        "json" => "application/json; charset=utf-8",
-        "webmanifest" => "application/manifest+json; charset=utf-8",
-        "geojson" => "application/geo+json; charset=utf-8",
-        "xml" => "application/xml; charset=utf-8",
-        "atom" => "application/atom+xml; charset=utf-8",
-        "ics" => "text/calendar; charset=utf-8",
-        "txt" => "text/plain; charset=utf-8",
-        "csv" => "text/csv; charset=utf-8",
-        "svg" => "image/svg+xml; charset=utf-8",
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "webp" => "image/webp",
-        "avif" => "image/avif",
-        "gif" => "image/gif",
-        "ico" => "image/x-icon",
-        "pdf" => "application/pdf",
-        "woff2" => "font/woff2",
-        "odt" => "application/vnd.oasis.opendocument.text",
-        "ods" => "application/vnd.oasis.opendocument.spreadsheet",
-        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-        "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-        "zip" => "application/zip",
-        "mp3" => "audio/mpeg",
-        "mp4" => "video/mp4",
-        _ => "application/octet-stream",
-    }
 }
 
 async fn file(path: &str, artifact: &Artifact, status: StatusCode, request: Request) -> Response {
@@ -150,9 +98,7 @@ fn finish(path: &str, mut response: Response) -> Response {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(name)));
     }
     if found {
-        let fingerprinted = path.trim_start_matches('/').starts_with(ASSETS);
-        let cache = if fingerprinted { "public, max-age=31536000, immutable" } else { "no-cache" };
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control(path)));
     }
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     response

@@ -28,7 +28,6 @@ mod upgrade;
 mod verify;
 mod writer;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
@@ -100,6 +99,10 @@ impl Default for StoreOptions {
 pub enum Access {
     /// The one instance that receives and delivers, or one of several on a server; makes the database when there is none.
     Serve,
+    /// The one that receives, another delivering.
+    Receive,
+    /// The one that delivers, another receiving.
+    Deliver,
     /// An order of the administration, perhaps while an instance serves; never creates nor delivers.
     Beside,
 }
@@ -125,7 +128,7 @@ struct Inner {
     keys: Keys,
     key_file: PathBuf,
     /// Released by the system when the store goes.
-    _lock: Option<File>,
+    _lock: Option<open::Locks>,
     /// Hears what other instances commit.
     _listener: Option<Listener>,
 }
@@ -156,7 +159,7 @@ impl Store {
             return Self::on_server(postgres::open(base, dir, &options)?, base.clone(), dir, &options);
         }
         let opened = open::open(dir, &options)?;
-        if options.access == Access::Serve {
+        if matches!(options.access, Access::Serve | Access::Deliver) {
             outbox::give_back(&opened.connection).map_err(|error| StoreError::sql(&opened.path, error))?;
         }
         Self::of(opened, dir, &options)
@@ -398,6 +401,14 @@ impl Drop for Inner {
 pub(in crate::intake) fn free_bytes(dir: &Path) -> Result<u64, StoreError> {
     let numbers = rustix::fs::statvfs(dir).map_err(|error| StoreError::io(dir, error.into()))?;
     Ok(numbers.f_bavail.saturating_mul(numbers.f_frsize))
+}
+
+/// The same for whoever has no store open.
+///
+/// # Errors
+/// [`StoreError::Io`] when the system does not tell.
+pub fn free_bytes_of(dir: &Path) -> Result<u64, StoreError> {
+    free_bytes(dir)
 }
 
 /// Waits in this thread, whatever runs in it: the writer has a thread of its own.

@@ -17,8 +17,14 @@ use crate::intake::token::{KEY_FILE, Keys};
 /// The database inside the guichet's folder.
 pub(in crate::intake) const FILE: &str = "guichet.db";
 
-/// The lock of the one instance that serves.
+/// The lock of the one instance that receives.
 const LOCK: &str = "verrou";
+
+/// The lock of the one instance that delivers: most often the same.
+const DELIVERY_LOCK: &str = "verrou-courrier";
+
+/// Held while a database is opened: one instance at a time makes it or brings it up to date.
+const OPENING_LOCK: &str = "verrou-ouverture";
 
 /// `Mult` in ASCII: marks our databases.
 pub(super) const APPLICATION_ID: i32 = 0x4d75_6c74;
@@ -30,7 +36,7 @@ pub(super) struct Opened {
     /// Where the database stands.
     pub(super) path: PathBuf,
     /// Held as long as the store lives; `None` beside a serving instance.
-    pub(super) lock: Option<File>,
+    pub(super) lock: Option<Locks>,
     /// The keys it is sealed with.
     pub(super) keys: Keys,
     /// Where they are kept.
@@ -38,6 +44,9 @@ pub(super) struct Opened {
     /// How the database is read.
     pub(super) reading: Reading,
 }
+
+/// The locks of an instance, released by the system when they go.
+pub(super) type Locks = Vec<File>;
 
 /// How a connection that only reads finds the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,10 +66,18 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
         return Err(StoreError::OldSqlite { found: rusqlite::version() });
     }
     let path = dir.join(FILE);
+    let names: &[&str] = match options.access {
+        Access::Serve => &[LOCK, DELIVERY_LOCK],
+        Access::Receive => &[LOCK],
+        Access::Deliver => &[DELIVERY_LOCK],
+        Access::Beside => &[],
+    };
+    let mut opening = None;
     let lock = match options.access {
-        Access::Serve => {
+        Access::Serve | Access::Receive | Access::Deliver => {
             make_dir(dir)?;
-            Some(lock(&dir.join(LOCK))?)
+            opening = Some(wait_lock(&dir.join(OPENING_LOCK))?);
+            Some(names.iter().map(|name| lock(&dir.join(name))).collect::<Result<Locks, _>>()?)
         }
         Access::Beside if !path.exists() => return Err(StoreError::Absent { path }),
         Access::Beside if is_read_only(dir) => return frozen(dir, options),
@@ -73,7 +90,10 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
     }
     // Nobody may write in the old way meanwhile.
     let upgrading = match &lock {
-        None if known < SCHEMA => Some(self::lock(&dir.join(LOCK))?),
+        None if known < SCHEMA => {
+            opening = Some(wait_lock(&dir.join(OPENING_LOCK))?);
+            Some([LOCK, DELIVERY_LOCK].iter().map(|name| self::lock(&dir.join(name))).collect::<Result<Locks, _>>()?)
+        }
         _ => None,
     };
     let key_file = options.key_file.clone().unwrap_or_else(|| dir.join(KEY_FILE));
@@ -89,6 +109,7 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
         upgrade::sweep(sqlite).map_err(wrong)?;
         sync_dir(dir)?;
     }
+    drop(opening);
     Ok(Opened { connection, path, lock, keys, key_file, reading: Reading::Shared })
 }
 
@@ -173,10 +194,21 @@ pub(in crate::intake) fn create_private_dir(dir: &Path) -> Result<(), StoreError
     made.map_err(|error| StoreError::io(dir, error))
 }
 
+/// Waits for a lock that is never held for long.
+fn wait_lock(path: &Path) -> Result<File, StoreError> {
+    let file = lock_file(path)?;
+    file.lock().map_err(|error| StoreError::io(path, error))?;
+    Ok(file)
+}
+
+fn lock_file(path: &Path) -> Result<File, StoreError> {
+    let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    opened.map_err(|error| StoreError::io(path, error))
+}
+
 fn lock(path: &Path) -> Result<File, StoreError> {
     let wrong = |error| StoreError::io(path, error);
-    let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
-    let file = opened.map_err(wrong)?;
+    let file = lock_file(path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(StoreError::Locked { path: path.to_owned() }),

@@ -96,6 +96,21 @@ impl Base {
         Ok(Base { config, name, schema: schema.to_owned(), tls })
     }
 
+    /// The same server for one commune of several, by the name of its folder: a schema of its own, `commune_le_plantay`.
+    #[must_use]
+    pub fn for_commune(mut self, name: &str) -> Base {
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let mut schema: String =
+            name.bytes().map(|byte| if is_plain(byte) && byte != b'-' { char::from(byte) } else { '_' }).collect();
+        if !name.bytes().all(is_plain) || schema.len() > LONGEST_NAME {
+            // « a-b » and « a_b » are two communes.
+            schema.truncate(LONGEST_NAME - 9);
+            schema.push_str(&format!("_{}", &blake3::hash(name.as_bytes()).to_hex()[..8]));
+        }
+        self.schema = format!("commune_{schema}");
+        self
+    }
+
     /// What is shown of it to people; never a password.
     pub fn name(&self) -> &str {
         &self.name
@@ -166,6 +181,9 @@ fn is_local(config: &Config) -> bool {
 }
 
 /// A name that needs no quoting and no translation.
+/// Letters of a commune's folder that go into the name of its schema: 48 in all.
+const LONGEST_NAME: usize = 40;
+
 fn is_schema(name: &str) -> bool {
     let is_fit = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
     let is_reserved = name.starts_with("pg_") || name == "information_schema";

@@ -1,0 +1,162 @@
+//! Reads a `[publication]` table: where a site goes.
+
+use std::path::{Path, PathBuf};
+
+use super::toml_reader::Reader;
+use crate::diagnostic::{Code, Diagnostic};
+use crate::model::publication::{FolderTarget, S3Target, SshTarget, Target};
+
+/// Versions kept when the table does not say how many.
+const VERSIONS: usize = 3;
+
+/// The target that `[publication]` describes; `None` without it, or when it is not right. Paths of this machine are taken from
+/// `base` when they are relative.
+pub(crate) fn publication(
+    reader: &mut Reader<'_, '_>,
+    base: &Path,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Target> {
+    let mut table = reader.table("publication", diagnostics)?;
+    let before = diagnostics.len();
+    let folder = table.text("dossier", diagnostics);
+    let ssh = table.text("ssh", diagnostics);
+    let s3 = table.text("s3", diagnostics);
+    let versions = table.integer("versions", 1..=50, diagnostics).map_or(VERSIONS, |count| count as usize);
+    let chosen: Vec<&str> = [("dossier", &folder), ("ssh", &ssh), ("s3", &s3)]
+        .into_iter()
+        .filter_map(|(key, value)| value.as_ref().map(|_| key))
+        .collect();
+    if chosen.len() != 1 && diagnostics.len() == before {
+        let message = match chosen.len() {
+            0 => "[publication] ne dit pas où va le site".to_owned(),
+            _ => format!("[publication] dit {} endroits : {}", chosen.len(), chosen.join(", ")),
+        };
+        diagnostics.push(
+            Diagnostic::error(Code::BadValue, table.table_place(), message)
+                .hint("gardez une seule des clés dossier, ssh et s3 (docs/publier.md)"),
+        );
+    }
+    let target = match (folder, ssh, s3) {
+        (Some(folder), None, None) => Some(Target::Folder(FolderTarget { path: PathBuf::from(folder), versions })),
+        (None, Some(ssh), None) => ssh_target(&mut table, &ssh, versions, diagnostics).map(Target::Ssh),
+        (None, None, Some(s3)) => s3_target(&mut table, s3, versions, diagnostics).map(Target::S3),
+        _ => return None,
+    };
+    table.finish(diagnostics);
+    target.map(|target| target.based_on(base))
+}
+
+fn ssh_target(
+    table: &mut Reader<'_, '_>,
+    written: &str,
+    versions: usize,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<SshTarget> {
+    let port = table.integer("port", 1..=65_535, diagnostics).and_then(|port| u16::try_from(port).ok());
+    let key_file = table.text("cle_fichier", diagnostics).map(PathBuf::from);
+    let known_hosts = table.text("hotes_connus", diagnostics).map(PathBuf::from);
+    let ordered = table.flag("ordonne", diagnostics).unwrap_or(false);
+    match split_ssh(written) {
+        Some((host, path)) => Some(SshTarget { host, path, port, key_file, known_hosts, ordered, versions }),
+        None => {
+            diagnostics.push(
+                Diagnostic::error(
+                    Code::BadValue,
+                    table.place("ssh"),
+                    format!("« {written} » n'est pas un dossier d'une autre machine"),
+                )
+                .hint(
+                    "écrivez ssh = \"compte@serveur.exemple.fr:/srv/www/site\" ; le port se donne à part : port = 2222",
+                ),
+            );
+            None
+        }
+    }
+}
+
+/// `web@hote:/chemin` in two. Nothing in it may look like an option of `ssh`, nor climb above where it says.
+fn split_ssh(written: &str) -> Option<(String, String)> {
+    let colon = match written.split_once('[').filter(|(before, _)| !before.contains(':')) {
+        Some((before, rest)) => before.len() + 1 + rest.find("]:")? + 1,
+        None => written.find(':')?,
+    };
+    let (host, path) = (&written[..colon], written[colon + 1..].trim_end_matches('/'));
+    let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '@' | '[' | ']' | ':' | '{' | '}');
+    let plain_host = !host.is_empty() && !host.starts_with('-') && host.chars().all(fit) && !host.ends_with('@');
+    let plain_path = !path.is_empty()
+        && !path.starts_with(['-', '~'])
+        && !path.chars().any(char::is_control)
+        && !path.split('/').any(|part| matches!(part, "." | ".."));
+    (plain_host && plain_path).then(|| (host.to_owned(), path.to_owned()))
+}
+
+fn s3_target(
+    table: &mut Reader<'_, '_>,
+    address: String,
+    versions: usize,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<S3Target> {
+    let region = table.text("region", diagnostics).unwrap_or_else(|| "us-east-1".into());
+    let key_file = table.text("cle_fichier", diagnostics).map(PathBuf::from);
+    let public = table.flag("public", diagnostics).unwrap_or(false);
+    if crate::s3::split_address(&address).is_err() {
+        diagnostics.push(
+            Diagnostic::error(
+                Code::BadValue,
+                table.place("s3"),
+                format!("« {address} » n'est pas l'adresse d'un seau"),
+            )
+            .hint("écrivez s3 = \"https://hôte/seau\" ou \"https://hôte/seau/prefixe\", sans clé dedans"),
+        );
+        return None;
+    }
+    Some(S3Target { address: address.trim_end_matches('/').to_owned(), region, key_file, public, versions })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::toml_reader::{Source, parse};
+
+    fn read(text: &str) -> (Option<Target>, Vec<String>) {
+        let mut diagnostics = Vec::new();
+        let source = Source { file: "commune.toml", text, first_line: 1 };
+        let table = parse(source, &mut diagnostics);
+        let mut reader = Reader::new(source, &table);
+        let target = publication(&mut reader, Path::new("/base"), &mut diagnostics);
+        (target, diagnostics.into_iter().map(|told| told.message).collect())
+    }
+
+    #[test]
+    fn the_three_kinds_of_targets_are_read() {
+        let place = |text: &str| {
+            let (target, told) = read(&format!("[publication]\n{text}\n"));
+            assert!(told.is_empty(), "{told:?}");
+            target.map(|target| target.place())
+        };
+        assert_eq!(place("dossier = \"/var/www/a\"").as_deref(), Some("/var/www/a"));
+        assert_eq!(place("dossier = \"../a\"").as_deref(), Some("/a"));
+        assert_eq!(place("ssh = \"web@h.fr:/srv/a/\"\nport = 2222").as_deref(), Some("web@h.fr:/srv/a"));
+        assert_eq!(place("ssh = \"web@h.fr:/srv/[a]:b\"").as_deref(), Some("web@h.fr:/srv/[a]:b"));
+        assert_eq!(place("ssh = \"web@[2001:db8::1]:www\"").as_deref(), Some("web@[2001:db8::1]:www"));
+        assert_eq!(place("s3 = \"https://h/seau/a/\"\nregion = \"fr-par\"").as_deref(), Some("https://h/seau/a"));
+        assert_eq!(read("a = 1").0, None);
+    }
+
+    #[test]
+    fn what_is_not_a_target_is_told() {
+        for (text, words) in [
+            ("versions = 3", "ne dit pas où va le site"),
+            ("dossier = \"a\"\ns3 = \"https://h/s\"", "dit 2 endroits : dossier, s3"),
+            ("ssh = \"-oProxyCommand=x:/a\"", "n'est pas un dossier d'une autre machine"),
+            ("ssh = \"web@h\"", "n'est pas un dossier d'une autre machine"),
+            ("ssh = \"web@h:/a/../b\"", "n'est pas un dossier d'une autre machine"),
+            ("s3 = \"h/s\"", "n'est pas l'adresse d'un seau"),
+            ("dossier = \"a\"\nport = 22", "la clé « port » n'existe pas ici"),
+            ("dossier = \"a\"\nversions = 0", "« versions » vaut 0"),
+        ] {
+            let (_, told) = read(&format!("[publication]\n{text}\n"));
+            assert!(told.iter().any(|message| message.contains(words)), "{text}: {told:?}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Another machine over SSH, with the user's own `ssh`, keys, agent and configuration; and what its words mean, in French.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use super::error::PublishError;
+use super::ordered::Ordered;
+use super::sftp::Sftp;
+use super::shell::{Shell, State};
+use super::{Access, Host, Local, Order, Result};
+use crate::model::publication::SshTarget;
+
+/// Opens the target the best way it allows: whole folders with a shell and rsync, else file by file.
+pub(super) fn open(
+    target: &SshTarget,
+    order: &Order<'_>,
+    access: Access,
+    local: Option<&Local>,
+) -> Result<Box<dyn Host>> {
+    let line = Line::new(target);
+    let state = if target.ordered { None } else { State::of(&line)? };
+    match state {
+        Some(state) if state.is_fit() => Ok(Box::new(Shell::open(line, state, order, access, local)?)),
+        Some(State { version: Some(_), .. }) => Err(PublishError::Ssh {
+            sentence: format!("rsync n'est plus là, ici ou sur {}", target.host),
+            remedy: "installez-le des deux côtés (apt install rsync), puis relancez".into(),
+        }),
+        _ => {
+            let name = local.map(|local| local.name.clone()).unwrap_or_default();
+            let sftp = Sftp::open(line, access)?;
+            Ok(Box::new(Ordered::open(sftp, target.versions, order, access, &name)?))
+        }
+    }
+}
+
+/// How the other machine is reached.
+pub(super) struct Line {
+    pub(super) target: SshTarget,
+}
+
+impl Line {
+    fn new(target: &SshTarget) -> Line {
+        Line { target: target.clone() }
+    }
+
+    /// The folder served.
+    pub(super) fn served(&self) -> &str {
+        &self.target.path
+    }
+
+    /// The folder beside it where versions and descriptions are.
+    pub(super) fn beside(&self) -> String {
+        format!("{}.versions", self.target.path)
+    }
+
+    /// Options that `ssh` and `sftp` share. Nothing is ever asked: a question that nobody sees would last for ever.
+    pub(super) fn options(&self) -> Vec<OsString> {
+        let mut options: Vec<OsString> = Vec::new();
+        for option in ["BatchMode=yes", "ConnectTimeout=15", "ServerAliveInterval=10", "ServerAliveCountMax=3"] {
+            options.extend(["-o".into(), option.into()]);
+        }
+        if let Some(port) = self.target.port {
+            options.extend(["-o".into(), format!("Port={port}").into()]);
+        }
+        if let Some(key) = &self.target.key_file {
+            options.extend(["-o".into(), "IdentitiesOnly=yes".into(), "-i".into(), key.into()]);
+        }
+        if let Some(hosts) = &self.target.known_hosts {
+            options.extend(["-o".into(), format!("UserKnownHostsFile=\"{}\"", hosts.display()).into()]);
+        }
+        options
+    }
+
+    /// `web@2001:db8::1` as `ssh` wants it, without the brackets that separate a path elsewhere.
+    pub(super) fn bare_host(&self) -> String {
+        self.target.host.replace(['[', ']'], "")
+    }
+
+    /// Runs a script there in `sh`; what it wrote, or `None` when there is no shell.
+    pub(super) fn try_script(&self, script: &str) -> Result<Option<String>> {
+        let mut command = Command::new("ssh");
+        command.args(self.options()).arg("-T").arg(self.bare_host()).arg("exec sh -s").env("LC_ALL", "C");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|_| no_program("ssh", "openssh-client"))?;
+        let whole = format!("echo {HELLO}\n{{\n{script}\n}} </dev/null\n");
+        if let Some(mut stdin) = child.stdin.take() {
+            // One that is not read is explained by what it wrote before it ended.
+            let _ = stdin.write_all(whole.as_bytes());
+        }
+        let output = child.wait_with_output().map_err(|_| no_program("ssh", "openssh-client"))?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        match said.split_once(&format!("{HELLO}\n")) {
+            Some((_, said)) if output.status.success() => Ok(Some(said.to_owned())),
+            Some(_) => Err(self.explain(&errors, output.status.code())),
+            None if output.status.code() == Some(255) => Err(self.explain(&errors, Some(255))),
+            None => Ok(None),
+        }
+    }
+
+    /// The same where a shell is known to be.
+    pub(super) fn script(&self, script: &str) -> Result<String> {
+        self.try_script(script)?.ok_or_else(|| PublishError::Ssh {
+            sentence: format!("{} n'ouvre plus de session", self.target.host),
+            remedy: "relancez ; si cela dure, demandez à l'hébergeur ce qui a changé".into(),
+        })
+    }
+
+    /// What `ssh`, `sftp` or `rsync` said on its way out, in French, and what to do about it.
+    pub(super) fn explain(&self, errors: &str, code: Option<i32>) -> PublishError {
+        let host = &self.target.host;
+        let (sentence, remedy) =
+            words(errors, host, self.target.key_file.as_ref().map(|key| key.display().to_string()));
+        let sentence = sentence.unwrap_or_else(|| {
+            let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("").trim();
+            match (last.is_empty(), code) {
+                (false, _) => format!("l'envoi vers {host} a échoué : {last}"),
+                (true, Some(code)) => format!("l'envoi vers {host} a échoué (code {code})"),
+                (true, None) => format!("l'envoi vers {host} a été arrêté"),
+            }
+        });
+        PublishError::Ssh { sentence, remedy }
+    }
+}
+
+/// By which a shell shows that it is one, whatever greeting comes before.
+const HELLO: &str = "MULOT-BONJOUR";
+
+/// A text as one word of a shell.
+pub(super) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// A program that this machine lacks.
+pub(super) fn no_program(program: &str, package: &str) -> PublishError {
+    PublishError::Ssh {
+        sentence: format!("le programme {program} manque sur cette machine"),
+        remedy: format!("installez-le : sudo apt install {package}"),
+    }
+}
+
+/// Known words of OpenSSH, rsync and the system, English since we ask for it: sentence and remedy in French.
+fn words(errors: &str, host: &str, key: Option<String>) -> (Option<String>, String) {
+    let has = |words: &str| errors.contains(words);
+    let any = |list: &[&str]| list.iter().any(|words| errors.contains(words));
+    let again = "vérifiez le réseau, puis relancez : ce qui est déjà parti ne repart pas";
+    let bare = host.rsplit('@').next().unwrap_or(host);
+    let (sentence, remedy) = if has("REMOTE HOST IDENTIFICATION HAS CHANGED") {
+        (
+            format!("{host} ne présente plus la même clé d'hôte qu'avant : c'est peut-être une autre machine"),
+            format!("demandez à l'hébergeur si elle a changé ; si oui : ssh-keygen -R {bare}, puis ssh {host}"),
+        )
+    } else if has("Host key verification failed") {
+        (
+            format!("la clé d'hôte de {host} n'est pas connue de cette machine"),
+            format!(
+                "connectez-vous une fois à la main (ssh {host}), comparez l'empreinte à celle que donne l'hébergeur, acceptez-la, \
+                 puis relancez"
+            ),
+        )
+    } else if any(&["UNPROTECTED PRIVATE KEY", "bad permissions"]) {
+        let key = key.unwrap_or_else(|| "~/.ssh/id_ed25519".into());
+        (format!("la clé SSH « {key} » peut être lue par d'autres : ssh la refuse"), format!("chmod 600 « {key} »"))
+    } else if has("Too many authentication failures") {
+        (
+            format!("{host} a refusé trop de clés SSH à la suite"),
+            "dites laquelle est la bonne : cle_fichier = \"…\" dans [publication]".into(),
+        )
+    } else if any(&["Permission denied (", "no mutual signature", "Permission denied, please try again"]) {
+        let asked = key.map_or_else(String::new, |key| format!(" ({key}.pub)"));
+        (
+            format!("la clé SSH est refusée par {host}"),
+            format!(
+                "donnez la clé publique de cette machine{asked} à l'hébergeur, ou dites laquelle prendre : cle_fichier = \"…\" \
+                 dans [publication]"
+            ),
+        )
+    } else if has("Could not resolve hostname") {
+        (format!("{bare} n'existe pas, ou le réseau est coupé"), "vérifiez ssh = \"…\" dans [publication]".into())
+    } else if has("Connection refused") {
+        (format!("{bare} refuse la connexion SSH"), "vérifiez le port (port = 2222) et que SSH y est ouvert".into())
+    } else if any(&["timed out", "No route to host", "Network is unreachable", "Timeout, server"]) {
+        (format!("{bare} ne répond pas"), again.into())
+    } else if any(&["No space left on device", "Disk quota exceeded", "(28)", "(122)"]) {
+        (
+            format!("il n'y a plus de place sur {bare}"),
+            "faites-y de la place, ou gardez moins de versions, puis relancez : le site en place n'a pas bougé".into(),
+        )
+    } else if any(&["vanished", "link_stat", "change_dir"]) {
+        ("des fichiers ont disparu pendant l'envoi".into(), "relancez".into())
+    } else if any(&["ermission denied", "Operation not permitted", "Read-only file system"]) {
+        (
+            format!("{host} n'a pas le droit d'écrire à cet endroit"),
+            "donnez à ce compte le droit d'écrire dans le dossier et dans celui qui le contient".into(),
+        )
+    } else if any(&["Connection closed", "Connection reset", "Broken pipe", "connection unexpectedly closed"]) {
+        (format!("la connexion avec {bare} a été coupée"), again.into())
+    } else if has("\": Failure") {
+        (
+            format!("{bare} a refusé d'écrire un fichier, sans dire pourquoi"),
+            "c'est souvent un disque plein ou un quota atteint : voyez avec l'hébergeur, puis relancez".into(),
+        )
+    } else {
+        return (None, again.into());
+    };
+    (Some(sentence), remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_the_system_become_a_sentence_and_a_remedy() {
+        for (said, sentence) in [
+            ("web@h.fr: Permission denied (publickey).", "la clé SSH est refusée par web@h.fr"),
+            (
+                "No ED25519 host key is known for h.fr\nHost key verification failed.",
+                "n'est pas connue de cette machine",
+            ),
+            ("rsync: [receiver] write failed on \"/a\": No space left on device (28)", "plus de place sur h.fr"),
+            ("rsync: [Receiver] mkdir \"/a\" failed: Permission denied (13)", "n'a pas le droit d'écrire"),
+            ("write remote \"/a/b\": Failure", "a refusé d'écrire un fichier"),
+            ("client_loop: send disconnect: Broken pipe", "a été coupée"),
+            ("ssh: Could not resolve hostname h.fr: Name or service not known", "h.fr n'existe pas"),
+        ] {
+            let (told, remedy) = words(said, "web@h.fr", None);
+            assert!(told.as_deref().unwrap_or("").contains(sentence), "{said}: {told:?}");
+            assert!(!remedy.is_empty());
+        }
+        assert_eq!(words("something new", "web@h.fr", None).0, None);
+    }
+
+    #[test]
+    fn a_text_is_one_word_whatever_is_in_it() {
+        assert_eq!(quoted("/srv/l'été $(a)"), r"'/srv/l'\''été $(a)'");
+    }
+}

@@ -1,0 +1,529 @@
+//! A small client of S3-compatible buckets: the one door to request signing and to the blocking HTTP client.
+//!
+//! It knows objects and nothing of what they are. Every call tries again by itself when the server is busy or the line is
+//! cut, until [`Bucket::patience`] is over; what it then says is a French sentence. It never follows a redirection, and never
+//! prints a key or a signed address.
+
+mod error;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rusty_s3::{Credentials, S3Action, UrlStyle};
+use ureq::http::{Method, Request, Response};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Agent, SendBody};
+
+pub use error::S3Error;
+use error::{Fault, code_of};
+
+/// Result of a call to a bucket.
+pub type Result<T> = std::result::Result<T, S3Error>;
+
+/// How long a signed address stays valid: a request is sent at once.
+const SIGNED_FOR: Duration = Duration::from_secs(15 * 60);
+/// Beyond this distance of the two clocks no server accepts a signature (S3 API, `RequestTimeTooSkewed`).
+const SKEW: Duration = Duration::from_secs(15 * 60);
+/// Pauses between tries: doubled from the first to the last.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(3));
+/// A server that asks for more patience than this is asked again all the same.
+const RETRY_AFTER_CAP: Duration = Duration::from_secs(60);
+/// How long a host that has not answered once yet is tried: a wrong name must be told soon.
+const FIRST_CONTACT: Duration = Duration::from_secs(10);
+
+/// Where a bucket is and who asks.
+#[derive(Clone)]
+pub struct Access {
+    /// `https://s3.fr-par.scw.cloud`, without the bucket.
+    pub endpoint: String,
+    /// Name of the bucket.
+    pub bucket: String,
+    /// `fr-par`.
+    pub region: String,
+    /// Identifier of the key.
+    pub key_id: String,
+    /// The key itself.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Access").field("endpoint", &self.endpoint).field("bucket", &self.bucket).finish()
+    }
+}
+
+/// What is put into an object.
+#[derive(Debug, Clone, Copy)]
+pub enum Content<'a> {
+    /// Bytes in memory.
+    Bytes(&'a [u8]),
+    /// A file, streamed; its length must not change meanwhile.
+    File(&'a Path),
+}
+
+/// What an object tells of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Bytes.
+    pub size: u64,
+    /// Entity tag, quotes included, when the server gives one.
+    pub etag: Option<String>,
+    /// Last change, by the server's clock.
+    pub modified: Option<Timestamp>,
+    /// The media type it is served with.
+    pub media_type: Option<String>,
+}
+
+/// One object of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+    /// Last change, by the server's clock.
+    pub modified: Option<Timestamp>,
+}
+
+/// An object being read.
+pub struct Object {
+    /// What it tells of itself.
+    pub head: Head,
+    read: u64,
+    body: Box<dyn Read + Send>,
+}
+
+impl Read for Object {
+    /// A connection cut in the middle is an error, never a shorter object.
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.body.read(buffer)?;
+        self.read += count as u64;
+        if count == 0 && !buffer.is_empty() && self.read < self.head.size {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(count)
+    }
+}
+
+/// A bucket that answers to our key. Cheap to share between threads.
+pub struct Bucket {
+    bucket: rusty_s3::Bucket,
+    credentials: Credentials,
+    agent: Agent,
+    host: String,
+    patience: Duration,
+    /// Whether the host has answered anything yet.
+    met: AtomicBool,
+}
+
+impl Bucket {
+    /// Makes ready to ask; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`S3Error::BadAddress`].
+    pub fn open(access: &Access) -> Result<Bucket> {
+        let bad = || S3Error::BadAddress(access.endpoint.clone());
+        let endpoint = access.endpoint.parse().map_err(|_| bad())?;
+        let bucket = rusty_s3::Bucket::new(endpoint, UrlStyle::Path, access.bucket.clone(), access.region.clone())
+            .map_err(|_| bad())?;
+        let url = bucket.base_url();
+        let host = url.host_str().ok_or_else(bad)?.to_owned();
+        let host = url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
+        let agent = agent(url.scheme() == "https");
+        let credentials = Credentials::new(access.key_id.clone(), access.secret.clone());
+        Ok(Bucket { bucket, credentials, agent, host, patience: Duration::from_secs(120), met: AtomicBool::new(false) })
+    }
+
+    /// How long a request is tried again before it is given up: two minutes unless said otherwise.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// `s3.fr-par.scw.cloud`, for sentences.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Name of the bucket, for sentences.
+    pub fn name(&self) -> &str {
+        self.bucket.name()
+    }
+
+    /// An object to be read; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// [`S3Error`]; an error while reading is told by the reader.
+    pub fn get(&self, key: &str) -> Result<Option<Object>> {
+        let action = self.bucket.get_object(Some(&self.credentials), checked(key)?);
+        let Some(response) = self.ask(Method::GET, action, &[], None, key)? else { return Ok(None) };
+        let head = head_of(&response);
+        Ok(Some(Object { head, read: 0, body: Box::new(response.into_body().into_reader()) }))
+    }
+
+    /// The bytes of an object, at most `limit`; `None` when it does not exist. A reading that is cut is tried again.
+    ///
+    /// # Errors
+    /// [`S3Error`].
+    pub fn get_bytes(&self, key: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        let until = Instant::now() + self.patience;
+        loop {
+            let Some(object) = self.get(key)? else { return Ok(None) };
+            let mut bytes = Vec::new();
+            match object.take(limit).read_to_end(&mut bytes) {
+                Ok(_) => return Ok(Some(bytes)),
+                Err(source) if Instant::now() >= until => {
+                    return Err(S3Error::Unreachable { host: self.host.clone(), why: crate::fs::cause(&source) });
+                }
+                Err(_) => std::thread::sleep(PAUSES.0),
+            }
+        }
+    }
+
+    /// What an object tells of itself; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// [`S3Error`].
+    pub fn head(&self, key: &str) -> Result<Option<Head>> {
+        let action = self.bucket.head_object(Some(&self.credentials), checked(key)?);
+        Ok(self.ask(Method::HEAD, action, &[], None, key)?.as_ref().map(head_of))
+    }
+
+    /// Puts an object, in one step for whoever reads it. Headers are in lower case: `content-type`, `cache-control`.
+    ///
+    /// # Errors
+    /// [`S3Error`]; the object is then what it was.
+    pub fn put(&self, key: &str, content: Content<'_>, headers: &[(&str, &str)]) -> Result<()> {
+        let action = self.bucket.put_object(Some(&self.credentials), checked(key)?);
+        self.ask(Method::PUT, action, headers, Some(content), key)?.ok_or_else(|| self.no_bucket())?;
+        Ok(())
+    }
+
+    /// Copies an object within the bucket, with new headers; `false` when `from` does not exist.
+    ///
+    /// # Errors
+    /// [`S3Error`].
+    pub fn copy(&self, from: &str, to: &str, headers: &[(&str, &str)]) -> Result<bool> {
+        let action = self.bucket.put_object(Some(&self.credentials), checked(to)?);
+        // The source is written as the path of its address is: encoded, the bucket first.
+        let base = self.bucket.base_url().path().trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+        let path = self.bucket.object_url(checked(from)?);
+        let key = path.path().strip_prefix(self.bucket.base_url().path()).unwrap_or_default();
+        let source = format!("/{base}/{key}");
+        let mut all = vec![("x-amz-copy-source", source.as_str()), ("x-amz-metadata-directive", "REPLACE")];
+        all.extend_from_slice(headers);
+        let Some(mut response) = self.ask(Method::PUT, action, &all, Some(Content::Bytes(b"")), to)? else {
+            return Ok(false);
+        };
+        // A copy that fails on the way answers 200 all the same, with an error inside (S3 API, CopyObject).
+        let told = response.body_mut().with_config().limit(1 << 20).read_to_string().unwrap_or_default();
+        match code_of(&told) {
+            Some(code) => Err(S3Error::Answer { host: self.host.clone(), key: to.to_owned(), status: 200, code }),
+            None => Ok(true),
+        }
+    }
+
+    /// Removes an object; absent is fine.
+    ///
+    /// # Errors
+    /// [`S3Error`].
+    pub fn delete(&self, key: &str) -> Result<()> {
+        let action = self.bucket.delete_object(Some(&self.credentials), checked(key)?);
+        self.ask(Method::DELETE, action, &[], None, key).map(drop)
+    }
+
+    /// Gives every object whose key starts with `prefix` to `take`, page after page.
+    ///
+    /// # Errors
+    /// [`S3Error`].
+    pub fn list(&self, prefix: &str, mut take: impl FnMut(Listed)) -> Result<()> {
+        let mut next: Option<String> = None;
+        loop {
+            let mut action = self.bucket.list_objects_v2(Some(&self.credentials));
+            action.with_prefix(prefix);
+            if let Some(token) = next.take() {
+                action.with_continuation_token(token);
+            }
+            let mut response = self.ask(Method::GET, action, &[], None, prefix)?.ok_or_else(|| self.no_bucket())?;
+            let told = response.body_mut().with_config().limit(64 << 20).read_to_string();
+            let page = told.ok().and_then(|told| rusty_s3::actions::ListObjectsV2::parse_response(&told).ok());
+            let Some(page) = page else {
+                let code = "ListObjectsV2".to_owned();
+                return Err(S3Error::Answer { host: self.host.clone(), key: prefix.to_owned(), status: 200, code });
+            };
+            for one in page.contents {
+                let modified = one.last_modified.and_then(|text| text.parse().ok());
+                take(Listed { key: one.key, size: one.size.unwrap_or_default(), modified });
+            }
+            next = page.next_continuation_token;
+            if next.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn no_bucket(&self) -> S3Error {
+        S3Error::NoBucket { host: self.host.clone(), bucket: self.name().to_owned() }
+    }
+
+    /// Signs and sends until there is an answer that another try would not change; `None` for what does not exist.
+    fn ask<'a>(
+        &'a self,
+        method: Method,
+        mut action: impl S3Action<'a>,
+        headers: &[(&str, &str)],
+        content: Option<Content<'_>>,
+        key: &str,
+    ) -> Result<Option<Response<ureq::Body>>> {
+        for (name, value) in headers {
+            action.headers_mut().insert((*name).to_owned(), (*value).to_owned());
+        }
+        let started = Instant::now();
+        let mut pause = PAUSES.0;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let url = action.sign(SIGNED_FOR);
+            let fault = match self.send(&method, url.as_str(), headers, content) {
+                Ok(response) => match self.judge(response, key, tries)? {
+                    Judged::Done(response) => return Ok(response),
+                    Judged::Again(fault) => fault,
+                },
+                Err(Fault::Local(error)) => return Err(S3Error::Local(error)),
+                Err(fault) => fault,
+            };
+            let patience =
+                if self.met.load(Ordering::Relaxed) { self.patience } else { self.patience.min(FIRST_CONTACT) };
+            if started.elapsed() >= patience || fault.is_final() {
+                return Err(fault.told(&self.host, tries));
+            }
+            std::thread::sleep(fault.retry_after().map_or(pause, |asked| asked.clamp(pause, RETRY_AFTER_CAP)));
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    fn send(
+        &self,
+        method: &Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        content: Option<Content<'_>>,
+    ) -> std::result::Result<Response<ureq::Body>, Fault> {
+        let mut request = Request::builder().method(method).uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let failed = |error: ureq::http::Error| Fault::Line { why: error.to_string(), lost: true };
+        match content {
+            None => self.agent.run(request.body(()).map_err(failed)?).map_err(Fault::of),
+            Some(Content::Bytes(bytes)) => self.agent.run(request.body(bytes).map_err(failed)?).map_err(Fault::of),
+            Some(Content::File(path)) => {
+                let local = |source| Fault::local(path, source);
+                let file = std::fs::File::open(path).map_err(local)?;
+                let length = file.metadata().map_err(local)?.len();
+                let request = request.header("content-length", length);
+                let mut reader = Watched { file: file.take(length), failed: None };
+                let request = request.body(SendBody::from_reader(&mut reader)).map_err(failed)?;
+                let sent = self.agent.run(request);
+                match (sent, reader.failed) {
+                    (_, Some(source)) => Err(Fault::local(path, source)),
+                    (sent, None) => sent.map_err(Fault::of),
+                }
+            }
+        }
+    }
+
+    /// What an answer means: done, absent, to be asked again, or refused for good.
+    fn judge(&self, mut response: Response<ureq::Body>, key: &str, tries: u32) -> Result<Judged> {
+        self.met.store(true, Ordering::Relaxed);
+        self.compare_clocks(&response)?;
+        let status = response.status().as_u16();
+        if response.status().is_success() {
+            return Ok(Judged::Done(Some(response)));
+        }
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok().map(str::to_owned));
+        let retry_after = header("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+        let told = response.body_mut().with_config().limit(64 << 10).read_to_string().unwrap_or_default();
+        let code = code_of(&told).unwrap_or_default();
+        let host = self.host.clone();
+        match (status, code.as_str()) {
+            (404, "NoSuchBucket") => Err(self.no_bucket()),
+            (404, _) => Ok(Judged::Done(None)),
+            (408 | 409 | 429 | 500 | 502 | 503 | 504, _) | (400, "RequestTimeout") => {
+                Ok(Judged::Again(Fault::Busy { status, retry_after }))
+            }
+            (401 | 403, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "NotSignedUp" | "InvalidSecurity") => {
+                Err(S3Error::BadKey { host, code })
+            }
+            (301 | 302 | 307 | 308, _)
+            | (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
+                Err(S3Error::Elsewhere { host, bucket: self.name().to_owned() })
+            }
+            (401 | 403, _) => Err(S3Error::Denied { host, bucket: self.name().to_owned(), key: key.to_owned() }),
+            (507, _) => Err(S3Error::Full { host, bucket: self.name().to_owned() }),
+            _ if code == "QuotaExceeded" || code == "XMinioStorageFull" => {
+                Err(S3Error::Full { host, bucket: self.name().to_owned() })
+            }
+            _ => {
+                let code = if code.is_empty() { format!("essai {tries}") } else { code };
+                Err(S3Error::Answer { host, key: key.to_owned(), status, code })
+            }
+        }
+    }
+
+    /// A clock that is wrong is told as what it is: the server only says that it refuses.
+    fn compare_clocks(&self, response: &Response<ureq::Body>) -> Result<()> {
+        let date = response.headers().get("date").and_then(|value| value.to_str().ok());
+        let Some(there) = date.and_then(|text| jiff::fmt::rfc2822::parse(text).ok()) else { return Ok(()) };
+        let ahead = Timestamp::now().duration_since(there.timestamp());
+        if ahead.unsigned_abs() <= SKEW {
+            return Ok(());
+        }
+        Err(S3Error::Clock { host: self.host.clone(), seconds: ahead.as_secs() })
+    }
+}
+
+enum Judged {
+    Done(Option<Response<ureq::Body>>),
+    Again(Fault),
+}
+
+/// A file that remembers why it could not be read: the HTTP client would call it a fault of the line.
+struct Watched {
+    file: std::io::Take<std::fs::File>,
+    failed: Option<std::io::Error>,
+}
+
+impl Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(buffer);
+        let shorter = matches!(read, Ok(0)) && !buffer.is_empty() && self.file.limit() > 0;
+        match read {
+            Err(error) => {
+                let kind = error.kind();
+                self.failed = Some(error);
+                Err(kind.into())
+            }
+            Ok(_) if shorter => {
+                self.failed = Some(std::io::ErrorKind::UnexpectedEof.into());
+                Err(std::io::ErrorKind::UnexpectedEof.into())
+            }
+            read => read,
+        }
+    }
+}
+
+/// A key that an address can carry: no empty, `.` or `..` part, which would name another object or the bucket itself.
+fn checked(key: &str) -> Result<&str> {
+    let bad = key.split('/').any(|part| matches!(part, "" | "." | ".."));
+    if bad { Err(S3Error::BadKeyName(key.to_owned())) } else { Ok(key) }
+}
+
+fn head_of(response: &Response<ureq::Body>) -> Head {
+    let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+    Head {
+        size: text("content-length").and_then(|text| text.parse().ok()).unwrap_or(0),
+        etag: text("etag").map(str::to_owned),
+        modified: text("last-modified")
+            .and_then(|text| jiff::fmt::rfc2822::parse(text).ok())
+            .map(|zoned| zoned.timestamp()),
+        media_type: text("content-type").map(str::to_owned),
+    }
+}
+
+/// The HTTP client: certificates of the system, one provider of cryptography, no redirection.
+fn agent(encrypted: bool) -> Agent {
+    let mut tls =
+        TlsConfig::builder().unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    if encrypted {
+        let found = rustls_native_certs::load_native_certs().certs;
+        let certificates: Vec<_> = found.iter().map(|one| Certificate::from_der(one).to_owned()).collect();
+        tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
+    }
+    Agent::config_builder()
+        .tls_config(tls.build())
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .user_agent(concat!("Mulot/", env!("CARGO_PKG_VERSION")))
+        .timeout_resolve(Some(Duration::from_secs(15)))
+        .timeout_connect(Some(Duration::from_secs(15)))
+        .timeout_per_read(Some(Duration::from_secs(60)))
+        .timeout_per_write(Some(Duration::from_secs(60)))
+        .build()
+        .new_agent()
+}
+
+/// Where the bucket of `https://hote/seau/prefixe` is: endpoint, bucket, prefix (empty, or without slash at its ends).
+///
+/// # Errors
+/// [`S3Error::BadAddress`].
+pub fn split_address(address: &str) -> Result<(String, String, String)> {
+    let bad = || S3Error::BadAddress(address.to_owned());
+    let (scheme, rest) = address.split_once("://").ok_or_else(bad)?;
+    let (host, path) = rest.split_once('/').ok_or_else(bad)?;
+    let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
+    let prefix = prefix.trim_matches('/');
+    let clean = |text: &str| !text.contains(['?', '#', ' ', '@', '\\']);
+    let parts = prefix.is_empty() || checked(prefix).is_ok();
+    if !matches!(scheme, "https" | "http") || host.is_empty() || bucket.is_empty() || !clean(rest) || !parts {
+        return Err(bad());
+    }
+    Ok((format!("{scheme}://{host}"), bucket.to_owned(), prefix.to_owned()))
+}
+
+/// The two lines of a file of keys: identifier, then secret.
+///
+/// # Errors
+/// [`S3Error::Local`] when it cannot be read, [`S3Error::KeyFile`] when it is not two lines.
+pub fn read_keys(path: &Path) -> Result<(String, String)> {
+    let bytes = crate::fs::read(path).map_err(S3Error::Local)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    match (lines.next(), lines.next(), lines.next()) {
+        (Some(id), Some(secret), None) => Ok((id.to_owned(), secret.to_owned())),
+        _ => Err(S3Error::KeyFile(PathBuf::from(path))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_an_endpoint_a_bucket_and_a_prefix() {
+        let split = |text| split_address(text).ok();
+        let told = |one: &str, two: &str, three: &str| Some((one.to_owned(), two.to_owned(), three.to_owned()));
+        assert_eq!(split("https://s3.exemple.fr/seau/a/b/"), told("https://s3.exemple.fr", "seau", "a/b"));
+        assert_eq!(split("http://127.0.0.1:8014/seau"), told("http://127.0.0.1:8014", "seau", ""));
+        for wrong in
+            ["s3.exemple.fr/seau", "https://s3.exemple.fr", "https://s3.exemple.fr/", "ftp://a/b", "https://a/b/../c"]
+        {
+            assert_eq!(split(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn keys_that_would_name_something_else_are_refused() {
+        assert!(checked("a/b.html").is_ok() && checked(".mulot/manifeste.json").is_ok());
+        for wrong in ["", "a/../b", "a//b", "/a", "a/", "."] {
+            assert!(checked(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_never_printed() {
+        let access = Access {
+            endpoint: "https://s3.exemple.fr".into(),
+            bucket: "seau".into(),
+            region: "fr".into(),
+            key_id: "identifiant".into(),
+            secret: "tres-secret".into(),
+        };
+        assert!(!format!("{access:?}").contains("secret"));
+    }
+}

@@ -79,7 +79,7 @@ impl Office {
         let store = Store::open(folder, options)?;
         let files = FileStore::open_with(folder, store.seal(), files)?;
         let keys = store.keys().clone();
-        let watch = Watch::new(store.key_file().to_owned());
+        let watch = Watch::new(store.key_file().to_owned(), role.delivers());
         Ok(Office { folder: folder.to_owned(), depot: Depot { store, files }, keys, mailer, watch, _temporary: None })
     }
 

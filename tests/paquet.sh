@@ -295,6 +295,13 @@ dans "une faute de réglage se voit et ne tourne pas en rond" '
     cp /tmp/bon /etc/mulot/guichet.toml; systemctl restart mulot.service'
 check "corrigée, le guichet reprend" until_true 60 repond
 
+dans "le droit d'écouter en HTTPS se donne par un exemple, seul" '
+    install -D -m 644 /usr/share/doc/mulot/exemples/https.conf /etc/systemd/system/mulot.service.d/https.conf
+    systemctl daemon-reload; systemctl restart mulot.service
+    grep "^CapEff:.0*400$" /proc/$(systemctl show -P MainPID mulot.service)/status
+    rm -r /etc/systemd/system/mulot.service.d; systemctl daemon-reload; systemctl restart mulot.service'
+check "sans lui, le guichet répond de même" until_true 60 repond
+
 if dedans mulot guichet --aide 2>&1 | grep -q -- --role; then
     dans "l'accueil et le courrier remplacent le tout-en-un" 'systemctl disable --now mulot.service; printf "tres-secret\n" >/etc/mulot/secrets/smtp; chmod 600 /etc/mulot/secrets/smtp
         systemctl daemon-reload; systemctl enable --now mulot-accueil.socket mulot-courrier.service; systemctl is-active mulot-courrier.service'

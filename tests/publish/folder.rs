@@ -56,7 +56,7 @@ fn documents_that_appear_or_go_are_in_the_register() {
     std::fs::create_dir_all(town.folder().join("medias")).unwrap();
     std::fs::write(town.folder().join("medias/arrete-2026-12.pdf"), "%PDF-1.4\n%%EOF\n").unwrap();
     let text =
-        "+++\ntitre = \"Arrêtés\"\nresume = \"Arrêtés\"\npieces = [\"medias/arrete-2026-12.pdf\"]\n+++\n\nTexte.\n";
+        "+++\ntitre = \"Arrêtés\"\nresume = \"Arrêtés\"\npieces = [\"../medias/arrete-2026-12.pdf\"]\n+++\n\nTexte.\n";
     std::fs::write(&page, text).unwrap();
     town.publish_well(&[]);
     std::fs::remove_file(&page).unwrap();

@@ -38,11 +38,14 @@ need() { # command, package
 need cc build-essential
 need chromium chromium
 need clamd clamav-daemon
+need faketime faketime
 need java default-jre-headless
 need node nodejs
 need npm npm
 need pdftotext poppler-utils
 need postfix postfix
+need rsync rsync
+need sshd openssh-server
 need strace strace
 need openssl openssl
 need python3 python3

@@ -310,6 +310,74 @@ fn a_full_disk_over_there_leaves_the_site_as_it_was() {
     }
 }
 
+/// Carries bytes to an sshd, and cuts the line once so many were sent to it.
+struct Tunnel {
+    port: u16,
+    left: std::sync::Arc<std::sync::atomic::AtomicI64>,
+}
+
+impl Tunnel {
+    fn to(port: u16) -> Tunnel {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let left = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(i64::MAX));
+        let tunnel = Tunnel { port: listener.local_addr().unwrap().port(), left: left.clone() };
+        std::thread::spawn(move || {
+            for socket in listener.incoming().flatten() {
+                let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+                let (left, back) = (left.clone(), (server.try_clone().unwrap(), socket.try_clone().unwrap()));
+                std::thread::spawn(move || carry(&socket, &server, Some(&left)));
+                std::thread::spawn(move || carry(&back.0, &back.1, None));
+            }
+        });
+        tunnel
+    }
+
+    /// Cuts after so many bytes more.
+    fn cut_after(&self, bytes: i64) {
+        self.left.store(bytes, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+fn carry(mut from: &TcpStream, mut to: &TcpStream, left: Option<&std::sync::atomic::AtomicI64>) {
+    use std::io::{Read, Write};
+    let mut buffer = [0; 8_192];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        let cut =
+            left.is_some_and(|left| left.fetch_sub(count as i64, std::sync::atomic::Ordering::SeqCst) < count as i64);
+        if cut || to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    let _ = from.shutdown(std::net::Shutdown::Both);
+    let _ = to.shutdown(std::net::Shutdown::Both);
+}
+
+#[test]
+fn a_line_that_is_cut_in_the_middle_is_said_and_the_order_is_given_again() {
+    for sshd in [Sshd::with_shell(), Sshd::sftp_only()] {
+        let tunnel = Tunnel::to(sshd.port);
+        let key = fs::read_to_string(sshd.at("hote.pub")).unwrap();
+        fs::write(sshd.at("connus"), format!("[127.0.0.1]:{} {key}", tunnel.port)).unwrap();
+        let target = sshd.target("site").replace(&format!("port = {}", sshd.port), &format!("port = {}", tunnel.port));
+        let mut town = Town::new(&target);
+        let served = sshd.served("site");
+        town.publish_well(&[]);
+        let first = files(&town.built());
+        town.change();
+        let visitor = Visitor::of_links(of_folder(&served));
+        // Beyond the greetings, in the middle of the pages.
+        tunnel.cut_after(120_000);
+        town.publish_badly(&[], 2, "127.0.0.1 ");
+        if served.is_symlink() {
+            assert_eq!(files(&served), first);
+        }
+        tunnel.cut_after(i64::MAX);
+        town.publish_well(&[]);
+        visitor.leave();
+        assert_eq!(files(&served), files(&town.built()));
+    }
+}
+
 /// A relative link read from outside of its namespace.
 fn served_within(path: &Path) -> PathBuf {
     match fs::read_link(path) {

@@ -107,7 +107,7 @@ macro_rules! codes {
         /// Stable number of a kind of mistake, `M` and four digits.
         ///
         /// `M01` reading, `M02` keys and values, `M03` addresses and links, `M04` images and documents, `M05` theme, `M06`
-        /// forms, `M07` what the law asks, `M08` accessibility, `M09` freshness.
+        /// forms, `M07` what the law asks, `M08` accessibility, `M09` freshness, `M10` the territoire.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Code { $($(#[$doc])* $name),+ }
 
@@ -218,6 +218,12 @@ codes! {
     LinkText = "M0804",
     /// A content to be read again.
     Stale = "M0901",
+    /// A commune or a territoire written for a newer version of the program.
+    NewerFormat = "M1001",
+    /// A commune that `territoire.toml` names has no folder.
+    NoFolder = "M1002",
+    /// Two communes with one domain.
+    SharedDomain = "M1003",
 }
 
 impl Serialize for Code {

@@ -33,6 +33,9 @@ pub fn new_commune() -> impl Iterator<Item = EmbeddedFile> {
     files::<NewCommune>()
 }
 
+/// `territoire.toml` as `mulot new --territoire` fills it in.
+pub const NEW_TERRITOIRE: &str = include_str!("../content/nouveau-territoire/territoire.toml");
+
 /// The files of `themes/mulot/`, in order of path.
 pub fn theme() -> impl Iterator<Item = EmbeddedFile> {
     files::<Theme>()
@@ -52,6 +55,7 @@ struct StarterCommune;
 #[folder = "content"]
 #[exclude = "donnees/*"]
 #[exclude = "nouvelle-commune/*"]
+#[exclude = "nouveau-territoire/*"]
 struct Catalogue;
 
 #[derive(RustEmbed)]

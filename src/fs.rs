@@ -174,6 +174,64 @@ pub struct Found {
     pub path: PathBuf,
     /// Bytes.
     pub size: u64,
+    /// What tells that it was touched.
+    pub stamp: Stamp,
+}
+
+/// What a file system says of a file, that changes whenever its bytes may have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stamp {
+    /// Nanoseconds since 1970 when its bytes were last written.
+    pub modified_ns: i128,
+    /// Nanoseconds since 1970 when anything of it last changed, its times included: nobody sets this one.
+    pub changed_ns: i128,
+    /// Which file it is on its disk.
+    pub inode: u64,
+}
+
+impl Stamp {
+    #[cfg(unix)]
+    fn of(metadata: &std::fs::Metadata) -> Stamp {
+        use std::os::unix::fs::MetadataExt;
+        let ns = |seconds: i64, ns: i64| i128::from(seconds) * 1_000_000_000 + i128::from(ns);
+        Stamp {
+            modified_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
+            changed_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
+            inode: metadata.ino(),
+        }
+    }
+
+    #[cfg(not(unix))]
+    fn of(metadata: &std::fs::Metadata) -> Stamp {
+        let since = |time: std::time::SystemTime| time.duration_since(std::time::UNIX_EPOCH).ok();
+        let ns = metadata.modified().ok().and_then(since).map_or(0, |since| since.as_nanos() as i128);
+        Stamp { modified_ns: ns, changed_ns: ns, inode: 0 }
+    }
+}
+
+/// Names of the folders directly in `root`, in order, hidden ones (`.x`, `_x`, `~x`) left out; those whose name is not UTF-8 too.
+///
+/// # Errors
+/// [`FsError`] when `root` cannot be read.
+pub fn folders(root: &Path) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(root).map_err(failed("lire", root))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed("lire", root))?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if !name.starts_with(['.', '_', '~']) && entry.path().is_dir() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Feeds a hasher with a file's name and what tells that it has changed.
+pub fn feed(relative: &str, size: u64, stamp: &Stamp, hasher: &mut blake3::Hasher) {
+    hasher.update(&(relative.len() as u64).to_le_bytes()).update(relative.as_bytes()).update(&size.to_le_bytes());
+    hasher.update(&stamp.modified_ns.to_le_bytes()).update(&stamp.changed_ns.to_le_bytes());
+    hasher.update(&stamp.inode.to_le_bytes());
 }
 
 /// What [`walk`] could not go through.
@@ -215,8 +273,9 @@ pub fn walk(root: &Path, bounds: &Path) -> (Vec<Found>, Vec<WalkTrouble>) {
                     troubles.push(WalkTrouble::BadName(relative(entry.path())));
                     continue;
                 }
-                let size = entry.metadata().map_or(0, |metadata| metadata.len());
-                found.push(Found { relative: relative(entry.path()), path: entry.into_path(), size });
+                let (size, stamp) =
+                    entry.metadata().map_or_else(|_| Default::default(), |data| (data.len(), Stamp::of(&data)));
+                found.push(Found { relative: relative(entry.path()), path: entry.into_path(), size, stamp });
             }
             Ok(_) => {}
             Err(error) => {

@@ -2,13 +2,16 @@
 //!
 //! The map is `ARCHITECTURE.md`. There is no API promise: the library exists for the binary, the tests and the benchmarks.
 
+pub mod builds;
 pub mod check;
 pub mod cli;
 pub mod diagnostic;
 pub mod embedded;
+pub mod fleet;
 pub mod fs;
 pub mod intake;
 pub mod load;
+pub mod migrate;
 pub mod model;
 pub mod pictures;
 pub mod pipeline;

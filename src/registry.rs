@@ -165,6 +165,46 @@ pub fn search(nom: &str, postal_code: Option<&str>) -> Result<Vec<Candidate>, Re
     Ok(ranked.into_iter().map(|(_, row, formerly)| Candidate { formerly, ..row.candidate() }).collect())
 }
 
+/// What an EPCI's SIREN or name leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FoundEpci {
+    /// One EPCI, with its communes in order of name.
+    One(Epci, Vec<CommuneRecord>),
+    /// None, or several, each with the number of its communes.
+    Candidates(Vec<(Epci, usize)>),
+}
+
+/// The EPCI of a SIREN, of a name, or the only one whose name holds what was typed.
+///
+/// # Errors
+/// [`RegistryError::Damaged`] only.
+pub fn by_epci(typed: &str) -> Result<FoundEpci, RegistryError> {
+    let mut known: BTreeMap<String, (Epci, Vec<CommuneRecord>)> = BTreeMap::new();
+    for commune in all()? {
+        if let Some(epci) = commune.epci.clone() {
+            known.entry(epci.siren.clone()).or_insert_with(|| (epci, Vec::new())).1.push(commune);
+        }
+    }
+    let siren: String = typed.chars().filter(|letter| !letter.is_whitespace()).collect();
+    let wanted = folded(typed);
+    let exact = known.values().find(|(epci, _)| epci.siren == siren || folded(&epci.nom) == wanted);
+    let exact = exact.map(|(epci, _)| epci.siren.clone());
+    known.retain(|siren, (epci, _)| match &exact {
+        Some(exact) => siren == exact,
+        None => !wanted.is_empty() && folded(&epci.nom).contains(&wanted),
+    });
+    let mut found: Vec<_> = known.into_values().collect();
+    match found.pop() {
+        Some((epci, mut communes)) if found.is_empty() => {
+            communes.sort_by_cached_key(|commune| slug(&commune.names.nom));
+            Ok(FoundEpci::One(epci, communes))
+        }
+        last => Ok(FoundEpci::Candidates(
+            found.into_iter().chain(last).map(|(epci, communes)| (epci, communes.len())).collect(),
+        )),
+    }
+}
+
 /// Every present commune, in order of code.
 ///
 /// # Errors

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 
 use crate::embedded;
 use crate::fs::{self, FsError};
-use crate::model::record::CommuneRecord;
+use crate::model::record::{CommuneRecord, Epci};
+use crate::model::territoire::Territoire;
+use crate::text::slug::slug;
 
 /// What to create.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +95,56 @@ pub fn create(dest: &Path, what: Starter<'_>) -> Result<Created, StarterError> {
     Ok(created)
 }
 
+/// Creates the folder of a territoire: its file, an empty layer for what its communes share, and one folder a commune, filled in
+/// from the lists. Prepared aside, it takes its name in one step.
+///
+/// # Errors
+/// [`StarterError`]; nothing of what was prepared is left behind.
+pub fn create_territoire(
+    dest: &Path,
+    epci: &Epci,
+    communes: &[CommuneRecord],
+    examples: bool,
+) -> Result<Created, StarterError> {
+    if check_free(dest)? {
+        // Nothing is in it, and a folder can only take the name of none.
+        std::fs::remove_dir(dest).map_err(|source| FsError { action: "remplacer", path: dest.to_owned(), source })?;
+    }
+    let parent = dest.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir(parent)?;
+    let staging = staging(parent)?;
+    let prepared = staging.path().join("prepared");
+    fs::create_dir(&prepared.join(Territoire::COMMON))?;
+    for folder in ["actualites", "annuaire/services", "demarches", "pages"] {
+        fs::create_dir(&prepared.join(Territoire::COMMON).join(folder))?;
+    }
+    let names = folder_names(communes);
+    let text = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"");
+    let first = names.first().map_or("", String::as_str).to_owned();
+    let values = [("nom", text(&epci.nom)), ("siren", epci.siren.clone()), ("exemple", first)];
+    let file = fill_in(embedded::NEW_TERRITOIRE, &values);
+    fs::write(&prepared.join(Territoire::FILE), file.as_bytes())?;
+    let mut created = Created { folder: dest.to_owned(), files: 1, drafts: 0 };
+    for (name, record) in names.iter().zip(communes) {
+        let one = create(&prepared.join(Territoire::COMMUNES).join(name), Starter::Commune { record, examples })?;
+        created.files += one.files;
+        created.drafts += one.drafts;
+    }
+    fs::rename(&prepared, dest)?;
+    Ok(created)
+}
+
+/// The folder of each commune: its name as in an address; where two would be the same, the INSEE code follows.
+pub fn folder_names(communes: &[CommuneRecord]) -> Vec<String> {
+    let slugs: Vec<String> = communes.iter().map(|commune| slug(&commune.names.nom)).collect();
+    let is_alone = |name: &String| slugs.iter().filter(|other| *other == name).count() == 1;
+    let name = |(name, commune): (&String, &CommuneRecord)| match is_alone(name) {
+        true => name.clone(),
+        false => format!("{name}-{}", commune.code_insee.to_lowercase()),
+    };
+    slugs.iter().zip(communes).map(name).collect()
+}
+
 /// The files of a new folder, without its empty folders.
 pub fn files(what: Starter<'_>) -> Files {
     let sample = || embedded::starter().map(|(path, bytes)| (path.into_owned(), bytes));
@@ -163,6 +215,11 @@ fn filled(model: &str, record: &CommuneRecord, examples: bool, toml: bool) -> St
         ("publicite", publicity(record.population).to_owned()),
         ("exemples", if examples { EXAMPLES.to_owned() } else { String::new() }),
     ];
+    fill_in(model, &values)
+}
+
+/// A text with its `%blanks%` filled in.
+fn fill_in(model: &str, values: &[(&str, String)]) -> String {
     let mut out = String::with_capacity(model.len() + 256);
     let mut rest = model;
     while let Some((before, after)) = rest.split_once('%') {

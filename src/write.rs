@@ -39,6 +39,11 @@ pub struct Written {
     pub removed: usize,
 }
 
+/// Whether a folder is a site that we built.
+pub fn is_site(folder: &Path) -> bool {
+    folder.join(MARK).is_file()
+}
+
 /// Marks a folder as ours, so that nothing else is ever replaced.
 const MARK: &str = ".mulot";
 

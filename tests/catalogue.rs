@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use jiff::civil::date;
-use mulot::load::{Embedded, Layers};
+use mulot::load::{Embedded, Layers, Shared};
 use mulot::model::form::{Condition, Form, Identity, Nature, Silence};
 use mulot::model::site::Site;
 use tera::{Context, Tera};
@@ -126,7 +126,8 @@ fn starter() -> (Site, Vec<mulot::diagnostic::Diagnostic>) {
         .into_iter()
         .map(|file| (file.relative, Cow::Owned(std::fs::read(&file.path).expect("a file of the catalogue"))))
         .collect();
-    let (sources, mut diagnostics) = mulot::load::sources(&Layers::of(&root.join("starter-commune"), &catalogue));
+    let (sources, mut diagnostics) =
+        mulot::load::sources(&Layers::of(&root.join("starter-commune"), &Shared::embedded(&catalogue)));
     let (site, told) = mulot::resolve::site(sources.expect("a commune"), date(2026, 11, 21).at(10, 0, 0, 0));
     diagnostics.extend(told);
     (site, diagnostics)

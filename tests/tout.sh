@@ -44,6 +44,7 @@ need node nodejs
 need npm npm
 need pdftotext poppler-utils
 need postfix postfix
+[ -n "$(find /usr/lib/postgresql -name initdb 2>/dev/null)" ] || packages="$packages postgresql"
 need rsync rsync
 need sshd openssh-server
 need strace strace

@@ -1,17 +1,17 @@
 //! `mulot backup` and `mulot restore`: a copy of the guichet, and the way back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use jiff::Timestamp;
 
 use super::faults::store_fault;
-use super::place::{DataPlace, zone_of};
-use super::{Exit, report};
+use super::place::{DataPlace, Places, zone_of};
+use super::{Exit, communes, report};
 use crate::fs::cause;
 use crate::intake::backup::{BackupError, back_up, restore};
 use crate::intake::files::FileTrouble;
-use crate::intake::store::{Access, Damage, Store, StoreOptions};
+use crate::intake::store::{Damage, Store};
 use crate::text::dates::{short_date, time};
 use crate::text::numbers::plural;
 
@@ -31,6 +31,9 @@ pub(super) struct BackupArgs {
         hide_default_value = true
     )]
     guichet: PathBuf,
+    /// Une seule commune d'un territoire : le nom de son dossier (sans cette option : toutes)
+    #[arg(long = "commune", value_name = "NOM")]
+    commune: Option<String>,
     /// Copie aussi la clé dans la sauvegarde : à réserver à une destination elle-même sous clé
     #[arg(long = "avec-la-cle")]
     with_key: bool,
@@ -55,6 +58,9 @@ pub(super) struct RestoreArgs {
         hide_default_value = true
     )]
     guichet: PathBuf,
+    /// Une seule commune d'un territoire : le nom de son dossier (sans cette option : toutes celles de la sauvegarde)
+    #[arg(long = "commune", value_name = "NOM")]
+    commune: Option<String>,
     /// La clé gardée à part, quand elle n'est pas dans la sauvegarde
     #[arg(long = "cle", value_name = "FICHIER")]
     key: Option<PathBuf>,
@@ -64,24 +70,30 @@ pub(super) struct RestoreArgs {
 }
 
 pub(super) fn run_backup(args: &BackupArgs) -> Exit {
-    let place = match DataPlace::find(&args.guichet, "mulot backup") {
-        Ok(place) => place,
-        Err(exit) => return exit,
-    };
-    let options = StoreOptions { access: Access::Beside, key_file: place.key_file, ..StoreOptions::default() };
-    let store = match Store::open(&place.data, options) {
+    match DataPlace::find(&args.guichet, args.commune.as_deref(), "mulot backup") {
+        Ok(Places::One(place)) => back_up_one(args, *place, &args.destination),
+        Ok(Places::All(places)) => communes::each(communes::with_data(places), |place| {
+            let inside = args.destination.join(place.commune.as_deref().unwrap_or_default());
+            back_up_one(args, place, &inside)
+        }),
+        Err(exit) => exit,
+    }
+}
+
+fn back_up_one(args: &BackupArgs, place: DataPlace, destination: &Path) -> Exit {
+    let store = match Store::open(&place.data, place.beside()) {
         Ok(store) => store,
         Err(error) => return store_fault(&error),
     };
     let key = store.key_file();
     let copied = args.with_key.then_some(key);
-    let done = match back_up(&store, &place.data, &args.destination, copied, Timestamp::now()) {
+    let done = match back_up(&store, &place.data, destination, copied, Timestamp::now()) {
         Ok(done) => done,
         Err(error) => return fault(&error),
     };
     report::say(format!(
         "Sauvegarde faite dans « {} » : {}, {} ({} ko)",
-        args.destination.display(),
+        destination.display(),
         plural(done.submissions, "demande", "demandes"),
         plural(done.files as u64, "pièce jointe", "pièces jointes"),
         done.bytes.div_ceil(1024)
@@ -98,11 +110,36 @@ pub(super) fn run_backup(args: &BackupArgs) -> Exit {
 }
 
 pub(super) fn run_restore(args: &RestoreArgs) -> Exit {
-    let place = match DataPlace::to_fill(&args.guichet, "mulot restore") {
-        Ok(place) => place,
-        Err(exit) => return exit,
-    };
-    let done = match restore(&args.backup, &place.data, args.key.as_deref(), place.key_file.as_deref()) {
+    match DataPlace::to_fill(&args.guichet, args.commune.as_deref(), "mulot restore") {
+        Ok(Places::One(place)) => restore_one(args, &args.backup, &place),
+        Ok(Places::All(places)) => {
+            let is_there = |place: &DataPlace| args.backup.join(place.commune.as_deref().unwrap_or_default()).is_dir();
+            let places: Vec<DataPlace> = places.into_iter().filter(is_there).collect();
+            if places.is_empty() {
+                report::say(format!(
+                    "erreur : « {} » ne contient la sauvegarde d'aucune commune",
+                    args.backup.display()
+                ));
+                report::say("aide : donnez le dossier qu'a rempli mulot backup, ou une commune : --commune NOM");
+                return Exit::Fault;
+            }
+            if args.key.is_some() {
+                report::say("erreur : chaque commune a sa clé : --cle va avec --commune");
+                report::say("aide : remettez d'abord les clés à leur place, ou restaurez une commune à la fois");
+                return Exit::Fault;
+            }
+            communes::each(places, |place| {
+                let inside = args.backup.join(place.commune.as_deref().unwrap_or_default());
+                restore_one(args, &inside, &place)
+            })
+        }
+        Err(exit) => exit,
+    }
+}
+
+fn restore_one(args: &RestoreArgs, backup: &Path, place: &DataPlace) -> Exit {
+    let keys = (args.key.as_deref(), place.key_file.as_deref());
+    let done = match restore(backup, &place.data, keys, place.base()) {
         Ok(done) => done,
         Err(error) => return fault(&error),
     };
@@ -112,7 +149,7 @@ pub(super) fn run_restore(args: &RestoreArgs) -> Exit {
         "Sauvegarde du {} à {} remise dans « {} » : {}, {}",
         short_date(made.date()),
         time(made.time()),
-        place.data.display(),
+        place.base().map_or_else(|| place.data.display().to_string(), |base| base.name().to_owned()),
         plural(done.counts.submissions, "demande", "demandes"),
         plural(done.files as u64, "pièce jointe", "pièces jointes")
     ));

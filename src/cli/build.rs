@@ -7,8 +7,11 @@ use clap::Args;
 use serde::Serialize;
 
 use super::report::{self, Format};
+use super::territoire::{self, Order};
 use super::{Exit, FolderArgs, day_note, generator, missing_folder, picture_cache};
 use crate::diagnostic::Diagnostic;
+use crate::fleet::{self, FleetRequest, Outcome};
+use crate::load::Territoire;
 use crate::pipeline::{self, Base, BuildRequest};
 use crate::text::numbers::{file_size, plural};
 use crate::write::{WriteError, Written};
@@ -30,6 +33,9 @@ pub(super) struct BuildArgs {
         hide_possible_values = true
     )]
     format: Format,
+    /// Pour un territoire : construire aussi les communes où rien n'a changé
+    #[arg(long = "tout")]
+    anew: bool,
 }
 
 #[derive(Serialize)]
@@ -49,100 +55,154 @@ pub(super) fn run(args: &BuildArgs) -> Exit {
     if let Some(exit) = missing_folder(folder) {
         return exit;
     }
+    if Territoire::is_one(folder) {
+        return territoire::build(&Order {
+            folder,
+            sites: args.output.clone(),
+            now: args.folder.now(),
+            format: args.format,
+            anew: args.anew,
+            details: false,
+        });
+    }
     let started = Instant::now();
-    let dest = args.output.clone().unwrap_or_else(|| beside(folder));
-    let pictures = picture_cache();
-    let request = BuildRequest {
-        folder,
-        base: &Base::embedded(),
-        pictures: &pictures,
-        now: args.folder.now(),
-        options: crate::render::Options { preview: None, generator: generator() },
+    let done = match Territoire::above(folder).filter(|_| args.output.is_none()) {
+        Some(root) => member(args, &root),
+        None => commune(args),
     };
-    let (diagnostics, written) = match pipeline::publish(&request, &dest) {
-        Ok((built, written)) => (built.diagnostics, Ok(written)),
-        Err(error) => (Vec::new(), Err(error)),
+    let done = match done {
+        Ok(done) => done,
+        Err(exit) => return exit,
     };
     let duration = started.elapsed();
     match args.format {
         Format::Json => {
-            let done = written.as_ref().ok().copied().flatten();
-            let counts = done.unwrap_or_default();
+            let counts = done.written.unwrap_or_default();
             let told = Report {
-                ecrit: done.is_some(),
-                sortie: dest.display().to_string(),
+                ecrit: done.written.is_some(),
+                sortie: done.dest.display().to_string(),
                 fichiers: counts.files,
                 octets: counts.bytes,
                 changes: counts.changed,
                 supprimes: counts.removed,
                 duree_ms: duration.as_millis(),
-                diagnostics: &diagnostics,
+                diagnostics: &done.diagnostics,
             };
             report::give(serde_json::to_string_pretty(&told).unwrap_or_default());
         }
         Format::Text => {
-            let drawn = report::text(&diagnostics, folder, report::colour(&std::io::stdout()));
+            let drawn = report::text(&done.diagnostics, folder, report::colour(&std::io::stdout()));
             if !drawn.is_empty() {
                 report::give(drawn.trim_end());
                 report::give("");
             }
         }
     }
-    conclude(written, &dest, args, &diagnostics, duration)
+    conclude(&done, args, duration)
 }
 
-fn conclude(
-    written: Result<Option<Written>, WriteError>,
-    dest: &Path,
-    args: &BuildArgs,
-    diagnostics: &[Diagnostic],
-    duration: std::time::Duration,
-) -> Exit {
-    let summary = report::summary(diagnostics);
+/// What a build gave: nothing is written when there are errors.
+struct Done {
+    dest: PathBuf,
+    diagnostics: Vec<Diagnostic>,
+    written: Option<Written>,
+}
+
+/// A commune that stands alone, or whose site is wanted somewhere else.
+fn commune(args: &BuildArgs) -> Result<Done, Exit> {
+    let folder = &args.folder.folder;
+    let dest = args.output.clone().unwrap_or_else(|| beside(folder));
+    let pictures = picture_cache();
+    let request = BuildRequest {
+        folder,
+        base: &Base::embedded(),
+        territoire: None,
+        pictures: &pictures,
+        now: args.folder.now(),
+        options: crate::render::Options { preview: None, generator: generator() },
+    };
+    match pipeline::publish(&request, &dest, folder) {
+        Ok((built, written)) => Ok(Done { dest, diagnostics: built.diagnostics, written }),
+        Err(error @ (WriteError::InsideSource(_) | WriteError::NotOurs(_))) => {
+            report::say(format!("erreur : {error}"));
+            report::say("aide : choisissez un autre dossier : mulot build --sortie DIR");
+            Err(Exit::Fault)
+        }
+        Err(WriteError::Fs(error)) => Err(machine(&error.sentence())),
+    }
+}
+
+/// A commune of a territoire: its site goes with the others'.
+fn member(args: &BuildArgs, root: &Path) -> Result<Done, Exit> {
+    let folder = &args.folder.folder;
+    let read = territoire::read(root)?;
+    let name = folder.canonicalize().ok().and_then(|folder| Some(folder.file_name()?.to_string_lossy().into_owned()));
+    let Some(member) = read.members.iter().find(|member| Some(&member.name) == name.as_ref()) else {
+        report::say(format!("erreur : « {} » est mis de côté par territoire.toml (active = false)", folder.display()));
+        report::say("aide : retirez cette ligne, ou construisez la commune ailleurs : mulot build --sortie DIR");
+        return Err(Exit::Fault);
+    };
+    let sites = fleet::sites_of(&read.territoire);
+    territoire::refuse_inside(&sites, &read.territoire.root)?;
+    let _lock = territoire::lock(&sites)?;
+    let (base, pictures) = (Base::embedded(), picture_cache());
+    let request = FleetRequest {
+        territoire: &read.territoire,
+        base: &base,
+        pictures: &pictures,
+        now: args.folder.now(),
+        options: crate::render::Options { preview: None, generator: generator() },
+        program: &territoire::program(),
+        sites: &sites,
+        anew: true,
+    };
+    let line = fleet::build_alone(&request, member);
+    let dest = fleet::site_of(&sites, &member.name);
+    match line.outcome {
+        Outcome::Built(written) => Ok(Done { dest, diagnostics: line.diagnostics, written: Some(written) }),
+        Outcome::Failed(sentence) => Err(machine(&sentence)),
+        Outcome::Refused | Outcome::Unchanged => Ok(Done { dest, diagnostics: line.diagnostics, written: None }),
+    }
+}
+
+fn machine(sentence: &str) -> Exit {
+    report::say(format!("erreur : {sentence}"));
+    report::say(
+        "aide : vérifiez la place libre sur le disque et le droit d'écrire à cet endroit ; le site en place n'a pas bougé",
+    );
+    Exit::Machine
+}
+
+fn conclude(done: &Done, args: &BuildArgs, duration: std::time::Duration) -> Exit {
+    let summary = report::summary(&done.diagnostics);
     // Under JSON the report is data alone: the sentence goes beside it.
     let tell = |line: String| match args.format {
         Format::Text => report::give(line),
         Format::Json => report::say(line),
     };
-    match written {
-        Ok(Some(written)) => {
-            let changes = match (written.changed, written.removed) {
-                (0, 0) => "rien n'a changé".to_owned(),
-                (changed, 0) => plural(changed as u64, "fichier écrit", "fichiers écrits"),
-                (changed, removed) => format!(
-                    "{}, {}",
-                    plural(changed as u64, "fichier écrit", "fichiers écrits"),
-                    plural(removed as u64, "supprimé", "supprimés")
-                ),
-            };
-            let with = if summary.is_empty() { String::new() } else { format!(" — {summary}") };
-            tell(format!(
-                "Site prêt dans « {} »{} : {}, {} ; {changes}, en {} ms{with}",
-                dest.display(),
-                day_note(&args.folder),
-                plural(written.files as u64, "fichier", "fichiers"),
-                file_size(written.bytes),
-                duration.as_millis(),
-            ));
-            Exit::Done
-        }
-        Ok(None) => {
-            tell(format!("{summary} : rien n'a été écrit, le site en place reste ce qu'il était"));
-            Exit::Fault
-        }
-        Err(error @ (WriteError::InsideSource(_) | WriteError::NotOurs(_))) => {
-            report::say(format!("erreur : {error}"));
-            report::say("aide : choisissez un autre dossier : mulot build --sortie DIR");
-            Exit::Fault
-        }
-        Err(WriteError::Fs(error)) => {
-            report::say(format!("erreur : {}", error.sentence()));
-            report::say(
-                "aide : vérifiez la place libre sur le disque et le droit d'écrire à cet endroit ; le site en place n'a pas bougé",
-            );
-            Exit::Machine
-        }
-    }
+    let Some(written) = done.written else {
+        tell(format!("{summary} : rien n'a été écrit, le site en place reste ce qu'il était"));
+        return Exit::Fault;
+    };
+    let changes = match (written.changed, written.removed) {
+        (0, 0) => "rien n'a changé".to_owned(),
+        (changed, 0) => plural(changed as u64, "fichier écrit", "fichiers écrits"),
+        (changed, removed) => format!(
+            "{}, {}",
+            plural(changed as u64, "fichier écrit", "fichiers écrits"),
+            plural(removed as u64, "supprimé", "supprimés")
+        ),
+    };
+    let with = if summary.is_empty() { String::new() } else { format!(" — {summary}") };
+    tell(format!(
+        "Site prêt dans « {} »{} : {}, {} ; {changes}, en {} ms{with}",
+        done.dest.display(),
+        day_note(&args.folder),
+        plural(written.files as u64, "fichier", "fichiers"),
+        file_size(written.bytes),
+        duration.as_millis(),
+    ));
+    Exit::Done
 }
 
 /// `../saint-mulot-public` for `saint-mulot`: beside the folder, never in it.

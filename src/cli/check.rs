@@ -4,8 +4,10 @@ use clap::Args;
 use serde::Serialize;
 
 use super::report::{self, Format};
+use super::territoire::{self, Order};
 use super::{Exit, FolderArgs, day_note, generator, missing_folder, picture_cache};
 use crate::diagnostic::{self, Diagnostic};
+use crate::load::Territoire;
 use crate::pipeline::{self, Base, BuildRequest};
 
 #[derive(Debug, Args)]
@@ -22,6 +24,9 @@ pub(super) struct CheckArgs {
         hide_possible_values = true
     )]
     format: Format,
+    /// Pour un territoire : tout dire de chaque commune, et pas seulement ses erreurs
+    #[arg(long)]
+    details: bool,
 }
 
 #[derive(Serialize)]
@@ -36,10 +41,21 @@ pub(super) fn run(args: &CheckArgs) -> Exit {
     if let Some(exit) = missing_folder(folder) {
         return exit;
     }
+    if Territoire::is_one(folder) {
+        return territoire::check(&Order {
+            folder,
+            sites: None,
+            now: args.folder.now(),
+            format: args.format,
+            anew: true,
+            details: args.details,
+        });
+    }
     let pictures = picture_cache();
     let built = pipeline::check(&BuildRequest {
         folder,
         base: &Base::embedded(),
+        territoire: None,
         pictures: &pictures,
         now: args.folder.now(),
         options: crate::render::Options { preview: None, generator: generator() },

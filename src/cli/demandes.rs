@@ -11,12 +11,12 @@ use jiff::{Timestamp, Zoned};
 use self::told::Teller;
 use super::faults::{file_cause, store_fault};
 use super::integrity::Integrity;
-use super::place::DataPlace;
+use super::place::{DataPlace, Places, which};
 use super::report::{self, Format};
-use super::{Exit, destinataires, dkim, etat, exporter, quarantaine};
+use super::{Exit, communes, destinataires, dkim, etat, exporter, quarantaine};
 use crate::intake::files::{FileStore, Reading};
 use crate::intake::links::Links;
-use crate::intake::store::{Access, Store, StoreError, StoreOptions};
+use crate::intake::store::{Store, StoreError};
 use crate::intake::token::{KEY_FILE, Keys};
 use crate::load::{self, Layers};
 use crate::model::intake::DeliveryState;
@@ -43,6 +43,9 @@ pub(super) struct DemandesArgs {
         global = true
     )]
     guichet: PathBuf,
+    /// La commune, quand le guichet est celui d'un territoire : le nom de son dossier
+    #[arg(long = "commune", value_name = "NOM", global = true)]
+    commune: Option<String>,
     /// Forme du rapport : texte ou json
     #[arg(
         long = "format",
@@ -135,15 +138,32 @@ enum Action {
 }
 
 pub(super) fn run(args: &DemandesArgs) -> Exit {
-    let place = match DataPlace::find(&args.guichet, "mulot demandes") {
-        Ok(place) => place,
-        Err(exit) => return exit,
-    };
+    match DataPlace::find(&args.guichet, args.commune.as_deref(), "mulot demandes") {
+        Ok(Places::One(place)) => of_one(args, *place),
+        Ok(Places::All(places)) => of_all(args, places),
+        Err(exit) => exit,
+    }
+}
+
+/// What is told of all the communes of a territoire at once; the rest is done for one.
+fn of_all(args: &DemandesArgs, places: Vec<DataPlace>) -> Exit {
+    let json = args.format == Format::Json;
+    match args.action {
+        None | Some(Action::Etat { .. }) => communes::state(&places, json),
+        Some(Action::Liste) if json => communes::queue(&places),
+        Some(Action::Liste | Action::Reconcilier { .. } | Action::Purger | Action::Quarantaine) if !json => {
+            communes::each(communes::with_data(places), |place| of_one(args, place))
+        }
+        _ => which(&places, "mulot demandes"),
+    }
+}
+
+fn of_one(args: &DemandesArgs, place: DataPlace) -> Exit {
     if let Some(Action::Dkim) = args.action {
         return dkim::run(place.config.as_ref(), args.format == Format::Json);
     }
-    let (data, key_file) = (place.data, place.key_file.clone());
-    let options = StoreOptions { access: Access::Beside, key_file: place.key_file, ..StoreOptions::default() };
+    let options = place.beside();
+    let (data, key_file) = (place.data, place.key_file);
     let done = Store::open(&data, options).and_then(|store| {
         let json = args.format == Format::Json;
         let teller = Teller { zone: super::place::zone_of(place.config.as_ref()) };
@@ -214,7 +234,7 @@ fn counter(data: &Path, key_file: Option<&Path>, config: Option<&GuichetConfig>,
         report::say("aide : la commande se lance avec le compte du guichet, le seul qui lise la clé");
         return Exit::Machine;
     };
-    let commune = config.and_then(|config| load::sources(&Layers::of(&config.folder, &load::Embedded::new())).0);
+    let commune = config.and_then(|config| load::sources(&Layers::of(&config.folder, &load::Shared::default())).0);
     let address = commune.map(|sources| sources.commune.guichet_address().to_owned()).unwrap_or_default();
     match Links::new(keys, &address).counter(Timestamp::now()) {
         Some((link, until)) => {

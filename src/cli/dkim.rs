@@ -40,7 +40,7 @@ pub(super) fn run(config: Option<&GuichetConfig>, as_json: bool) -> Exit {
 
 /// The domain of the commune's `expediteur`.
 fn sender_domain(config: &GuichetConfig) -> Option<String> {
-    let (sources, _) = load::sources(&Layers::of(&config.folder, &load::Embedded::new()));
+    let (sources, _) = load::sources(&Layers::of(&config.folder, &load::Shared::default()));
     let sender = sources?.commune.guichet.expediteur.clone();
     sender.rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase())
 }

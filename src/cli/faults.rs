@@ -65,6 +65,22 @@ pub(super) fn store_fault(error: &StoreError) -> Exit {
             format!("« {} » ne peut pas être lu : {}", path.display(), cause_of_words(&source.to_string())),
             "vérifiez le disque, et lancez la commande avec le compte du guichet (sudo -u mulot mulot …)",
         ),
+        StoreError::Unreachable { base, reason } => (
+            format!("la base « {base} » ne répond pas : {}", cause_of_words(reason)),
+            "vérifiez que PostgreSQL tourne et que cette machine peut le joindre ; rien de ce qui a été accepté n'est perdu",
+        ),
+        StoreError::Refused { base, reason } => (
+            format!("la base « {base} » refuse ce compte : {reason}"),
+            "vérifiez le nom, le mot de passe (MULOT_BASE_MOT_DE_PASSE ou base_mot_de_passe_fichier) et ses droits dans la base",
+        ),
+        StoreError::Unfit { base, setting, value } => (
+            format!("la base « {base} » ne convient pas : {setting} vaut « {value} »"),
+            "PostgreSQL 13 ou plus récent, encodage UTF8, fsync et full_page_writes à « on » : sinon une panne perdrait des demandes",
+        ),
+        StoreError::Server { base, reason } => (
+            format!("la base « {base} » a refusé un ordre : {reason}"),
+            "regardez le journal de PostgreSQL ; si cela revient, signalez-le",
+        ),
         StoreError::OldSqlite { found } => (
             format!("SQLite {found} est trop ancien : il perd des données dans certaines pannes"),
             "installez SQLite 3.51.3 ou plus récent",
@@ -133,6 +149,7 @@ pub(super) fn start_fault(error: &StartError, in_use: &str) -> Exit {
         exit
     };
     match error {
+        StartError::Closed(error) => start_fault(error, in_use),
         StartError::Listen(ListenError::InUse(address)) => {
             told(format!("l'adresse {address} est déjà prise par un autre programme"), in_use, Exit::Machine)
         }

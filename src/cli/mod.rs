@@ -4,6 +4,7 @@ mod allocator;
 mod backup;
 mod build;
 mod check;
+mod communes;
 mod demandes;
 mod destinataires;
 mod dkim;
@@ -12,6 +13,7 @@ mod exporter;
 mod faults;
 mod guichet;
 mod integrity;
+mod migrate;
 mod new;
 mod place;
 mod publish;
@@ -20,6 +22,7 @@ mod registre;
 mod report;
 mod serve;
 mod telemetry;
+mod territoire;
 mod usage;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +34,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use crate::diagnostic::Diagnostic;
 use crate::model::commune::Commune;
 use crate::model::site::Site;
+use crate::model::territoire::Territoire;
 use crate::pictures::PictureCache;
 use crate::pipeline::{Base, local};
 use crate::text::dates::short_date;
@@ -100,6 +104,8 @@ enum Command {
     Demandes(demandes::DemandesArgs),
     /// Écrit le registre des traitements (RGPD) à partir des formulaires
     Registre(registre::RegistreArgs),
+    /// Met un dossier d'une version précédente à la forme d'aujourd'hui
+    Migrate(migrate::MigrateArgs),
     /// Copie les demandes reçues, même pendant que le guichet travaille
     Backup(backup::BackupArgs),
     /// Remet une sauvegarde dans un dossier vide, après l'avoir vérifiée
@@ -109,7 +115,7 @@ enum Command {
 /// What every command on a commune's folder takes.
 #[derive(Debug, Args)]
 struct FolderArgs {
-    /// Dossier de la commune (le dossier courant s'il n'est pas donné)
+    /// Dossier de la commune, ou d'un territoire (le dossier courant s'il n'est pas donné)
     #[arg(value_name = "DOSSIER", default_value = ".", hide_default_value = true, value_parser = PathBufValueParser::new().map(commune_folder))]
     folder: PathBuf,
     /// Fait comme si l'on était ce jour-là, à midi (AAAA-MM-JJ)
@@ -117,9 +123,10 @@ struct FolderArgs {
     date: Option<jiff::civil::Date>,
 }
 
-/// The folder of a commune, whose `commune.toml` may be given in its place.
+/// The folder of a commune or of a territoire, whose `.toml` may be given in its place.
 fn commune_folder(path: PathBuf) -> PathBuf {
-    match path.parent().filter(|_| path.ends_with(Commune::FILE) && path.is_file()) {
+    let is_known = path.ends_with(Commune::FILE) || path.ends_with(Territoire::FILE);
+    match path.parent().filter(|_| is_known && path.is_file()) {
         Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
         Some(parent) => parent.to_owned(),
         None => path,
@@ -149,6 +156,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Command::Guichet(args) => guichet::run(&args),
         Command::Demandes(args) => demandes::run(&args),
         Command::Registre(args) => registre::run(&args),
+        Command::Migrate(args) => migrate::run(&args),
         Command::Backup(args) => backup::run_backup(&args),
         Command::Restore(args) => backup::run_restore(&args),
     }

@@ -1,20 +1,24 @@
 //! `mulot new`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::{Exit, report};
-use crate::registry::{self, Candidate, FormerKind, Found, RegistryError};
+use crate::load::Territoire;
+use crate::model::record::Epci;
+use crate::model::territoire::Territoire as Model;
+use crate::registry::{self, Candidate, FormerKind, Found, FoundEpci, RegistryError};
 use crate::starter::{self, Starter, StarterError};
 use crate::text::numbers::plural;
+use crate::text::slug::slug;
 
 #[derive(Debug, Args)]
 #[command(help_template = super::usage::TEMPLATE)]
 pub(super) struct NewArgs {
-    /// Dossier à créer
+    /// Dossier à créer ; dans un territoire, le nom de la commune s'il n'est pas donné
     #[arg(value_name = "DOSSIER")]
-    folder: PathBuf,
+    folder: Option<PathBuf>,
     /// Code INSEE de la commune (cinq caractères ; ce n'est pas le code postal)
     #[arg(long, value_name = "CODE")]
     insee: Option<String>,
@@ -24,12 +28,28 @@ pub(super) struct NewArgs {
     /// Code postal, pour départager les communes du même nom
     #[arg(long = "code-postal", value_name = "CODE", conflicts_with = "insee")]
     postal_code: Option<String>,
+    /// Crée le dossier d'un territoire avec toutes ses communes : SIREN ou nom de l'intercommunalité
+    #[arg(long, value_name = "SIREN", conflicts_with_all = ["insee", "nom", "postal_code"])]
+    territoire: Option<String>,
     /// Sans les exemples (qui sont des brouillons, jamais publiés)
-    #[arg(long = "sans-exemples")]
+    #[arg(long = "sans-exemples", conflicts_with = "with_examples")]
     without_examples: bool,
+    /// Avec les exemples, même dans un territoire
+    #[arg(long = "avec-exemples")]
+    with_examples: bool,
+}
+
+impl NewArgs {
+    /// Whether examples come along: yes for a commune that stands alone, on demand where there are many.
+    fn examples(&self, in_territoire: bool) -> bool {
+        if in_territoire { self.with_examples } else { !self.without_examples }
+    }
 }
 
 pub(super) fn run(args: &NewArgs) -> Exit {
+    if let Some(typed) = &args.territoire {
+        return territoire(args, typed);
+    }
     let found = match (&args.insee, &args.nom, &args.postal_code) {
         (Some(code), ..) => registry::by_code(code).map(Some),
         (None, None, None) => Ok(None),
@@ -43,31 +63,106 @@ pub(super) fn run(args: &NewArgs) -> Exit {
         Ok(found) => found,
         Err(error) => return refuse(&error),
     };
+    let Some((folder, in_territoire)) = destination(args, found.as_ref()) else {
+        report::say("erreur : il manque le dossier à créer");
+        report::say("aide : mulot new le-plantay --insee 01299");
+        return Exit::Fault;
+    };
     let what = match &found {
-        Some(found) => Starter::Commune { record: &found.commune, examples: !args.without_examples },
+        Some(found) => Starter::Commune { record: &found.commune, examples: args.examples(in_territoire) },
         None => Starter::Sample,
     };
-    match starter::create(&args.folder, what) {
+    let created = match starter::create(&folder, what) {
+        Ok(created) => created,
+        Err(error) => return failed(&error),
+    };
+    match &found {
+        Some(found) => welcome(found, created.drafts),
+        None => report::say("Voici Saint-Mulot-des-Champs, une commune inventée, pour essayer."),
+    }
+    let folder = created.folder.display();
+    report::say(format!("Dossier « {folder} » créé : {}.", plural(created.files as u64, "fichier", "fichiers")));
+    report::say("");
+    report::say(format!("  mulot serve {folder}    voir le site pendant que vous écrivez"));
+    report::say(format!("  mulot check {folder}    savoir ce qu'il reste à compléter"));
+    Exit::Done
+}
+
+/// Where the folder goes, and whether that is in a territoire: from a territoire's own folder, among its communes.
+fn destination(args: &NewArgs, found: Option<&Found>) -> Option<(PathBuf, bool)> {
+    let named = args.folder.clone();
+    if !Territoire::is_one(Path::new(".")) {
+        let folder = named?;
+        let absolute = std::path::absolute(&folder).ok();
+        let communes = absolute.as_deref().and_then(Path::parent);
+        let root = communes.filter(|communes| communes.ends_with(Model::COMMUNES)).and_then(Path::parent);
+        return Some((folder, root.is_some_and(Territoire::is_one)));
+    }
+    let name = match named {
+        Some(folder) if folder.components().count() > 1 => return Some((folder, true)),
+        Some(folder) => folder,
+        None => PathBuf::from(slug(&found?.commune.names.nom)),
+    };
+    Some((Path::new(Model::COMMUNES).join(name), true))
+}
+
+/// Creates the folder of an EPCI with all its communes.
+fn territoire(args: &NewArgs, typed: &str) -> Exit {
+    let (epci, communes) = match registry::by_epci(typed) {
+        Ok(FoundEpci::One(epci, communes)) => (epci, communes),
+        Ok(FoundEpci::Candidates(candidates)) => return suggest_epci(typed, &candidates),
+        Err(error) => return refuse(&error),
+    };
+    let folder = args.folder.clone().unwrap_or_else(|| PathBuf::from(slug(&epci.nom)));
+    match starter::create_territoire(&folder, &epci, &communes, args.examples(true)) {
         Ok(created) => {
-            match &found {
-                Some(found) => welcome(found, created.drafts),
-                None => report::say("Voici Saint-Mulot-des-Champs, une commune inventée, pour essayer."),
-            }
             let folder = created.folder.display();
+            let count = plural(communes.len() as u64, "commune", "communes");
+            report::say(format!("{} (SIREN {}) : {count}.", epci.nom, epci.siren));
             report::say(format!(
                 "Dossier « {folder} » créé : {}.",
                 plural(created.files as u64, "fichier", "fichiers")
             ));
             report::say("");
-            report::say(format!("  mulot serve {folder}    voir le site pendant que vous écrivez"));
-            report::say(format!("  mulot check {folder}    savoir ce qu'il reste à compléter"));
+            report::say(format!(
+                "  {folder}/territoire.toml    ce qui est vrai de toutes les communes : à compléter d'abord"
+            ));
+            report::say(format!("  mulot build {folder}    construire tous les sites"));
+            report::say(format!("  mulot check {folder}    savoir ce qu'il reste à compléter, commune par commune"));
+            report::say(format!(
+                "  mulot serve {folder}/communes/…    voir le site d'une commune pendant qu'on l'écrit"
+            ));
             Exit::Done
         }
-        Err(error @ (StarterError::NotEmpty(_) | StarterError::NotAFolder(_))) => {
+        Err(error) => failed(&error),
+    }
+}
+
+fn suggest_epci(typed: &str, candidates: &[(Epci, usize)]) -> Exit {
+    if candidates.is_empty() {
+        report::say(format!("erreur : aucune intercommunalité à fiscalité propre ne répond à « {typed} »"));
+        report::say("aide : donnez son SIREN (neuf chiffres), ou un mot de son nom : --territoire Dombes");
+        return Exit::Fault;
+    }
+    report::say(format!("erreur : plusieurs intercommunalités répondent à « {typed} »"));
+    report::say("aide : choisissez par son SIREN :");
+    for (epci, communes) in candidates.iter().take(12) {
+        let count = plural(*communes as u64, "commune", "communes");
+        report::say(format!("  --territoire {}    {} ({count})", epci.siren, epci.nom));
+    }
+    if candidates.len() > 12 {
+        report::say(format!("  … et {} autres : donnez un nom plus précis", candidates.len() - 12));
+    }
+    Exit::Fault
+}
+
+fn failed(error: &StarterError) -> Exit {
+    match error {
+        StarterError::NotEmpty(_) | StarterError::NotAFolder(_) => {
             report::say(format!("erreur : {error}"));
             Exit::Fault
         }
-        Err(StarterError::Fs(error)) => {
+        StarterError::Fs(error) => {
             report::say(format!("erreur : {}", error.sentence()));
             report::say("aide : vérifiez la place libre et le droit d'écrire à cet endroit ; rien n'a été créé");
             Exit::Machine

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 
 use super::{Exit, report};
+use crate::intake::store::{Access, Base, StoreOptions};
 use crate::intake::token::KEY_FILE;
 use crate::load::{self, Layers};
-use crate::server::config::{GuichetConfig, Secrets};
+use crate::server::base::BASE_PASSWORD_VARIABLE;
+use crate::server::config::{CREDENTIALS_VARIABLE, GuichetConfig, HallConfig, Secrets};
 
 /// Environment variable of the key file, when no configuration names it.
 const KEY_VARIABLE: &str = "MULOT_CLE_FICHIER";
-/// Folder where systemd puts the credentials of a service.
-const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 
 /// A data folder and its key.
 #[derive(Debug, Clone)]
@@ -21,41 +21,130 @@ pub(super) struct DataPlace {
     pub(super) data: PathBuf,
     /// The key file, when it is not in that folder.
     pub(super) key_file: Option<PathBuf>,
-    /// The configuration, when it was given.
+    /// The configuration, when it was given: that of the commune, in a territoire.
     pub(super) config: Option<GuichetConfig>,
+    /// Name of the commune's folder, in a territoire.
+    pub(super) commune: Option<String>,
+}
+
+/// What an order was given to work on.
+pub(super) enum Places {
+    /// The guichet of one commune.
+    One(Box<DataPlace>),
+    /// Those of all the communes of a territoire, in order of name.
+    All(Vec<DataPlace>),
 }
 
 impl DataPlace {
-    /// The same for a folder that may not be there yet: what is not a configuration is its path.
-    pub(super) fn to_fill(path: &Path, order: &str) -> Result<DataPlace, Exit> {
-        if path.exists() || path.extension().is_some_and(|extension| extension == "toml") {
-            return DataPlace::find(path, order);
-        }
-        Ok(DataPlace { data: path.to_owned(), key_file: key_file(None), config: None })
+    fn folder(path: &Path) -> DataPlace {
+        DataPlace { data: path.to_owned(), key_file: key_file(None), config: None, commune: None }
     }
 
-    /// The place of a data folder, or the one a configuration names; `order` is how to say it again.
-    pub(super) fn find(path: &Path, order: &str) -> Result<DataPlace, Exit> {
-        if path.is_dir() {
-            return Ok(DataPlace { data: path.to_owned(), key_file: key_file(None), config: None });
+    /// How its store is opened beside a guichet that serves.
+    pub(super) fn beside(&self) -> StoreOptions {
+        let (key_file, base) = (self.key_file.clone(), self.base().cloned());
+        StoreOptions { access: Access::Beside, key_file, base, ..StoreOptions::default() }
+    }
+
+    /// The database server, when the database is no file of the folder.
+    pub(super) fn base(&self) -> Option<&Base> {
+        self.config.as_ref()?.base.as_ref()
+    }
+
+    /// The same for a folder that may not be there yet: what is not a configuration is its path.
+    pub(super) fn to_fill(path: &Path, commune: Option<&str>, order: &str) -> Result<Places, Exit> {
+        if path.exists() || path.extension().is_some_and(|extension| extension == "toml") {
+            return DataPlace::find(path, commune, order);
         }
-        // No password is needed here: nothing is sent.
-        match GuichetConfig::read(path, Secrets::unneeded()) {
-            Ok(config) => Ok(DataPlace {
-                data: config.data.clone(),
-                key_file: key_file(config.key_file.clone()),
-                config: Some(config),
-            }),
+        Ok(Places::One(Box::new(DataPlace::folder(path))))
+    }
+
+    /// The place of a data folder, or those of a configuration; `commune` names one of a territoire, `order` is how to say it
+    /// again.
+    pub(super) fn find(path: &Path, commune: Option<&str>, order: &str) -> Result<Places, Exit> {
+        if path.is_dir() {
+            let path = commune.map_or_else(|| path.to_owned(), |commune| path.join(commune));
+            return Ok(Places::One(Box::new(DataPlace::folder(&path))));
+        }
+        // Nothing is sent.
+        let config = match HallConfig::read(path, &Secrets::without_mail(std::env::var(BASE_PASSWORD_VARIABLE).ok())) {
+            Ok(config) => config,
             Err(diagnostics) => {
                 let folder = path.parent().unwrap_or(Path::new("."));
                 report::say(report::text(&diagnostics, folder, report::colour(&std::io::stderr())).trim_end());
                 report::say(format!(
                     "aide : donnez la configuration du guichet ou son dossier de données : {order} --guichet CHEMIN"
                 ));
+                return Err(Exit::Fault);
+            }
+        };
+        let Some(root) = &config.territoire else {
+            if commune.is_some() {
+                report::say("erreur : cette configuration est celle d'une seule commune");
+                report::say("aide : retirez --commune");
+                return Err(Exit::Fault);
+            }
+            return Ok(Places::One(Box::new(DataPlace {
+                data: config.common.data.clone(),
+                key_file: key_file(config.common.key_file.clone()),
+                config: Some(config.common),
+                commune: None,
+            })));
+        };
+        let mut places: Vec<DataPlace> = members(root)?
+            .into_iter()
+            .map(|member| {
+                let own = config.of(&member.name, &member.folder);
+                let (data, key_file) = (own.data.clone(), own.key_file.clone());
+                DataPlace { data, key_file, config: Some(own), commune: Some(member.name) }
+            })
+            .collect();
+        let Some(wanted) = commune else { return Ok(Places::All(places)) };
+        match places.iter().position(|place| place.commune.as_deref() == Some(wanted)) {
+            Some(at) => Ok(Places::One(Box::new(places.swap_remove(at)))),
+            None => {
+                report::say(format!("erreur : aucune commune du territoire ne s'appelle « {wanted} »"));
+                let names: Vec<&str> = places.iter().filter_map(|place| place.commune.as_deref()).collect();
+                report::say(match near(wanted, &names) {
+                    Some(near) => format!("aide : vouliez-vous dire « {near} » ?"),
+                    None => "aide : donnez le nom de son dossier dans communes/".to_owned(),
+                });
                 Err(Exit::Fault)
             }
         }
     }
+}
+
+/// The communes of a territoire that are there.
+fn members(root: &Path) -> Result<Vec<load::Member>, Exit> {
+    let (territoire, told) = load::Territoire::read(root);
+    let Some(territoire) = territoire else {
+        report::say(report::text(&told, root, report::colour(&std::io::stderr())).trim_end());
+        return Err(Exit::Fault);
+    };
+    let members = territoire.members().map_err(|error| {
+        report::say(format!(
+            "erreur : les communes de « {} » ne peuvent pas être lues : {}",
+            root.display(),
+            crate::fs::cause(&error.source)
+        ));
+        Exit::Machine
+    })?;
+    Ok(members.into_iter().filter(|member| member.exists).collect())
+}
+
+/// The name that was probably meant.
+fn near<'n>(wanted: &str, names: &[&'n str]) -> Option<&'n str> {
+    let close = names.iter().map(|name| (strsim::damerau_levenshtein(wanted, name), *name)).min()?;
+    (close.0 <= 3).then_some(close.1)
+}
+
+/// Says that an order works on one commune at a time.
+pub(super) fn which(places: &[DataPlace], order: &str) -> Exit {
+    let names: Vec<&str> = places.iter().filter_map(|place| place.commune.as_deref()).take(10).collect();
+    report::say(format!("erreur : ce guichet est celui de {} communes : dites laquelle", places.len()));
+    report::say(format!("aide : {order} --commune NOM ; par exemple {}", names.join(", ")));
+    Exit::Fault
 }
 
 /// The key file: the configuration's, else the environment's, else a credential of the service; `None` for the data folder's.
@@ -88,7 +177,7 @@ pub(super) fn open_key_words(path: &Path) -> String {
 /// The zone of the commune of a configuration; Paris when none tells.
 pub(super) fn zone_of(config: Option<&GuichetConfig>) -> TimeZone {
     let told = config.and_then(|config| {
-        let (sources, _) = load::sources(&Layers::of(&config.folder, &load::Embedded::new()));
+        let (sources, _) = load::sources(&Layers::of(&config.folder, &load::Shared::default()));
         TimeZone::get(&sources?.commune.fuseau).ok()
     });
     told.or_else(|| TimeZone::get("Europe/Paris").ok()).unwrap_or(TimeZone::UTC)

@@ -9,8 +9,10 @@ use serde::Serialize;
 
 use super::build::beside;
 use super::report::{self, Format};
-use super::{Exit, FolderArgs, generator, missing_folder, picture_cache, resolved};
+use super::{Exit, FolderArgs, generator, missing_folder, picture_cache, resolved, territoire};
 use crate::diagnostic::{self, Diagnostic, Severity};
+use crate::fleet::{self, Sending};
+use crate::load::Territoire;
 use crate::model::publication::{Changes, Target, Version};
 use crate::pipeline::{self, Base, BuildRequest};
 use crate::publish::{self, Done, Order, PublishError};
@@ -76,11 +78,16 @@ pub(super) fn run(args: &PublishArgs) -> Exit {
     if let Some(exit) = missing_folder(folder) {
         return exit;
     }
+    if Territoire::is_one(folder) {
+        return all_of(args);
+    }
     let Some((site, diagnostics)) = resolved(folder, args.folder.now()) else {
         return refuse(args, None, &pipeline::check(&request(args, &Base::embedded(), &picture_cache())).diagnostics);
     };
     let zone = TimeZone::get(&site.commune.fuseau).unwrap_or(TimeZone::UTC);
-    let target = match site.commune.publication.as_ref().map(|target| target.based_on(&absolute(folder))) {
+    let name = absolute(folder).file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let target = site.commune.publication.as_ref();
+    let target = match target.map(|target| target.for_commune(&name).based_on(&absolute(folder))) {
         Some(target) => target,
         None if diagnostic::has_errors(&diagnostics) => return refuse(args, None, &diagnostics),
         None => {
@@ -92,8 +99,28 @@ pub(super) fn run(args: &PublishArgs) -> Exit {
             return Exit::Fault;
         }
     };
-    let work = Work { args, folder, zone: &zone, target: &target };
+    let (site, state) = places(folder);
+    let work = Work { args, folder, zone: &zone, target: &target, site, state };
     if args.back { work.go_back() } else { work.publish() }
+}
+
+/// Builds and publishes all communes of a territoire.
+fn all_of(args: &PublishArgs) -> Exit {
+    if args.back {
+        report::say("erreur : le retour se fait commune par commune");
+        report::say("aide : mulot publish TERRITOIRE/communes/NOM --retour");
+        return Exit::Fault;
+    }
+    let order = territoire::Order {
+        folder: &args.folder.folder,
+        sites: None,
+        now: args.folder.now(),
+        format: args.format,
+        anew: false,
+        details: false,
+    };
+    let sending = Sending { keys: bucket_keys(), dry: args.dry, take_over: args.take_over };
+    territoire::publish(&order, &sending)
 }
 
 /// One order, once its target is known.
@@ -102,6 +129,10 @@ struct Work<'a> {
     folder: &'a Path,
     zone: &'a TimeZone,
     target: &'a Target,
+    /// Where the site is built.
+    site: PathBuf,
+    /// Where its publications are written down.
+    state: PathBuf,
 }
 
 impl Work<'_> {
@@ -120,9 +151,9 @@ impl Work<'_> {
                 report::say(format!("erreur : impossible d'écrire le site à l'essai : {}", crate::fs::cause(source)));
                 return Exit::Machine;
             }
-            None => beside(self.folder),
+            None => self.site.clone(),
         };
-        match pipeline::publish(&request, &dest) {
+        match pipeline::publish(&request, &dest, self.folder) {
             Ok((_, Some(_))) => {}
             Ok((built, None)) => return refuse(self.args, Some(self.target), &built.diagnostics),
             Err(error) => {
@@ -131,8 +162,7 @@ impl Work<'_> {
                 return Exit::Machine;
             }
         }
-        let state = state_of(self.folder);
-        let order = self.order(&dest, &state);
+        let order = self.order(&dest, &self.state);
         if self.args.dry {
             return match publish::preview(&order) {
                 Ok(done) => self.tell_preview(&done, &diagnostics),
@@ -149,8 +179,7 @@ impl Work<'_> {
     }
 
     fn go_back(&self) -> Exit {
-        let (site, state) = (beside(self.folder), state_of(self.folder));
-        match publish::go_back(&self.order(&site, &state)) {
+        match publish::go_back(&self.order(&self.site, &self.state)) {
             Ok(done) => {
                 self.data("retour", &done, &[]);
                 let gone =
@@ -173,8 +202,7 @@ impl Work<'_> {
     }
 
     fn order<'o>(&'o self, site: &'o Path, state: &'o Path) -> Order<'o> {
-        let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.trim().is_empty());
-        let keys = variable("MULOT_S3_CLE_ID").zip(variable("MULOT_S3_CLE_SECRETE"));
+        let keys = bucket_keys();
         Order { site, state, target: self.target, keys, take_over: self.args.take_over, now: Timestamp::now() }
     }
 
@@ -275,6 +303,7 @@ fn request<'a>(args: &'a PublishArgs, base: &'a Base, pictures: &'a crate::pictu
     BuildRequest {
         folder: &args.folder.folder,
         base,
+        territoire: None,
         pictures,
         now: args.folder.now(),
         options: crate::render::Options { preview: None, generator: generator() },
@@ -351,6 +380,24 @@ pub(super) fn state_of(folder: &Path) -> PathBuf {
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let name = folder.file_name().map_or_else(|| "site".into(), |name| name.to_string_lossy().into_owned());
     folder.with_file_name(format!("{name}-publications"))
+}
+
+/// Identifier and secret of a bucket, from the environment.
+pub(super) fn bucket_keys() -> Option<(String, String)> {
+    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.trim().is_empty());
+    variable("MULOT_S3_CLE_ID").zip(variable("MULOT_S3_CLE_SECRETE"))
+}
+
+/// Where the site of a folder is built and where its publications are written down: with the others' in a territoire.
+fn places(folder: &Path) -> (PathBuf, PathBuf) {
+    let territoire = Territoire::above(folder).and_then(|root| Territoire::read(&root).0);
+    match (territoire, absolute(folder).file_name()) {
+        (Some(territoire), Some(name)) => {
+            let name = name.to_string_lossy();
+            (fleet::site_of(&fleet::sites_of(&territoire), &name), fleet::state_of(&territoire, &name))
+        }
+        _ => (beside(folder), state_of(folder)),
+    }
 }
 
 fn absolute(folder: &Path) -> PathBuf {

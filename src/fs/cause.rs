@@ -28,7 +28,7 @@ pub fn cause(error: &io::Error) -> String {
 
 /// The same for a cause of which only the words are left, the system's or the database's.
 pub fn cause_of_words(words: &str) -> String {
-    const KNOWN: [(&str, &str); 17] = [
+    const KNOWN: [(&str, &str); 21] = [
         ("too many levels of symbolic", "ce raccourci tourne en rond"),
         ("no space left", "il n'y a plus de place sur ce disque"),
         ("disk is full", "il n'y a plus de place sur ce disque"),
@@ -45,6 +45,10 @@ pub fn cause_of_words(words: &str) -> String {
         ("too many open files", "trop de fichiers sont ouverts sur cette machine"),
         ("inotify watch", "trop de fichiers sont surveillés sur cette machine"),
         ("database is locked", "la base de données est occupée"),
+        ("connection refused", "personne n'y répond"),
+        ("connection closed", "la liaison a été coupée"),
+        ("no answer in time", "rien n'est venu à temps"),
+        ("failed to lookup address", "ce nom de machine n'existe pas"),
         ("cannot allocate memory", "la mémoire de cette machine est pleine"),
     ];
     let lower = words.to_lowercase();

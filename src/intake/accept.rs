@@ -56,7 +56,7 @@ pub enum AcceptError {
 impl AcceptError {
     /// Whether it may work in a moment.
     pub fn is_passing(&self) -> bool {
-        matches!(self, AcceptError::Store(StoreError::Busy { .. }))
+        matches!(self, AcceptError::Store(StoreError::Busy { .. } | StoreError::Unreachable { .. }))
     }
 
     /// The kind in a word, for the log: no path, no name.
@@ -67,6 +67,7 @@ impl AcceptError {
             AcceptError::Files(_) => "files",
             AcceptError::Store(StoreError::Busy { .. }) => "busy",
             AcceptError::Store(StoreError::Poisoned { .. }) => "poisoned",
+            AcceptError::Store(StoreError::Unreachable { .. }) => "unreachable",
             AcceptError::Store(_) => "store",
             AcceptError::Entropy(_) => "entropy",
             AcceptError::Receipt(_) => "receipt",

@@ -79,11 +79,25 @@ impl Worker {
     /// Delivers until `stop` becomes `true` or its sender goes; several may run side by side.
     ///
     /// Only the waiting is cut short: a mail being sent is sent and settled first.
-    pub async fn run(&self, mut stop: watch::Receiver<bool>, clock: impl Fn() -> Timestamp) {
+    pub async fn run(&self, stop: watch::Receiver<bool>, clock: impl Fn() -> Timestamp) {
+        self.run_telling(stop, clock, |_| {}).await;
+    }
+
+    /// The same, saying at each turn whether it is at work, or until when nothing is due.
+    pub async fn run_telling(
+        &self,
+        mut stop: watch::Receiver<bool>,
+        clock: impl Fn() -> Timestamp,
+        mut told: impl FnMut(Turn),
+    ) {
         let wake = self.store.wake();
         while !*stop.borrow_and_update() {
+            told(Turn::Begins);
             let pause = match step(&self.store, &self.mailer, &self.files, clock()).await {
-                Ok(Step::Idle { next_at }) => pause(next_at, clock()),
+                Ok(Step::Idle { next_at }) => {
+                    told(Turn::Idle { next_at });
+                    pause(next_at, clock())
+                }
                 Ok(_) => continue,
                 Err(error) => {
                     tracing::error!(error.reason = %error, "delivery stands still");
@@ -99,6 +113,18 @@ impl Worker {
         // Another worker may be asleep on the wake this one consumed.
         wake.notify_one();
     }
+}
+
+/// Where a [`Worker`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It looks for what is due.
+    Begins,
+    /// Nothing is.
+    Idle {
+        /// When something will be; `None` when all is settled.
+        next_at: Option<Timestamp>,
+    },
 }
 
 /// Composes the bytes and hands them over.
@@ -183,7 +209,7 @@ fn may_go_bare(claim: &Claim, refusal: &Refusal) -> bool {
     !claim.bare && !claim.mail.attachments.is_empty() && (refusal.is_about_size() || about_content)
 }
 
-/// Settles; when the store is short of space or busy, insists while the lease lasts, for a mail that was delivered and not
+/// Settles; when the store is short of space, busy or away, insists while the lease lasts, for a mail that was delivered and not
 /// settled would be delivered again.
 async fn settle(
     store: &Store,
@@ -196,7 +222,9 @@ async fn settle(
     let mut insisted = Duration::ZERO;
     loop {
         match store.settle(claim, settlement.clone(), trace.clone(), now).await {
-            Err(StoreError::Full { .. } | StoreError::Busy { .. }) if insisted < INSIST => {
+            Err(StoreError::Full { .. } | StoreError::Busy { .. } | StoreError::Unreachable { .. })
+                if insisted < INSIST =>
+            {
                 tokio::time::sleep(pause).await;
                 insisted += pause;
                 pause = (pause * 2).min(Duration::from_secs(5));

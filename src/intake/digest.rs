@@ -51,6 +51,13 @@ pub async fn step(store: &Store, digest: &Digest, now: Timestamp) -> Result<bool
     Ok(store.bulletin(bulletin, now).await? && count > 0)
 }
 
+/// When the next digest is to be written, the one of `now` being done or not due.
+pub fn next(zone: &TimeZone, now: Timestamp) -> Timestamp {
+    let local = now.to_zoned(zone.clone());
+    let day = if local.hour() < MORNING { local.date() } else { local.date().saturating_add(1.day()) };
+    day.at(MORNING, 0, 0, 0).to_zoned(zone.clone()).map_or(now, |morning| morning.timestamp())
+}
+
 /// The digest of this morning; `None` when it is already written.
 fn look(store: &Store, digest: &Digest, now: &Zoned) -> Result<Option<NewBulletin>, StoreError> {
     let today = now.date();

@@ -46,7 +46,7 @@ impl PieceLinks {
 }
 
 impl Links {
-    /// Links of the guichet that answers at `base`, scheme and host; empty when it is not known.
+    /// Links of the guichet that answers at `base`, scheme and host, perhaps a path; empty when it is not known.
     pub fn new(keys: Keys, base: &str) -> Links {
         Links { keys, base: base.trim_end_matches('/').to_owned(), budget: MAIL_BUDGET }
     }
@@ -64,7 +64,7 @@ impl Links {
         }
         let until = now.checked_add(ACT_LIFE).unwrap_or(Timestamp::MAX);
         RequestLinks {
-            follow: Some(format!("{}{}", self.base, self.follow_path(reference))),
+            follow: Some(format!("{}{}", self.base, self.follow(reference))),
             act: Some(format!("{}/guichet/agir/{}", self.base, self.keys.act_token(reference, until))),
             pieces: None,
         }
@@ -101,7 +101,7 @@ impl Links {
         for file in files {
             if file.size <= left {
                 left -= file.size;
-            } else if let Some(path) = self.piece_path(reference, &file.id, now) {
+            } else if let Some(path) = self.piece(reference, &file.id, now) {
                 urls.insert(file.id.clone(), format!("{}{path}", self.base));
             }
         }
@@ -117,13 +117,27 @@ impl Links {
         (!self.base.is_empty()).then(|| (link(), until))
     }
 
-    /// The follow-up page, from the root of the guichet.
+    /// The follow-up page, from the root of the host.
     pub fn follow_path(&self, reference: &Reference) -> String {
+        format!("{}{}", self.root(), self.follow(reference))
+    }
+
+    /// A file of a request for the mairie, from the root of the host; `None` when `file` is no id of the file store.
+    pub fn piece_path(&self, reference: &Reference, file: &str, now: Timestamp) -> Option<String> {
+        Some(format!("{}{}", self.root(), self.piece(reference, file, now)?))
+    }
+
+    /// The path that the guichet answers under; empty at the root of its host.
+    fn root(&self) -> &str {
+        let host = self.base.find("://").map_or(0, |at| at + 3);
+        self.base[host..].find('/').map_or("", |at| &self.base[host + at..])
+    }
+
+    fn follow(&self, reference: &Reference) -> String {
         format!("/guichet/suivi/{reference}/{}", self.keys.follow_secret(reference))
     }
 
-    /// A file of a request for the mairie, from the root of the guichet; `None` when `file` is no id of the file store.
-    pub fn piece_path(&self, reference: &Reference, file: &str, now: Timestamp) -> Option<String> {
+    fn piece(&self, reference: &Reference, file: &str, now: Timestamp) -> Option<String> {
         Some(format!("/guichet/piece/{}", self.keys.piece_token(reference, file, piece_until(now))?))
     }
 }

@@ -4,6 +4,7 @@
 //! same day. At most one such mail every [`PAUSE`], whatever the flood; until it is taken it is tried again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp, Zoned};
 
@@ -107,6 +108,9 @@ pub fn mail(issuer: &Issuer, notice: &Notice, link: Option<&str>, own: &Referenc
     }
 }
 
+/// Gives the mailboxes that are told of a request; it may read the store.
+pub type Recipients = dyn Fn(&Quarantined) -> Vec<String> + Send + Sync;
+
 /// What came of the notices that were due.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Told {
@@ -125,17 +129,16 @@ pub async fn tell(
     store: &Store,
     mailer: &Mailer,
     (issuer, links): (&Issuer, &Links),
-    recipients: impl Fn(&Quarantined) -> Vec<String>,
+    recipients: Arc<Recipients>,
     now: &Zoned,
 ) -> Result<Told, StoreError> {
-    let (reading, instant) = (store.clone(), now.timestamp());
-    let read = move || match reading.route()?.is_some_and(|route| route.blocked_until > instant) {
-        true => Ok((Vec::new(), None)),
-        false => Ok((reading.quarantined(instant)?, reading.last_quarantine_notice(instant)?)),
-    };
-    let (waiting, last) = tokio::task::spawn_blocking(read).await.unwrap_or(Err(StoreError::Closed))?;
-    let mut told = Told::default();
-    for notice in due(&waiting, recipients, (last, instant)) {
+    let (instant, mut told) = (now.timestamp(), Told::default());
+    if notices(store, &recipients, instant).await?.is_empty() {
+        return Ok(told);
+    }
+    // Of several instances one tells; what it has told meanwhile is no longer due.
+    let Some(_turn) = store.turn("notices").await? else { return Ok(told) };
+    for notice in notices(store, &recipients, instant).await? {
         let Ok(own) = reference::draw(now) else { continue };
         let link = links.quarantine(&store.mailbox_tag(&notice.to), instant);
         let mail = mail(issuer, &notice, link.as_deref(), &own, now);
@@ -157,6 +160,19 @@ pub async fn tell(
         }
     }
     Ok(told)
+}
+
+/// What is due now; nothing while the way out is closed.
+async fn notices(store: &Store, recipients: &Arc<Recipients>, now: Timestamp) -> Result<Vec<Notice>, StoreError> {
+    let (reading, recipients) = (store.clone(), recipients.clone());
+    let read = move || match reading.route()?.is_some_and(|route| route.blocked_until > now) {
+        true => Ok(Vec::new()),
+        false => {
+            let waiting = reading.quarantined(now)?;
+            Ok(due(&waiting, |one| recipients(one), (reading.last_quarantine_notice(now)?, now)))
+        }
+    };
+    tokio::task::spawn_blocking(read).await.unwrap_or(Err(StoreError::Closed))
 }
 
 fn words(notice: &Notice, link: Option<&str>, now: &Zoned) -> String {
@@ -225,6 +241,7 @@ const LISTED: usize = 50;
 mod tests {
     use super::*;
     use crate::intake::sample::{noon, now, reference};
+    use crate::intake::store::testing;
 
     fn waiting(number: u32, form: &str, told_at: Option<Timestamp>) -> Quarantined {
         Quarantined {
@@ -295,48 +312,53 @@ mod tests {
 
     #[tokio::test]
     async fn a_notice_that_is_refused_is_tried_again_and_then_no_more() {
-        use crate::intake::mailer::{Letterbox, Transport};
-        use crate::intake::sample::submission;
-        use crate::intake::store::StoreOptions;
-        use crate::model::intake::{Hold, Suspicion};
+        testing::every_backend_async(async || {
+            use crate::intake::mailer::{Letterbox, Transport};
+            use crate::intake::sample::submission;
+            use crate::model::intake::{Hold, Suspicion};
 
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap();
-        let letters = Letterbox::default();
-        let mailer = Mailer::new(Transport::Memory(letters.clone())).unwrap();
-        let issuer = crate::model::receipt::tests::issuer();
-        let until = now() + SignedDuration::from_hours(48);
-        let hold =
-            Hold { quarantine: Some((Suspicion { points: 3, reasons: vec!["liens"] }, until)), ..Hold::default() };
-        store.record_held(submission(1), hold).await.unwrap();
-        letters.plan(Outcome::Unreachable { host: "x".into(), code: None, reason: "away".into() });
-        let links = Links::new(store.keys().clone(), "https://guichet.example");
-        let tell = async |at: &Zoned| tell(&store, &mailer, (&issuer, &links), recipients, at).await.unwrap();
-        assert_eq!(tell(&noon()).await, Told { taken: 0, refused: 1 });
-        assert_eq!(tell(&noon()).await, Told { taken: 1, refused: 0 });
-        assert_eq!(tell(&(noon() + SignedDuration::from_hours(12))).await, Told::default());
-        let mails = letters.taken();
-        assert_eq!((mails.len(), mails[0].to.as_str()), (1, "saisir-la-mairie@mairie.example"));
-        let bytes = String::from_utf8_lossy(&mails[0].bytes).into_owned();
-        assert!(["Lampion", "lampion", "Puits"].iter().all(|word| !bytes.contains(word)), "{bytes}");
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::open(dir.path(), testing::options()).unwrap();
+            let letters = Letterbox::default();
+            let mailer = Mailer::new(Transport::Memory(letters.clone())).unwrap();
+            let issuer = crate::model::receipt::tests::issuer();
+            let until = now() + SignedDuration::from_hours(48);
+            let hold =
+                Hold { quarantine: Some((Suspicion { points: 3, reasons: vec!["liens"] }, until)), ..Hold::default() };
+            store.record_held(submission(1), hold).await.unwrap();
+            letters.plan(Outcome::Unreachable { host: "x".into(), code: None, reason: "away".into() });
+            let links = Links::new(store.keys().clone(), "https://guichet.example");
+            let tell =
+                async |at: &Zoned| tell(&store, &mailer, (&issuer, &links), Arc::new(recipients), at).await.unwrap();
+            assert_eq!(tell(&noon()).await, Told { taken: 0, refused: 1 });
+            assert_eq!(tell(&noon()).await, Told { taken: 1, refused: 0 });
+            assert_eq!(tell(&(noon() + SignedDuration::from_hours(12))).await, Told::default());
+            let mails = letters.taken();
+            assert_eq!((mails.len(), mails[0].to.as_str()), (1, "saisir-la-mairie@mairie.example"));
+            let bytes = String::from_utf8_lossy(&mails[0].bytes).into_owned();
+            assert!(["Lampion", "lampion", "Puits"].iter().all(|word| !bytes.contains(word)), "{bytes}");
+        })
+        .await;
     }
 
     #[tokio::test]
     async fn a_request_is_told_to_the_mailboxes_it_is_for_as_far_as_they_stand() {
-        use crate::intake::sample::submission;
-        use crate::intake::store::StoreOptions;
+        testing::every_backend_async(async || {
+            use crate::intake::sample::submission;
 
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap();
-        store.record(submission(1)).await.unwrap();
-        let one = waiting(1, "saisir-la-mairie", None);
-        let boxes = |own: &[&str]| {
-            let own = own.iter().map(|to| (*to).to_owned()).collect::<Vec<_>>();
-            BTreeMap::from([("saisir-la-mairie".to_owned(), own)])
-        };
-        let of = |own: &[&str]| mailboxes_of(&store, &boxes(own), &one);
-        assert_eq!(of(&["mairie@saint-mulot.fr", "autre@saint-mulot.fr"]), ["mairie@saint-mulot.fr"]);
-        assert_eq!(of(&["neuve@saint-mulot.fr"]), ["neuve@saint-mulot.fr"], "the old one has gone");
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::open(dir.path(), testing::options()).unwrap();
+            store.record(submission(1)).await.unwrap();
+            let one = waiting(1, "saisir-la-mairie", None);
+            let boxes = |own: &[&str]| {
+                let own = own.iter().map(|to| (*to).to_owned()).collect::<Vec<_>>();
+                BTreeMap::from([("saisir-la-mairie".to_owned(), own)])
+            };
+            let of = |own: &[&str]| mailboxes_of(&store, &boxes(own), &one);
+            assert_eq!(of(&["mairie@saint-mulot.fr", "autre@saint-mulot.fr"]), ["mairie@saint-mulot.fr"]);
+            assert_eq!(of(&["neuve@saint-mulot.fr"]), ["neuve@saint-mulot.fr"], "the old one has gone");
+        })
+        .await;
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::form::opening;
 use super::hours::opening_hours;
 use super::publication::publication;
-use super::toml_reader::{Reader, Source, parse};
+use super::toml_reader::{Below, Reader, Source, parse};
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::model::commune::{
     Accessibilite, CatalogueChoice, CatalogueSet, Commune, Dpo, FormSettings, GuichetSettings, Hebergeur, Identite,
@@ -18,11 +18,18 @@ use crate::text::numbers;
 /// Name of the file.
 pub(super) const FILE: &str = "commune.toml";
 
-/// The commune a `commune.toml` describes; `None` when it has no name.
-pub(super) fn commune(text: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<Commune> {
+/// The commune that the text of a `commune.toml` describes, over what its territoire says; `None` when it has no name.
+pub(super) fn read(text: &str, below: &[Below<'_, '_>], diagnostics: &mut Vec<Diagnostic>) -> Option<Commune> {
     let source = Source { file: FILE, text, first_line: 1 };
     let table = parse(source, diagnostics);
-    let mut reader = Reader::new(source, &table);
+    commune(Reader::new(source, &table).above(below), diagnostics)
+}
+
+/// The commune a table describes; `None` when it has no name.
+pub(super) fn commune(mut reader: Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Commune> {
+    if reader.is_newer(Commune::FORMAT, diagnostics) {
+        return None;
+    }
     let nom = reader.required("nom", diagnostics);
     let names = nom.as_deref().map(NameForms::guess);
     let forme_de = reader.text("forme_de", diagnostics);
@@ -133,8 +140,18 @@ fn time_zone(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> 
 }
 
 fn web_origin(reader: &mut Reader<'_, '_>, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> String {
-    let origin = reader.text(key, diagnostics).unwrap_or_default();
-    let origin = origin.trim_end_matches('/').to_owned();
+    let written = reader.text(key, diagnostics).unwrap_or_default();
+    origin(written, key, reader, diagnostics)
+}
+
+/// Scheme and host of a site without final slash, checked; empty when blank.
+pub(super) fn origin(
+    written: String,
+    key: &'static str,
+    reader: &Reader<'_, '_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> String {
+    let origin = written.trim_end_matches('/').to_owned();
     let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
     let valid = host.is_some_and(|host| !host.is_empty() && !host.contains(['/', ' ', '?', '#', '@']));
     if !origin.is_empty() && !valid {
@@ -321,7 +338,7 @@ fn accessibilite(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>)
 fn guichet(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> GuichetSettings {
     let Some(mut table) = reader.table("guichet", diagnostics) else { return GuichetSettings::default() };
     let settings = GuichetSettings {
-        adresse: web_origin(&mut table, "adresse", diagnostics),
+        adresse: guichet_address(&mut table, diagnostics),
         expediteur: email(&mut table, "expediteur", diagnostics),
         destinataires: emails(&mut table, "destinataires", diagnostics),
         destinataires_secours: emails(&mut table, "destinataires_secours", diagnostics),
@@ -335,6 +352,35 @@ fn guichet(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Gu
     table.finish(diagnostics);
     settings
 }
+
+/// Where the guichet answers: scheme and host, then perhaps a path when several communes share a host.
+fn guichet_address(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> String {
+    const KEY: &str = "adresse";
+    let written = table.text(KEY, diagnostics).unwrap_or_default();
+    let written = written.trim_end_matches('/');
+    let host = written.find("://").map_or(0, |at| at + 3);
+    let (site, path) = match written[host..].find('/') {
+        Some(at) => written.split_at(host + at),
+        None => (written, ""),
+    };
+    let may_be = |path: &str| path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    let is_path = |path: &str| {
+        !path.is_empty() && !path.starts_with('.') && path != "guichet" && path != "assets" && may_be(path)
+    };
+    if !path.is_empty() && !path[1..].split('/').all(|part| part == COMMUNE_NAME || is_path(part)) {
+        let message = format!("« {path} » n'est pas un chemin où mettre le guichet");
+        let told = Diagnostic::error(Code::BadValue, table.place(KEY), message);
+        diagnostics.push(told.hint(format!(
+            "écrivez {KEY} = \"https://guichet.exemple.fr\", ou {KEY} = \"https://guichet.exemple.fr/{COMMUNE_NAME}\" dans les [defauts.guichet] d'un territoire"
+        )));
+        return String::new();
+    }
+    let site = origin(site.to_owned(), KEY, table, diagnostics);
+    if site.is_empty() { site } else { format!("{site}{path}") }
+}
+
+/// Stands for the name of the commune's folder in the address of a guichet that communes share.
+pub(super) const COMMUNE_NAME: &str = "{commune}";
 
 fn catalogue(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> CatalogueChoice {
     let Some(mut table) = reader.table("catalogue", diagnostics) else { return CatalogueChoice::default() };

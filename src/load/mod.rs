@@ -12,6 +12,8 @@ mod content;
 mod form;
 mod hours;
 mod publication;
+mod shared;
+mod territoire;
 pub(crate) mod toml_reader;
 
 use std::borrow::Cow;
@@ -28,31 +30,52 @@ use crate::model::addresses::AddressBook;
 use crate::model::commune::Commune;
 use crate::model::content::{Content, DocumentRef, Home, Layer};
 use crate::model::site::{Broken, FileData, SourceFile, Sources};
+use crate::model::territoire::Territoire as TerritoireModel;
 use crate::text::numbers::plural;
+
+pub use self::shared::Shared;
+pub use self::territoire::{Member, Territoire};
 
 /// Files of a layer that live in the binary: path in the folder → bytes.
 pub type Embedded = BTreeMap<String, Cow<'static, [u8]>>;
 
 /// Where the layers of a commune are.
-#[derive(Debug, Clone)]
 pub struct Layers<'a> {
     /// The catalogue.
-    pub catalogue: &'a Embedded,
-    /// The `commun/` folder of the territoire, if the commune is in one.
-    pub territoire: Option<PathBuf>,
+    pub catalogue: &'a Shared,
+    /// The territoire, if the commune is in one.
+    pub territoire: Option<Arc<Territoire>>,
     /// The commune's folder.
     pub commune: PathBuf,
+    /// What was found wrong with the territoire.
+    told: Vec<Diagnostic>,
 }
 
 impl<'a> Layers<'a> {
-    /// The layers of the commune in that folder; a territoire is recognised by its `territoire.toml` two folders above.
-    pub fn of(folder: &Path, catalogue: &'a Embedded) -> Self {
-        let territoire = folder.canonicalize().ok().and_then(|folder| {
-            let root = folder.parent()?.parent()?.to_owned();
-            let common = root.join("commun");
-            (root.join("territoire.toml").is_file() && common.is_dir()).then_some(common)
-        });
-        Layers { catalogue, territoire, commune: folder.to_owned() }
+    /// The layers of the commune in that folder; a territoire is recognised by its `territoire.toml` two folders above, and read.
+    pub fn of(folder: &Path, catalogue: &'a Shared) -> Self {
+        let (territoire, told) = Territoire::above(folder).map_or((None, Vec::new()), |root| Territoire::read(&root));
+        Layers { catalogue, territoire: territoire.map(Arc::new), commune: folder.to_owned(), told }
+    }
+
+    /// The same, the territoire being already read.
+    pub fn within(territoire: &Arc<Territoire>, folder: &Path, catalogue: &'a Shared) -> Self {
+        Layers { catalogue, territoire: Some(territoire.clone()), commune: folder.to_owned(), told: Vec::new() }
+    }
+
+    /// Name of the commune's folder.
+    fn name(&self) -> String {
+        let folder = self.commune.canonicalize().unwrap_or_else(|_| self.commune.clone());
+        folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
+}
+
+/// Scheme and host of the commune of a folder, as its site will have it, and where it is written; empty when blank or when it
+/// cannot be read. Tells nothing: building the commune does.
+pub fn domain(layers: &Layers<'_>) -> (String, Place) {
+    match described(layers).0 {
+        Some(commune) => (commune.domaine.clone(), commune.place("domaine")),
+        None => (String::new(), Place::file(commune::FILE)),
     }
 }
 
@@ -63,17 +86,21 @@ pub fn source_of(folder: &Path, file: &str, catalogue: impl FnOnce() -> Option<V
     if file.split('/').any(|part| part == "..") {
         return None;
     }
-    let nothing = Embedded::new();
-    let layers = Layers::of(folder, &nothing);
     let in_folder = |layer, folder: &Path| fs::read(&folder.join(file)).ok().map(|bytes| (layer, bytes));
+    let in_territoire = || {
+        let root = Territoire::above(folder)?;
+        let at_root = file == TerritoireModel::FILE || file.starts_with("theme/");
+        in_folder(Layer::Territoire, &if at_root { root } else { root.join(TerritoireModel::COMMON) })
+    };
     let (layer, bytes) = in_folder(Layer::Commune, folder)
-        .or_else(|| in_folder(Layer::Territoire, layers.territoire.as_deref()?))
+        .or_else(in_territoire)
         .or_else(|| catalogue().map(|bytes| (Layer::Catalogue, bytes)))?;
     let text = String::from_utf8(bytes).ok()?;
     Some((layer, text.trim_start_matches('\u{feff}').replace("\r\n", "\n")))
 }
 
 /// A file of some layer, before it is read.
+#[derive(Clone)]
 struct Entry {
     layer: Layer,
     data: FileData,
@@ -82,31 +109,32 @@ struct Entry {
 
 /// Reads a commune. `None` when it has no usable `commune.toml`.
 pub fn sources(layers: &Layers<'_>) -> (Option<Sources>, Vec<Diagnostic>) {
-    let mut diagnostics = Vec::new();
-    let entries = entries(layers, &mut diagnostics);
-    let (texts, others): (Vec<_>, Vec<_>) = entries
-        .into_iter()
-        .partition(|(path, _)| !path.starts_with("theme/") && (path.ends_with(".md") || path == commune::FILE));
-    let read: Vec<(Read, Vec<Diagnostic>)> = texts.par_iter().map(|(path, entry)| read(path, entry)).collect();
-    let (mut found, mut home, mut contents, mut broken) = (None, None, Vec::with_capacity(read.len()), Vec::new());
-    let has_commune = texts.iter().any(|(path, _)| path == commune::FILE);
+    let mut diagnostics = layers.told.clone();
+    let mut entries = entries(layers, &mut diagnostics);
+    let described = entries.remove(commune::FILE);
+    let found = described.as_ref().and_then(|file| described_by(&file.entry(), layers, &mut diagnostics));
+    let (texts, others): (Vec<_>, Vec<_>) =
+        entries.into_iter().partition(|(path, _)| !path.starts_with("theme/") && path.ends_with(".md"));
+    let read: Vec<Text> = texts.par_iter().map(|(path, file)| file.text(path)).collect();
+    let (mut home, mut contents, mut broken) = (None, Vec::with_capacity(read.len()), Vec::new());
     for ((read, told), (path, _)) in read.into_iter().zip(&texts) {
         diagnostics.extend(told);
         match read {
-            Read::Commune(commune) => found = Some(*commune),
-            Read::Home(page) => home = Some(page),
+            Read::Home(page) => home = Some(*page),
             Read::Content(content) => contents.push(*content),
             Read::Broken(named) => broken.push(Broken { path: path.clone(), named }),
         }
     }
-    if !has_commune {
+    if described.is_none() {
         diagnostics.push(
             Diagnostic::error(Code::NoCommune, Place::file(commune::FILE), "ce dossier n'a pas de commune.toml")
                 .hint("placez-vous dans le dossier de la commune, ou créez-en un : mulot new DOSSIER --insee 01299"),
         );
     }
-    let (mut files, mut theme, mut addresses) = (BTreeMap::new(), BTreeMap::new(), AddressBook::default());
-    for (path, entry) in others {
+    let mut theme = layers.territoire.as_ref().map_or_else(BTreeMap::new, |territoire| territoire.theme.clone());
+    let (mut files, mut addresses) = (BTreeMap::new(), AddressBook::default());
+    for (path, file) in others {
+        let entry = file.entry();
         if let Some(commune) = found.as_ref().filter(|_| path == addresses::FILE) {
             addresses = address_book(&entry, commune, &mut diagnostics);
         }
@@ -119,7 +147,8 @@ pub fn sources(layers: &Layers<'_>) -> (Option<Sources>, Vec<Diagnostic>) {
                 Err(cause) => diagnostics.push(unreadable(&path, &cause)),
             }
         } else if !path.ends_with(".toml") {
-            files.insert(path, SourceFile { layer: entry.layer, data: entry.data, size: entry.size });
+            let Entry { layer, data, size } = entry.into_owned();
+            files.insert(path, SourceFile { layer, data, size });
         } else {
             diagnostics.push(misplaced(&path));
         }
@@ -138,6 +167,15 @@ pub fn sources(layers: &Layers<'_>) -> (Option<Sources>, Vec<Diagnostic>) {
     (sources, diagnostics)
 }
 
+/// What `commune.toml` says of a commune, and nothing else of its folder; `None` when it cannot be used.
+pub fn described(layers: &Layers<'_>) -> (Option<Commune>, Vec<Diagnostic>) {
+    let mut diagnostics = layers.told.clone();
+    let data = FileData::Disk(layers.commune.join(commune::FILE));
+    let entry = Entry { layer: Layer::Commune, data, size: 0 };
+    let commune = described_by(&entry, layers, &mut diagnostics);
+    (commune, diagnostics)
+}
+
 /// The address file; one that is too large is judged without being read.
 fn address_book(entry: &Entry, commune: &Commune, diagnostics: &mut Vec<Diagnostic>) -> AddressBook {
     if entry.size > addresses::BYTES_MAX {
@@ -153,9 +191,61 @@ fn address_book(entry: &Entry, commune: &Commune, diagnostics: &mut Vec<Diagnost
     }
 }
 
+/// The commune of its file, over what its territoire says.
+fn described_by(entry: &Entry, layers: &Layers<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Commune> {
+    let text = match bytes(&entry.data) {
+        Ok(bytes) => decode(commune::FILE, &bytes, diagnostics)?,
+        Err(cause) => {
+            diagnostics.push(unreadable(commune::FILE, &cause));
+            return None;
+        }
+    };
+    let mut told = Vec::new();
+    let name = layers.name();
+    let territoire = layers.territoire.as_deref();
+    let below = territoire.map_or_else(Vec::new, |territoire| territoire.below(&name));
+    let commune = commune::read(&text, &below, &mut told);
+    diagnostics.extend(once_a_line(told));
+    let mut commune = commune?;
+    commune.guichet.adresse = commune.guichet.adresse.replace(commune::COMMUNE_NAME, &name);
+    if let Some(territoire) = territoire {
+        let domain = territoire.model.declared(&name).and_then(|declared| declared.domaines.first());
+        if let Some(domain) = domain.filter(|_| commune.domaine.is_empty()) {
+            commune.domaine.clone_from(domain);
+        }
+        commune.epci.get_or_insert_with(|| territoire.model.nom.clone());
+    }
+    Some(commune)
+}
+
+/// A text, typed, and what there is to say of it.
+type Text = (Read, Vec<Diagnostic>);
+
+/// A file of a commune: its own, or one that it shares.
+enum File<'a> {
+    Own(Entry),
+    Shared(&'a shared::Known),
+}
+
+impl File<'_> {
+    fn entry(&self) -> Cow<'_, Entry> {
+        match self {
+            File::Own(entry) => Cow::Borrowed(entry),
+            File::Shared(known) => Cow::Borrowed(&known.entry),
+        }
+    }
+
+    fn text(&self, path: &str) -> Text {
+        match self {
+            File::Own(entry) => read(path, entry),
+            File::Shared(known) => known.text(path),
+        }
+    }
+}
+
+#[derive(Clone)]
 enum Read {
-    Commune(Box<Commune>),
-    Home(Home),
+    Home(Box<Home>),
     Content(Box<Content>),
     /// Nothing to show; the files it names all the same.
     Broken(Vec<DocumentRef>),
@@ -172,10 +262,8 @@ fn read(path: &str, entry: &Entry) -> (Read, Vec<Diagnostic>) {
     };
     let Some(text) = text else { return (Read::Broken(Vec::new()), diagnostics) };
     let mut named = Vec::new();
-    let read = if path == commune::FILE {
-        commune::commune(&text, &mut diagnostics).map(|commune| Read::Commune(Box::new(commune)))
-    } else if path == content::HOME {
-        content::home(path, &text, &mut diagnostics).map(Read::Home)
+    let read = if path == content::HOME {
+        content::home(path, &text, &mut diagnostics).map(|home| Read::Home(Box::new(home)))
     } else if let Some(kind) = content::Type::of(path) {
         content::content(path, entry.layer, kind, &text, (&mut named, &mut diagnostics))
             .map(|content| Read::Content(Box::new(content)))
@@ -274,27 +362,20 @@ fn decode(path: &str, bytes: &[u8], diagnostics: &mut Vec<Diagnostic>) -> Option
 }
 
 /// Every file of every layer by path, the nearest layer winning, with the troubles of the walk.
-fn entries(layers: &Layers<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<String, Entry> {
+fn entries<'a>(layers: &'a Layers<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<String, File<'a>> {
     let mut entries = BTreeMap::new();
-    for (path, data) in layers.catalogue {
-        let size = data.len() as u64;
-        entries.insert(
-            path.clone(),
-            Entry { layer: Layer::Catalogue, data: FileData::Memory(Arc::from(&data[..])), size },
-        );
+    let common = layers.territoire.as_deref().map(|territoire| &territoire.common);
+    for layer in [Some(layers.catalogue), common].into_iter().flatten() {
+        entries.extend(layer.files().map(|(path, known)| (path.clone(), File::Shared(known))));
     }
-    let folders = [(Layer::Territoire, layers.territoire.as_deref()), (Layer::Commune, Some(layers.commune.as_path()))];
     // A commune may link to what its territoire shares, and to nothing else.
-    let bounds = layers.territoire.as_deref().and_then(Path::parent).unwrap_or(&layers.commune);
-    for (layer, folder) in folders {
-        let Some(folder) = folder else { continue };
-        let (found, troubles) = fs::walk(folder, bounds);
-        for file in found {
-            let path: String = file.relative.nfc().collect();
-            entries.insert(path, Entry { layer, data: FileData::Disk(file.path), size: file.size });
-        }
-        diagnostics.extend(troubles.into_iter().map(trouble));
+    let bounds = layers.territoire.as_ref().map_or(&layers.commune, |territoire| &territoire.root);
+    let (found, troubles) = fs::walk(&layers.commune, bounds);
+    for file in found {
+        let entry = Entry { layer: Layer::Commune, data: FileData::Disk(file.path), size: file.size };
+        entries.insert(file.relative.nfc().collect(), File::Own(entry));
     }
+    diagnostics.extend(troubles.into_iter().map(trouble));
     entries
 }
 

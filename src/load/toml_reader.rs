@@ -2,7 +2,7 @@
 //!
 //! serde stops at the first mistake and speaks English; a secretary is served better by all of them at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use jiff::civil::{Date, DateTime, Time};
@@ -153,19 +153,83 @@ pub(crate) struct Reader<'t, 'a> {
     table: &'t DeTable<'a>,
     span: Range<usize>,
     known: Vec<&'static str>,
+    /// Tables of the same meaning that say what this one leaves out or blank, the nearest first.
+    below: Vec<Below<'t, 'a>>,
+}
+
+/// A table of another file that stands below one.
+#[derive(Clone, Copy)]
+pub(crate) struct Below<'t, 'a> {
+    pub(crate) source: Source<'a>,
+    pub(crate) table: &'t DeTable<'a>,
+}
+
+/// A value, with the file it is written in.
+#[derive(Clone, Copy)]
+struct Written<'t, 'a> {
+    source: Source<'a>,
+    value: &'t Spanned<DeValue<'a>>,
+}
+
+impl<'t, 'a> Written<'t, 'a> {
+    fn get(self) -> &'t DeValue<'a> {
+        self.value.get_ref()
+    }
+
+    fn place(self) -> Place {
+        self.source.place(self.value.span())
+    }
+
+    /// An element of this list.
+    fn item(self, value: &'t Spanned<DeValue<'a>>) -> Self {
+        Written { value, ..self }
+    }
+
+    /// This table, read as if nothing stood below it.
+    fn reader(self, table: &'t DeTable<'a>) -> Reader<'t, 'a> {
+        Reader { source: self.source, table, span: self.value.span(), known: Vec::new(), below: Vec::new() }
+    }
+
+    fn is_blank(self) -> bool {
+        match self.get() {
+            DeValue::String(text) => text.trim().is_empty(),
+            DeValue::Array(items) => items.iter().all(|item| self.item(item).is_blank()),
+            _ => false,
+        }
+    }
 }
 
 impl<'t, 'a> Reader<'t, 'a> {
     pub(crate) fn new(source: Source<'a>, table: &'t Spanned<DeTable<'a>>) -> Self {
-        Reader { source, table: table.get_ref(), span: table.span(), known: Vec::new() }
+        Reader { source, table: table.get_ref(), span: table.span(), known: Vec::new(), below: Vec::new() }
+    }
+
+    /// The same, of a table whose place is the file's.
+    pub(crate) fn of(source: Source<'a>, table: &'t DeTable<'a>) -> Self {
+        Reader { source, table, span: 0..0, known: Vec::new(), below: Vec::new() }
+    }
+
+    /// The same, with tables that say what this one leaves out or blank, the nearest first.
+    pub(crate) fn above(mut self, below: &[Below<'t, 'a>]) -> Self {
+        self.below.extend_from_slice(below);
+        self
+    }
+
+    /// What is written of a key: here, or below when it is absent or blank here.
+    fn find(&self, key: &str) -> Option<Written<'t, 'a>> {
+        let own = self.table.get(key).map(|value| Written { source: self.source, value });
+        if own.is_some_and(|own| !own.is_blank()) {
+            return own;
+        }
+        let inherited = |below: &Below<'t, 'a>| {
+            Some(Written { source: below.source, value: below.table.get(key)? }).filter(|found| !found.is_blank())
+        };
+        self.below.iter().find_map(inherited).or(own)
     }
 
     /// Place of a key's value, or of the table when the key is absent.
     pub(crate) fn place(&self, key: &str) -> Place {
-        match self.table.get(key) {
-            Some(value) => self.source.place(value.span()),
-            None => self.table_place(),
-        }
+        self.find(key).map_or_else(|| self.table_place(), Written::place)
     }
 
     /// Place of the table's first line.
@@ -176,17 +240,10 @@ impl<'t, 'a> Reader<'t, 'a> {
     /// Where each key and each table stands, by the name a person gives it: `domaine`, `[mairie] telephone`, `[mairie]`.
     pub(crate) fn places(&self) -> BTreeMap<String, Place> {
         let mut places = BTreeMap::new();
-        for (key, value) in self.table.iter() {
-            let name = key.get_ref();
-            places.insert(name.to_string(), self.source.place(value.span()));
-            let DeValue::Table(table) = value.get_ref() else { continue };
-            // The heading, not the lines below it.
-            let heading = value.span().start..value.span().start + self.source.excerpt(value.span()).len();
-            places.insert(format!("[{name}]"), self.source.place(heading));
-            for (key, value) in table.iter() {
-                places.insert(format!("[{name}] {}", key.get_ref()), self.source.place(value.span()));
-            }
+        for below in self.below.iter().rev() {
+            places_of(below.source, below.table, &mut places);
         }
+        places_of(self.source, self.table, &mut places);
         places
     }
 
@@ -194,32 +251,23 @@ impl<'t, 'a> Reader<'t, 'a> {
         self.source
     }
 
-    fn value(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'a>>> {
+    fn value(&mut self, key: &'static str) -> Option<Written<'t, 'a>> {
         self.known.push(key);
-        self.table.get(key)
+        self.find(key)
     }
 
     /// Whether a key is written, whatever its value.
     pub(crate) fn has(&self, key: &str) -> bool {
-        self.table.contains_key(key)
-    }
-
-    fn wrong(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str, hint: &str) -> Diagnostic {
-        Diagnostic::error(
-            Code::BadValue,
-            self.source.place(value.span()),
-            format!("« {key} » attend {wanted}, pas {}", kind(value.get_ref())),
-        )
-        .hint(hint)
+        self.find(key).is_some()
     }
 
     /// A text, trimmed; an empty one is `None`.
     pub(crate) fn text(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Option<String> {
         let value = self.value(key)?;
-        match value.get_ref() {
+        match value.get() {
             DeValue::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
             _ => {
-                diagnostics.push(self.wrong(key, value, "un texte", &format!("écrivez {key} = \"…\"")));
+                diagnostics.push(wrong(key, value, "un texte", &format!("écrivez {key} = \"…\"")));
                 None
             }
         }
@@ -237,8 +285,8 @@ impl<'t, 'a> Reader<'t, 'a> {
 
     /// The diagnostic of a required key that is not there.
     pub(crate) fn missing(&self, key: &str) -> Diagnostic {
-        let (place, state) = match self.table.get(key) {
-            Some(value) => (self.source.place(value.span()), "est vide"),
+        let (place, state) = match self.find(key) {
+            Some(value) => (value.place(), "est vide"),
             None => (self.table_place(), "manque"),
         };
         Diagnostic::error(Code::MissingKey, place, format!("la clé « {key} » {state}"))
@@ -247,10 +295,10 @@ impl<'t, 'a> Reader<'t, 'a> {
 
     pub(crate) fn flag(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Option<bool> {
         let value = self.value(key)?;
-        match value.get_ref() {
+        match value.get() {
             DeValue::Boolean(flag) => Some(*flag),
             _ => {
-                diagnostics.push(self.wrong(key, value, "true (oui) ou false (non)", &format!("écrivez {key} = true")));
+                diagnostics.push(wrong(key, value, "true (oui) ou false (non)", &format!("écrivez {key} = true")));
                 None
             }
         }
@@ -263,7 +311,7 @@ impl<'t, 'a> Reader<'t, 'a> {
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<i64> {
         let value = self.value(key)?;
-        let number = match value.get_ref() {
+        let number = match value.get() {
             DeValue::Integer(number) => i64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok(),
             _ => None,
         };
@@ -271,17 +319,16 @@ impl<'t, 'a> Reader<'t, 'a> {
             Some(number) if range.contains(&number) => Some(number),
             Some(number) => {
                 diagnostics.push(
-                    Diagnostic::error(
-                        Code::BadValue,
-                        self.source.place(value.span()),
-                        format!("« {key} » vaut {number}"),
-                    )
-                    .hint(format!("il faut un nombre entre {} et {}", range.start(), range.end())),
+                    Diagnostic::error(Code::BadValue, value.place(), format!("« {key} » vaut {number}")).hint(format!(
+                        "il faut un nombre entre {} et {}",
+                        range.start(),
+                        range.end()
+                    )),
                 );
                 None
             }
             None => {
-                diagnostics.push(self.wrong(
+                diagnostics.push(wrong(
                     key,
                     value,
                     "un nombre entier",
@@ -294,13 +341,13 @@ impl<'t, 'a> Reader<'t, 'a> {
 
     pub(crate) fn decimal(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Option<f64> {
         let value = self.value(key)?;
-        let number = match value.get_ref() {
+        let number = match value.get() {
             DeValue::Float(number) => number.as_str().replace('_', "").parse().ok(),
             DeValue::Integer(number) => number.as_str().parse().ok(),
             _ => None,
         };
         if number.is_none() {
-            diagnostics.push(self.wrong(key, value, "un nombre", &format!("écrivez {key} = 48.07, avec un point")));
+            diagnostics.push(wrong(key, value, "un nombre", &format!("écrivez {key} = 48.07, avec un point")));
         }
         number
     }
@@ -308,7 +355,7 @@ impl<'t, 'a> Reader<'t, 'a> {
     /// A day, or a day and an hour.
     pub(crate) fn moment(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Option<Moment> {
         let value = self.value(key)?;
-        let moment = match value.get_ref() {
+        let moment = match value.get() {
             DeValue::Datetime(written) => moment(written),
             DeValue::String(text) if text.is_empty() => return None,
             DeValue::String(text) => text.parse().ok().map(Moment::Day).or_else(|| text.parse().ok().map(Moment::Time)),
@@ -316,12 +363,8 @@ impl<'t, 'a> Reader<'t, 'a> {
         };
         if moment.is_none() {
             diagnostics.push(
-                Diagnostic::error(
-                    Code::BadDate,
-                    self.source.place(value.span()),
-                    format!("« {key} » n'est pas une date"),
-                )
-                .hint(format!("écrivez {key} = 2026-12-05, ou {key} = 2026-12-05T14:30:00 avec l'heure")),
+                Diagnostic::error(Code::BadDate, value.place(), format!("« {key} » n'est pas une date"))
+                    .hint(format!("écrivez {key} = 2026-12-05, ou {key} = 2026-12-05T14:30:00 avec l'heure")),
             );
         }
         moment
@@ -340,10 +383,21 @@ impl<'t, 'a> Reader<'t, 'a> {
         }
     }
 
+    /// Whether the key `format` is that of a later program; it is told, and nothing else of the file should be.
+    pub(crate) fn is_newer(&mut self, known: i64, diagnostics: &mut Vec<Diagnostic>) -> bool {
+        let Some(format) = self.integer("format", 0..=i64::MAX, diagnostics).filter(|format| *format > known) else {
+            return false;
+        };
+        let message = format!("ce dossier est écrit pour un Mulot plus récent (format {format})");
+        let told = Diagnostic::error(Code::NewerFormat, self.place("format"), message);
+        diagnostics.push(told.hint(format!("mettez Mulot à jour : celui-ci connaît le format {known}")));
+        true
+    }
+
     /// A list of texts; one text alone is accepted as a list of one.
     pub(crate) fn texts(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Vec<String> {
         let Some(value) = self.value(key) else { return Vec::new() };
-        match value.get_ref() {
+        match value.get() {
             DeValue::String(text) if text.trim().is_empty() => Vec::new(),
             DeValue::String(text) => vec![text.trim().to_owned()],
             DeValue::Array(items) => {
@@ -352,9 +406,9 @@ impl<'t, 'a> Reader<'t, 'a> {
                     match item.get_ref() {
                         DeValue::String(text) if text.trim().is_empty() => {}
                         DeValue::String(text) => texts.push(text.trim().to_owned()),
-                        _ => diagnostics.push(self.wrong(
+                        _ => diagnostics.push(wrong(
                             key,
-                            item,
+                            value.item(item),
                             "des textes",
                             &format!("écrivez {key} = [\"…\", \"…\"]"),
                         )),
@@ -363,12 +417,7 @@ impl<'t, 'a> Reader<'t, 'a> {
                 texts
             }
             _ => {
-                diagnostics.push(self.wrong(
-                    key,
-                    value,
-                    "une liste de textes",
-                    &format!("écrivez {key} = [\"…\", \"…\"]"),
-                ));
+                diagnostics.push(wrong(key, value, "une liste de textes", &format!("écrivez {key} = [\"…\", \"…\"]")));
                 Vec::new()
             }
         }
@@ -404,10 +453,10 @@ impl<'t, 'a> Reader<'t, 'a> {
     /// A table within the table.
     pub(crate) fn table(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Option<Reader<'t, 'a>> {
         let value = self.value(key)?;
-        match value.get_ref() {
-            DeValue::Table(table) => Some(Reader { source: self.source, table, span: value.span(), known: Vec::new() }),
+        match value.get() {
+            DeValue::Table(table) => Some(value.reader(table).above(&self.below_of(key))),
             _ => {
-                diagnostics.push(self.wrong(
+                diagnostics.push(wrong(
                     key,
                     value,
                     "une table",
@@ -418,19 +467,27 @@ impl<'t, 'a> Reader<'t, 'a> {
         }
     }
 
+    /// The tables of a key that stand below.
+    fn below_of(&self, key: &str) -> Vec<Below<'t, 'a>> {
+        let inner = |below: &Below<'t, 'a>| match below.table.get(key)?.get_ref() {
+            DeValue::Table(table) => Some(Below { source: below.source, table }),
+            _ => None,
+        };
+        self.below.iter().filter_map(inner).collect()
+    }
+
     /// The tables this one holds, by their names, which the author chooses.
     pub(crate) fn named_tables(&self, diagnostics: &mut Vec<Diagnostic>) -> Vec<(String, Reader<'t, 'a>)> {
+        let below = self.below.iter().flat_map(|below| below.table.keys());
+        let names: BTreeSet<&str> = self.table.keys().chain(below).map(|key| key.get_ref().as_ref()).collect();
         let mut tables = Vec::new();
-        for (key, value) in self.table.iter() {
-            let name = key.get_ref().as_ref();
-            match value.get_ref() {
-                DeValue::Table(table) => tables.push((
-                    name.to_owned(),
-                    Reader { source: self.source, table, span: value.span(), known: Vec::new() },
-                )),
-                _ => {
-                    diagnostics.push(self.wrong(name, value, "une table", &format!("écrivez [….{name}] sur une ligne")))
+        for name in names {
+            let Some(value) = self.find(name) else { continue };
+            match value.get() {
+                DeValue::Table(table) => {
+                    tables.push((name.to_owned(), value.reader(table).above(&self.below_of(name))));
                 }
+                _ => diagnostics.push(wrong(name, value, "une table", &format!("écrivez [….{name}] sur une ligne"))),
             }
         }
         tables
@@ -460,23 +517,16 @@ impl<'t, 'a> Reader<'t, 'a> {
     /// A list of tables or texts.
     pub(crate) fn items(&mut self, key: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Vec<Item<'t, 'a>> {
         let Some(value) = self.value(key) else { return Vec::new() };
-        let DeValue::Array(items) = value.get_ref() else {
-            diagnostics.push(self.wrong(
-                key,
-                value,
-                "une liste",
-                &format!("écrivez {key} = [ … ] ou des titres [[{key}]]"),
-            ));
+        let DeValue::Array(items) = value.get() else {
+            diagnostics.push(wrong(key, value, "une liste", &format!("écrivez {key} = [ … ] ou des titres [[{key}]]")));
             return Vec::new();
         };
         let mut list = Vec::with_capacity(items.len());
         for item in items.iter() {
             match item.get_ref() {
-                DeValue::Table(table) => {
-                    list.push(Item::Table(Reader { source: self.source, table, span: item.span(), known: Vec::new() }))
-                }
-                DeValue::String(text) => list.push(Item::Text(text.trim().to_owned(), self.source.place(item.span()))),
-                _ => diagnostics.push(self.wrong(key, item, "des textes ou des tables", "voir docs/contenu.md")),
+                DeValue::Table(table) => list.push(Item::Table(value.item(item).reader(table))),
+                DeValue::String(text) => list.push(Item::Text(text.trim().to_owned(), value.item(item).place())),
+                _ => diagnostics.push(wrong(key, value.item(item), "des textes ou des tables", "voir docs/contenu.md")),
             }
         }
         list
@@ -515,6 +565,25 @@ pub(crate) enum Item<'t, 'a> {
     Table(Reader<'t, 'a>),
     /// A text with its place.
     Text(String, Place),
+}
+
+fn wrong(key: &str, value: Written<'_, '_>, wanted: &str, hint: &str) -> Diagnostic {
+    let message = format!("« {key} » attend {wanted}, pas {}", kind(value.get()));
+    Diagnostic::error(Code::BadValue, value.place(), message).hint(hint)
+}
+
+fn places_of(source: Source<'_>, table: &DeTable<'_>, places: &mut BTreeMap<String, Place>) {
+    for (key, value) in table.iter() {
+        let name = key.get_ref();
+        places.insert(name.to_string(), source.place(value.span()));
+        let DeValue::Table(table) = value.get_ref() else { continue };
+        // The heading, not the lines below it.
+        let heading = value.span().start..value.span().start + source.excerpt(value.span()).len();
+        places.insert(format!("[{name}]"), source.place(heading));
+        for (key, value) in table.iter() {
+            places.insert(format!("[{name}] {}", key.get_ref()), source.place(value.span()));
+        }
+    }
 }
 
 fn kind(value: &DeValue<'_>) -> &'static str {

@@ -67,13 +67,23 @@ pub struct Commune {
 }
 
 impl Commune {
-    /// Scheme and host at which the guichet answers: its own address, or the site's; empty when neither is known.
+    /// Where the guichet answers, without final slash: its own address, or the site's; empty when neither is known.
     pub fn guichet_address(&self) -> &str {
         if self.guichet.adresse.is_empty() { &self.domaine } else { &self.guichet.adresse }
     }
 
+    /// The path under which the guichet answers when communes share its host, `/le-plantay`; empty at the root of a host.
+    pub fn guichet_path(&self) -> &str {
+        let address = self.guichet.adresse.as_str();
+        let host = address.find("://").map_or(0, |at| at + 3);
+        address[host..].find('/').map_or("", |at| &address[host + at..])
+    }
+
     /// Name of the file that describes it.
     pub const FILE: &'static str = "commune.toml";
+
+    /// Newest shape of a commune's folder that this program knows; `mulot migrate` brings older ones to it.
+    pub const FORMAT: i64 = 1;
 
     /// Where a key stands (`domaine`, `[mairie] telephone`), else its table, else the file.
     pub fn place(&self, key: &str) -> Place {

@@ -17,3 +17,4 @@ pub mod record;
 pub mod reference;
 pub mod site;
 pub mod submission;
+pub mod territoire;

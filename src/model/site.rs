@@ -8,7 +8,7 @@ use jiff::civil::{Date, DateTime};
 
 use super::addresses::AddressBook;
 use super::commune::Commune;
-use super::content::{Content, DocumentRef, Home, Layer};
+use super::content::{Content, DocumentRef, Home, Kind, Layer, Moment};
 use super::form::Form;
 
 /// Bytes of a file of the author, or of the binary.
@@ -165,6 +165,19 @@ impl Site {
     /// The day the site is built for.
     pub fn today(&self) -> Date {
         self.now.date()
+    }
+
+    /// The first local instant after [`Site::now`] at which the same folder gives another site, at the latest next midnight.
+    pub fn changes_at(&self) -> DateTime {
+        let tomorrow = self.today().tomorrow().unwrap_or(self.today()).to_datetime(jiff::civil::Time::midnight());
+        let ends = self.contents.iter().filter_map(|content| match &content.kind {
+            Kind::Alert(alert) => match alert.end {
+                Moment::Time(end) => Some(end),
+                Moment::Day(_) => None,
+            },
+            _ => None,
+        });
+        ends.filter(|end| *end > self.now).fold(tomorrow, DateTime::min)
     }
 
     /// Address of the page written in that file, if it is public.

@@ -17,15 +17,15 @@ use super::parts;
 use super::theme::{Frame, Theme};
 use super::view::{
     AccuseView, BlockView, CheckView, ClosedFormView, CodeView, ConfirmationView, ContactView, CounterView, Crumb,
-    ExitView, FormError, HiddenField, HoneypotView, MessageKind, MessageView, PageView, RetryView, Row, StepView, Text,
-    UnavailableView, View,
+    ExitView, FormError, HiddenField, HoneypotView, MessageKind, MessageView, PageView, RetryView, Row, SiteView,
+    StepView, Text, UnavailableView, View,
 };
 use super::{Options, markdown};
 use crate::diagnostic::Diagnostic;
 use crate::model::commune::Mairie;
 use crate::model::form::own::{AGENT_CODE, GO_TO, HONEYPOT, TOKEN};
 use crate::model::form::{Field, FieldKind, Form};
-use crate::model::output::Pictures;
+use crate::model::output::{Artifact, Pictures, Sink};
 use crate::model::receipt::ReceiptDocument;
 use crate::model::site::Site;
 use crate::model::submission::{Answer, FieldError, RawAnswers, ValidAnswers};
@@ -42,6 +42,7 @@ pub struct Pages {
     mairie: Mairie,
     mairie_name: String,
     site_prefix: String,
+    action_base: String,
     around: BTreeMap<String, Surroundings>,
 }
 
@@ -79,11 +80,24 @@ impl Pages {
     /// `commune.guichet.adresse` is set. Files of the theme are always root-relative: the guichet serves
     /// [`Theme::files`] too. Diagnostics are those of templates; pages then fall back to plain HTML.
     pub fn new(site: &Site, theme: &Theme, pictures: &dyn Pictures, options: &Options) -> (Pages, Vec<Diagnostic>) {
+        Self::with_files(site, theme, pictures, options, &|_, _| {})
+    }
+
+    /// The same; `sink` takes the files that these pages name: the theme's, the blazon, the pictures of forms.
+    pub fn with_files(
+        site: &Site,
+        theme: &Theme,
+        pictures: &dyn Pictures,
+        options: &Options,
+        sink: Sink<'_>,
+    ) -> (Pages, Vec<Diagnostic>) {
         let mut diagnostics = Vec::new();
         let edition = Edition::new(site, theme, pictures, options, &mut diagnostics);
         let elsewhere = !site.commune.guichet.adresse.is_empty();
         let prefix = if elsewhere { site.commune.domaine.trim_end_matches('/') } else { "" };
-        let view = tera::Value::from_serializable(&edition.site_view(options, prefix, &mut Vec::new()));
+        let mut view = edition.site_view(options, prefix, &mut Vec::new());
+        put_under(site.commune.guichet_path(), &mut view);
+        let view = tera::Value::from_serializable(&view);
         let chrome = super::view::ChromeView { section: Some("demarches".into()), home: false };
         let frame = theme.frame(&view, &chrome).map_err(|error| diagnostics.push(error)).ok();
         let mut around = edition.around.clone();
@@ -93,6 +107,11 @@ impl Pages {
                 *html = with_prefix(html, prefix);
             }
         }
+        let preview_only = theme.preview_script_url().unwrap_or_default().trim_start_matches('/');
+        for (path, bytes) in theme.files().filter(|(path, _)| *path != preview_only || options.preview.is_some()) {
+            sink(path, Artifact::Bytes(bytes.clone()));
+        }
+        edition.links.media.publish(sink);
         let pages = Pages {
             theme: theme.clone(),
             frame,
@@ -100,6 +119,7 @@ impl Pages {
             mairie: site.commune.mairie.clone(),
             mairie_name: format!("Mairie {}", site.commune.names.forme_de),
             site_prefix: prefix.to_owned(),
+            action_base: site.commune.guichet.adresse.clone(),
             around,
         };
         for form in site.forms.values() {
@@ -360,7 +380,11 @@ impl Pages {
     fn around(&self, form: &Form) -> Cow<'_, Surroundings> {
         match self.around.get(&form.id) {
             Some(around) => Cow::Borrowed(around),
-            None => Cow::Owned(Surroundings { site_prefix: self.site_prefix.clone(), ..Surroundings::default() }),
+            None => Cow::Owned(Surroundings {
+                site_prefix: self.site_prefix.clone(),
+                action_base: self.action_base.clone(),
+                ..Surroundings::default()
+            }),
         }
     }
 
@@ -413,6 +437,21 @@ impl Pages {
 }
 
 /// Root-relative addresses of ready HTML behind the site's scheme and host.
+/// Styles, fonts and blazon of a guichet that answers under a path.
+fn put_under(root: &str, view: &mut SiteView<'_>) {
+    if root.is_empty() {
+        return;
+    }
+    let put = |url: &mut Cow<'_, str>| *url = Cow::Owned(format!("{root}{url}"));
+    let assets = &mut view.assets;
+    put(&mut assets.stylesheet_url);
+    let more = [&mut assets.script_url, &mut assets.icon_url, &mut assets.icon_png_url];
+    more.into_iter().flatten().chain(&mut assets.preload_fonts).for_each(put);
+    if let Some(blazon) = &mut view.blazon {
+        put(&mut blazon.src);
+    }
+}
+
 fn with_prefix(html: &str, prefix: &str) -> String {
     if prefix.is_empty() {
         return html.to_owned();

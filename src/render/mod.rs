@@ -38,7 +38,7 @@ use crate::diagnostic::{self, Code, Diagnostic};
 use crate::model::output::{Artifact, Pictures, Sink};
 use crate::model::site::{ContentId, Site, Target};
 
-pub use theme::Theme;
+pub use theme::{Theme, Uncolored};
 
 /// What the pages say besides the site's own content.
 #[derive(Debug, Clone, Default)]

@@ -29,6 +29,32 @@ pub struct Theme {
     bar_dark: Color,
 }
 
+/// A theme before it has the colours of a commune; cheap to clone, shared by communes.
+#[derive(Clone)]
+pub struct Uncolored(Arc<Compiled>);
+
+impl Uncolored {
+    /// Compiles the templates; `base` and `overrides` are those of [`Theme::new`].
+    ///
+    /// Shape: `None` with at least one error when the theme cannot be used; otherwise warnings only.
+    pub fn compile(
+        base: &BTreeMap<String, Cow<'static, [u8]>>,
+        overrides: &BTreeMap<String, Vec<u8>>,
+    ) -> (Option<Uncolored>, Vec<Diagnostic>) {
+        let mut diagnostics = Vec::new();
+        let compiled = compile(&Source { base, overrides }, &mut diagnostics);
+        let compiled = compiled.filter(|_| !crate::diagnostic::has_errors(&diagnostics));
+        (compiled.map(|compiled| Uncolored(Arc::new(compiled))), diagnostics)
+    }
+
+    /// The theme in the colours of a commune.
+    pub fn in_colors(&self, identite: &Identite) -> (Theme, Vec<Diagnostic>) {
+        let mut diagnostics = Vec::new();
+        let theme = colored(self.0.clone(), identite, &mut diagnostics);
+        (theme, diagnostics)
+    }
+}
+
 /// What does not depend on the commune's colour.
 struct Compiled {
     tera: Tera,
@@ -75,19 +101,12 @@ impl Theme {
         overrides: &BTreeMap<String, Vec<u8>>,
         identite: &Identite,
     ) -> (Option<Theme>, Vec<Diagnostic>) {
-        let mut diagnostics = Vec::new();
-        let compiled = compile(&Source { base, overrides }, &mut diagnostics);
-        let Some(compiled) = compiled.filter(|_| !crate::diagnostic::has_errors(&diagnostics)) else {
-            return (None, diagnostics);
-        };
-        let theme = colored(Arc::new(compiled), identite, &mut diagnostics);
-        (Some(theme), diagnostics)
-    }
-
-    /// The same theme in the colours of another commune: nothing is compiled again.
-    pub fn with_colors(&self, identite: &Identite) -> (Theme, Vec<Diagnostic>) {
-        let mut diagnostics = Vec::new();
-        let theme = colored(self.compiled.clone(), identite, &mut diagnostics);
+        let (uncolored, mut diagnostics) = Uncolored::compile(base, overrides);
+        let theme = uncolored.map(|uncolored| {
+            let (theme, told) = uncolored.in_colors(identite);
+            diagnostics.extend(told);
+            theme
+        });
         (theme, diagnostics)
     }
 
@@ -474,9 +493,10 @@ fn with_published_urls(css: &str, path: &str, names: &BTreeMap<String, String>) 
         let end = after.find(')').unwrap_or(after.len());
         let written = after[..end].trim().trim_matches(['"', '\'']);
         match super::links::join(folder, written).and_then(|path| names.get(&path)) {
+            // Beside the stylesheet, wherever that is served from: a guichet may stand under a path.
             Some(url) => {
                 out.push('"');
-                out.push_str(url);
+                out.push_str(url.rsplit('/').next().unwrap_or(url));
                 out.push('"');
             }
             None => out.push_str(&after[..end]),

@@ -121,7 +121,7 @@ fn request_page(
             .filter(|_| !is_held)
             .map(|action| {
                 let words = words(action, life, today);
-                (words.label, words.hint, format!("/guichet/agir/{token}/{}", action.slug()))
+                (words.label, words.hint, content.at(&format!("/guichet/agir/{token}/{}", action.slug())))
             })
             .collect(),
         files: super::piece::links(desk, content, case),
@@ -361,7 +361,7 @@ fn letter_page(
 ) -> String {
     let today = desk.now(content).date();
     let words = words(action, &case.life, today);
-    let place = format!("/guichet/agir/{token}");
+    let place = content.at(&format!("/guichet/agir/{token}"));
     let mut intro = vec![words.intro.to_owned()];
     if action == Action::Clore {
         intro.extend(not_a_decision(&case.life, today));
@@ -580,7 +580,7 @@ async fn letter(State(desk): State<Arc<Desk>>, Path((token, number)): Path<(Stri
         letter: act.letter.clone(),
         signature: vec![format!("{} {}", agent.first_name, agent.last_name), agent.title.clone()],
         is_to_print,
-        back: format!("/guichet/agir/{token}"),
+        back: content.at(&format!("/guichet/agir/{token}")),
     });
     page(StatusCode::OK, html, "act_done")
 }

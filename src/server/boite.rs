@@ -22,6 +22,7 @@ use jiff::SignedDuration;
 
 use super::answer::{page, with};
 use super::desk::{Desk, DeskContent, reading};
+use super::duties::Duty;
 use super::listen::Stop;
 use super::rate::Act as RateAct;
 use super::receive::Refusal;
@@ -148,17 +149,22 @@ impl Desk {
 }
 
 /// Sends the codes that are due and learns what was confirmed, here or by the administration, until told to stop.
-pub(super) async fn ask_until_stopped(desk: Arc<Desk>, mailer: Arc<Mailer>, mut stop: Stop) {
+///
+/// Without a mailer it only learns: another process sends.
+pub(super) async fn ask_until_stopped(desk: Arc<Desk>, mailer: Option<Arc<Mailer>>, mut stop: Stop) {
     loop {
-        let looking = desk.clone();
+        let (looking, round) = (desk.clone(), desk.watch.duties.begin(Duty::Mailboxes));
         let looked = async {
             let waiting = reading(move || looking.read_mailboxes().and_then(|()| looking.waiting_mailboxes())).await?;
-            if !waiting.is_empty() {
-                desk.ask_mailboxes(&mailer).await?;
+            if let Some(mailer) = mailer.as_ref().filter(|_| !waiting.is_empty()) {
+                desk.ask_mailboxes(mailer).await?;
             }
             Ok::<_, StoreError>(waiting.len())
         };
-        let pause = match looked.await {
+        let looked = looked.await;
+        let again = looked.is_err().then(|| (desk.clock)().checked_add(ASK_ASLEEP).ok()).flatten();
+        desk.watch.duties.done(round, again);
+        let pause = match looked {
             Ok(0) => QUIET,
             Ok(_) => LOOK_AGAIN,
             Err(error) => {
@@ -216,7 +222,7 @@ fn mailbox_page(
     state: &MailboxState,
     (token, error): (&str, Option<String>),
 ) -> String {
-    let place = format!("/guichet/boite/{token}");
+    let place = content.at(&format!("/guichet/boite/{token}"));
     let (first, backups) = Desk::named_mailboxes(content);
     let is_its = |address: &String| desk.depot.store.mailbox_tag(address) == state.tag;
     let is_backup = !first.iter().any(is_its) && backups.iter().any(is_its);
@@ -324,7 +330,7 @@ async fn renew(State(desk): State<Arc<Desk>>, Path(token): Path<String>, request
     match reading(move || store.renew_mailbox_code(state.tag, RENEW_PAUSE, now)).await {
         Ok(is_new) => {
             if is_new {
-                desk.mailbox_due.notify_one();
+                desk.ask_again();
             }
             to(&token, "mailbox_renewed")
         }
@@ -354,6 +360,8 @@ pub(super) async fn fields(request: Request) -> Option<BTreeMap<String, String>>
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// Between two looks when none does; a changed folder is looked at at once.
 const QUIET: Duration = Duration::from_secs(300);
+/// When a guichet that is closed between visits looks again, after one that failed.
+const ASK_ASLEEP: SignedDuration = SignedDuration::from_hours(1);
 /// Bytes of a code and its name, with room.
 const MOST_BYTES: usize = 4096;
 /// Between two codes asked for from the page.

@@ -9,11 +9,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use jiff::{Timestamp, Zoned};
 
-use super::agent::{AgentCode, Agents};
+use super::agent::Agents;
 use super::answer::page;
 use super::boite::Confirmed;
 use super::listen::Peer;
-use super::rate::{Act, RateLimits, Rates};
+use super::rate::{Act, Rates};
 use super::receive::FormLimits;
 use super::watch::Watch;
 use crate::intake::accept::Depot;
@@ -46,6 +46,11 @@ impl DeskContent {
     /// The site it was made from.
     pub fn site(&self) -> &Site {
         &self.site
+    }
+
+    /// An address of the guichet, from the root of its host: communes may share one, each under a path.
+    pub(super) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.site.commune.guichet_path())
     }
 
     /// The form, or the page that says why there is none.
@@ -119,13 +124,13 @@ pub struct Desk {
     pub(super) depot: Depot,
     pub(super) keys: Keys,
     pub(super) limits: FormLimits,
-    pub(super) rates: Option<Rates>,
+    pub(super) rates: Option<Arc<Rates>>,
     proxies: Vec<IpAddr>,
     pub(super) reserve_bytes: u64,
     address: Option<String>,
     pub(super) clock: Clock,
     pub(super) watch: Arc<Watch>,
-    pub(super) agents: Agents,
+    pub(super) agents: Arc<Agents>,
     mailboxes: RwLock<Arc<Option<Confirmed>>>,
     /// A code is to be sent now.
     pub(super) mailbox_due: tokio::sync::Notify,
@@ -139,8 +144,8 @@ pub struct DeskOptions {
     pub keys: Keys,
     /// How much a form may send.
     pub limits: FormLimits,
-    /// How often; `None`: no limit.
-    pub rates: Option<RateLimits>,
+    /// How often; `None`: no limit. They outlive the desk.
+    pub(super) rates: Option<Arc<Rates>>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub proxies: Vec<IpAddr>,
     /// Free bytes under which the guichet says it is full.
@@ -149,8 +154,8 @@ pub struct DeskOptions {
     pub address: Option<String>,
     /// Whether a mailbox must have proved that it is read before requests are sent to it.
     pub confirms_mailboxes: bool,
-    /// The code typed by who acts for the mairie; `None`: the link is enough.
-    pub agent_code: Option<AgentCode>,
+    /// Judges the code typed by who acts for the mairie. It outlives the desk.
+    pub(super) agents: Arc<Agents>,
     /// Tells the time.
     pub clock: Clock,
     /// Who watches over it.
@@ -165,13 +170,13 @@ impl Desk {
             depot: options.depot,
             keys: options.keys,
             limits: options.limits,
-            rates: options.rates.map(Rates::new),
+            rates: options.rates,
             proxies: options.proxies,
             reserve_bytes: options.reserve_bytes,
             address: options.address,
             clock: options.clock,
             watch: options.watch,
-            agents: Agents::new(options.agent_code),
+            agents: options.agents,
             mailboxes: RwLock::new(Arc::new(options.confirms_mailboxes.then(Confirmed::default))),
             mailbox_due: tokio::sync::Notify::new(),
         }
@@ -180,6 +185,12 @@ impl Desk {
     /// Replaces what is shown; requests under way keep what they began with.
     pub fn show(&self, content: DeskContent) {
         *self.content.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(content);
+    }
+
+    /// A code is to be sent, or what is known of mailboxes has changed.
+    pub(super) fn ask_again(&self) {
+        self.watch.duties.news(super::duties::Duty::Mailboxes);
+        self.mailbox_due.notify_one();
     }
 
     pub(super) fn mailboxes_known(&self) -> Arc<Option<Confirmed>> {

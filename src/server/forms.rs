@@ -309,7 +309,7 @@ pub(super) async fn counter(State(desk): State<Arc<Desk>>, Path(token): Path<Str
     }
     let forms = content.site.forms.values();
     let mut links: Vec<(String, String)> =
-        forms.map(|form| (form.title.clone(), format!("{}/", form.at_counter(&token).path()))).collect();
+        forms.map(|form| (form.title.clone(), content.at(&format!("{}/", form.at_counter(&token).path())))).collect();
     links.sort();
     let words = [
         "Choisissez le formulaire à remplir pour la personne au téléphone ou devant vous.".to_owned(),

@@ -1,40 +1,23 @@
-//! `mulot guichet`: the production server of one commune, its delivery worker and its housework beside it.
+//! `mulot guichet`: the production server of one commune or of a territoire, its deliveries and its housework beside it.
 //!
-//! The commune's folder is read at start and again every hour, so that alerts come and go and a changed form is taken up; a
+//! Folders are read when a guichet opens and again every hour, so that alerts come and go and a changed form is taken up; a
 //! folder that has become wrong leaves what was right in place.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use jiff::tz::TimeZone;
 
-use super::answer::crashed;
-use super::config::GuichetConfig;
-use super::desk::{Clock, Desk, DeskContent, DeskOptions, reading};
-use super::headers::{Outside, Policy, harden, origin};
+use super::StartError;
+use super::config::HallConfig;
+use super::desk::Clock;
+use super::hall::{self, Hall};
 use super::listen::{self, Limits, ListenAddress, Listener, Stop, Stopper};
-use super::observe::observe;
-use super::office::Outgoing;
-use super::recu::half_hidden;
-use super::watch::metrics_router;
-use super::{Office, StartError, boite, by_prefix, routes, site};
 use crate::diagnostic::Diagnostic;
-use crate::intake::bounces::{self, ImapConfig, Strangers};
-use crate::intake::mailer::Signer;
-use crate::intake::notice;
-use crate::intake::store::Store;
-use crate::model::commune::Commune;
-use crate::model::intake::Quarantined;
-use crate::model::media_type::ASSETS;
-use crate::model::output::{Output, Pictures};
-use crate::pipeline::{Base, BuildRequest, build};
-use crate::render::Options;
-use crate::render::guichet::Pages;
+use crate::model::output::Pictures;
+use crate::pipeline::Base;
+
+pub use super::hall::Census;
 
 /// What the program gives besides the settings.
 pub struct Means {
@@ -48,97 +31,87 @@ pub struct Means {
     pub clock: Clock,
 }
 
+/// Reads the configuration again.
+pub type Reread = Arc<dyn Fn() -> Result<HallConfig, Vec<Diagnostic>> + Send + Sync>;
+
 /// A production server, ready to serve.
 pub struct Guichet {
-    listener: Listener,
+    /// `None` when it answers nobody.
+    listener: Option<Listener>,
+    address: ListenAddress,
     metrics: Option<Listener>,
-    router: Router,
     limits: Limits,
-    office: Office,
-    /// Scheme and host it is reached at.
-    address: String,
-    zone: TimeZone,
-    desk: Arc<Desk>,
-    source: Arc<Source>,
-    open_forms: Vec<String>,
-    signed_as: Option<String>,
-    bounces: Option<ImapConfig>,
-    diagnostics: Vec<Diagnostic>,
+    hall: Arc<Hall>,
+    /// The one commune, when there is one.
+    only: Option<Arc<hall::Awake>>,
+    clock: Clock,
+    reread: Option<Reread>,
     stopper: Stopper,
     stop: Stop,
 }
 
+/// Has a running server read its configuration again.
+#[derive(Clone)]
+pub struct Reload {
+    hall: Arc<Hall>,
+    reread: Option<Reread>,
+}
+
 impl Guichet {
-    /// Reads the commune's folder, opens the data folder and listens.
+    /// Reads the configuration and listens; the guichet of one commune is opened, those of a territoire wait to be needed.
     ///
     /// # Errors
     /// [`StartError`] for whatever cannot be used; nothing was promised to anybody.
-    pub async fn build(config: GuichetConfig, means: Means) -> Result<Guichet, StartError> {
-        let listener = Listener::bind(&config.listen).await?;
-        let metrics = match &config.metrics {
+    pub async fn build(config: impl Into<HallConfig>, means: Means) -> Result<Guichet, StartError> {
+        Self::build_on(config, means, None).await
+    }
+
+    /// The same on a socket that is already listened to, when one is given.
+    ///
+    /// # Errors
+    /// As [`Guichet::build`].
+    pub async fn build_on(
+        config: impl Into<HallConfig>,
+        means: Means,
+        listener: Option<Listener>,
+    ) -> Result<Guichet, StartError> {
+        let config = config.into();
+        let listener = match listener {
+            Some(listener) => Some(listener),
+            None if config.role.receives() => Some(Listener::bind(&config.common.listen).await?),
+            None => None,
+        };
+        let metrics = match &config.common.metrics {
             Some(address) => Some(Listener::bind(address).await?),
             None => None,
         };
-        let source = Arc::new(Source { folder: config.folder, means });
-        let built = blocking(&source, Source::content).await?;
-        let commune = built.content.site().commune.clone();
-        let signed_as = config.signer.as_ref().map(Signer::record_name);
-        let outgoing = Outgoing { transport: config.transport, per_hour: config.per_hour, signer: config.signer };
-        let office = Office::open(&config.data, config.key_file, outgoing, config.files.options(config.reserve_bytes))?;
-        config.form_limits.compare(built.content.site().forms.values());
-        let open_forms = built.content.site().forms.keys().cloned().collect();
-        let options = DeskOptions {
-            depot: office.depot(),
-            keys: office.keys(),
-            limits: config.form_limits,
-            rates: Some(config.rates),
-            proxies: config.proxies,
-            reserve_bytes: config.reserve_bytes,
-            address: None,
-            confirms_mailboxes: config.confirms_mailboxes,
-            agent_code: config.agent_code,
-            clock: source.means.clock.clone(),
-            watch: office.watch(),
+        let (limits, clock, address) =
+            (config.common.limits.clone(), means.clock.clone(), config.common.listen.clone());
+        let hall = tokio::task::spawn_blocking(move || Hall::new(config, means)).await;
+        let hall = match hall {
+            Ok(hall) => hall.map_err(StartError::Content)?,
+            Err(_) => return Err(StartError::Content(Vec::new())),
         };
-        let desk = Arc::new(Desk::new(built.content, options));
-        let looking = desk.clone();
-        reading(move || looking.look_at_mailboxes()).await?;
-        let outside = outside(&commune, config.hsts_seconds);
-        let trusted: Vec<String> =
-            [&commune.domaine, &commune.guichet.adresse].into_iter().filter_map(|url| origin(url)).collect();
-        let rest = match config.site {
-            Some(folder) => {
-                harden(site::folder(&folder).layer(axum::middleware::from_fn(observe)), Policy::Site, &outside)
-            }
-            None => harden(own_files(built.files, site_elsewhere(&commune)), Policy::Site, &outside),
-        };
-        let router = by_prefix(vec![("/guichet/", routes::router(desk.clone(), &outside, &trusted))], rest)
-            .layer(tower_http::catch_panic::CatchPanicLayer::custom(crashed));
-        let router = harden(router, Policy::Site, &outside);
+        let only = hall.open_only().await?;
         let (stopper, stop) = listen::stop();
-        let diagnostics = built.diagnostics;
-        Ok(Guichet {
-            listener,
-            metrics,
-            router,
-            limits: config.limits,
-            office,
-            address: commune.guichet_address().to_owned(),
-            zone: TimeZone::get(&commune.fuseau).unwrap_or(TimeZone::UTC),
-            desk,
-            source,
-            open_forms,
-            signed_as,
-            bounces: config.bounces,
-            diagnostics,
-            stopper,
-            stop,
-        })
+        Ok(Guichet { listener, address, metrics, limits, hall, only, clock, reread: None, stopper, stop })
     }
 
-    /// The address, with the port the system chose.
+    /// The same, reading its configuration again when asked to ([`Reload`], SIGHUP) and every hour.
+    #[must_use]
+    pub fn rereading(mut self, reread: Reread) -> Self {
+        self.reread = Some(reread);
+        self
+    }
+
+    /// What has it read its configuration again.
+    pub fn reload(&self) -> Reload {
+        Reload { hall: self.hall.clone(), reread: self.reread.clone() }
+    }
+
+    /// The address, with the port the system chose; the one of the settings when it answers nobody.
     pub fn local_addr(&self) -> &ListenAddress {
-        self.listener.local_addr()
+        self.listener.as_ref().map_or(&self.address, Listener::local_addr)
     }
 
     /// Where measures are given, when asked for.
@@ -146,242 +119,150 @@ impl Guichet {
         self.metrics.as_ref().map(Listener::local_addr)
     }
 
-    /// Slugs of the forms that take requests.
-    pub fn open_forms(&self) -> &[String] {
-        &self.open_forms
+    /// How many communes there are, and how they stand.
+    pub fn census(&self) -> Census {
+        self.hall.census()
     }
 
-    /// What there is to say of the folder: why a form stays closed, among others.
+    /// Hosts that are answered for, in order.
+    pub fn hosts(&self) -> Vec<String> {
+        self.hall.hosts()
+    }
+
+    /// Slugs of the forms of the one commune that take requests; `None` when there are many communes.
+    pub fn open_forms(&self) -> Option<Vec<String>> {
+        Some(self.only.as_ref()?.open_forms())
+    }
+
+    /// What there is to say of the one commune's folder: why a form stays closed, among others.
     pub fn diagnostics(&self) -> &[Diagnostic] {
-        &self.diagnostics
+        self.only.as_ref().map_or(&[], |only| only.diagnostics())
     }
 
-    /// Mailboxes of the folder that must still be confirmed, and how many forms wait for that; names are half hidden unless
-    /// they are `whole`.
+    /// Mailboxes of the one commune that must still be confirmed, and how many forms wait for that; names are half hidden
+    /// unless they are `whole`.
     ///
     /// # Errors
     /// [`StartError`] when the store cannot be read.
     pub fn waiting_mailboxes(&self, whole: bool) -> Result<(Vec<String>, usize), StartError> {
-        let waiting = self.desk.waiting_mailboxes()?;
-        let forms = self.desk.content().site().forms.values().filter(|form| self.desk.waits_for_mailbox(form)).count();
-        let name = |address: &str| if whole { address.to_owned() } else { half_hidden(address) };
-        Ok((waiting.iter().map(|state| name(&state.address)).collect(), forms))
+        self.only.as_ref().map_or(Ok((Vec::new(), 0)), |only| only.waiting_mailboxes(whole))
     }
 
-    /// The DNS name of the key that signs mails, when they are signed.
+    /// The DNS name of the key that signs the mails of the one commune, when they are signed.
     pub fn signed_as(&self) -> Option<&str> {
-        self.signed_as.as_deref()
+        self.only.as_ref()?.signed_as()
     }
 
-    /// Where mails go: a host and port, or a folder.
-    pub fn destination(&self) -> String {
-        self.office.destination()
+    /// Where the mails of the one commune go: a host and port, or a folder.
+    pub fn destination(&self) -> Option<String> {
+        self.only.as_ref()?.destination()
     }
 
     /// All that it answers, for tests without a socket.
     pub fn router(&self) -> Router {
-        self.router.clone()
+        self.hall.router()
     }
 
     /// Serves until `signal` comes: then nothing more is accepted, what is in flight is finished, the mail in hand is sent.
     pub async fn run_until_stopped(self, signal: impl Future<Output = ()>) {
-        tracing::info!(event = "started", address = %self.local_addr(), forms = self.open_forms.len(), "the guichet is open");
-        let digest = self.office.digest(&self.address, self.zone);
-        let desk = self.desk.clone();
-        let daily = Arc::new(move || desk.daily_forms());
-        let worker = self.office.deliver(digest, daily, self.source.means.clock.clone());
-        let asking = tokio::spawn(boite::ask_until_stopped(self.desk.clone(), self.office.mailer(), self.stop.clone()));
-        if let Some(bounces) = self.bounces {
-            let (store, clock) = (self.office.depot().store, self.source.means.clock.clone());
-            tokio::spawn(listen_to_bounces(bounces, store, clock, self.stop.clone()));
-        }
-        let telling = tokio::spawn(tell(self.desk.clone(), self.office.clone(), self.stop.clone()));
+        let communes = self.hall.census().communes;
+        let address = self.listener.is_some().then(|| self.local_addr().to_string());
+        tracing::info!(event = "started", address = address.as_deref(), communes, "the guichet is open");
+        let reload = self.reload();
+        // Held until here for what was asked at start; from now on the hall alone says what is open.
+        drop(self.only);
+        let rounds = tokio::spawn(hall::rounds(self.hall.clone(), self.stop.clone()));
+        let rereading = tokio::spawn(reread(reload, self.stop.clone()));
         if let Some(listener) = self.metrics {
-            let router = metrics_router(self.office.watch(), self.office.depot(), self.source.means.clock.clone());
+            let router = self.hall.metrics(self.clock.clone());
             tokio::spawn(listen::serve(listener, router, self.limits.clone(), self.stop.clone()));
         }
-        let refreshing = tokio::spawn(refresh(self.source, self.desk, self.stop.clone()));
-        let web = tokio::spawn(listen::serve(self.listener, self.router, self.limits, self.stop));
+        let router = self.hall.router();
+        let web = self.listener.map(|listener| tokio::spawn(listen::serve(listener, router, self.limits, self.stop)));
         signal.await;
         tracing::info!(event = "stopping", "the guichet takes no more requests");
         self.stopper.stop();
-        match web.await {
-            Ok(0) => {}
-            Ok(cut) => tracing::warn!(event = "cut", connections = cut, "connections were cut after the delay"),
-            Err(_) => tracing::error!(event = "web.panic", "the accept loop panicked"),
+        if let Some(web) = web {
+            match web.await {
+                Ok(0) => {}
+                Ok(cut) => tracing::warn!(event = "cut", connections = cut, "connections were cut after the delay"),
+                Err(_) => tracing::error!(event = "web.panic", "the accept loop panicked"),
+            }
         }
-        // They only wait; a mail under way is sent again at the next start.
-        refreshing.abort();
-        telling.abort();
-        asking.abort();
-        worker.stop().await;
+        rereading.abort();
+        let _ = rounds.await;
+        self.hall.stop().await;
         tracing::info!(event = "stopped", "the guichet is closed");
     }
 }
 
-/// Where the content comes from.
-struct Source {
-    folder: PathBuf,
-    means: Means,
-}
+impl Reload {
+    /// How many communes there are, and how they stand.
+    pub fn census(&self) -> Census {
+        self.hall.census()
+    }
 
-/// A folder, read and ready to show.
-struct Content {
-    content: DeskContent,
-    files: Output,
-    diagnostics: Vec<Diagnostic>,
-}
-
-impl Source {
-    fn content(&self) -> Result<Content, StartError> {
-        let options = Options { preview: None, generator: self.means.generator.clone() };
-        let pictures = &*self.means.pictures;
-        let request = BuildRequest {
-            folder: &self.folder,
-            base: &self.means.base,
-            pictures,
-            now: (self.means.clock)(),
-            options: options.clone(),
-        };
-        // Of the site, only what the guichet's own pages name: the others are served elsewhere.
-        let wanted = |path: &str| path.starts_with(ASSETS) || path.starts_with("medias/");
-        let (files, mut built) = Output::keep(wanted, |sink| build(&request, sink));
-        let is_good = built.is_good();
-        let (Some(site), Some(theme), true) = (built.site.take(), &built.theme, is_good) else {
-            return Err(StartError::Content(built.diagnostics));
-        };
-        let (pages, told) = Pages::new(&site, theme, pictures, &options);
-        built.diagnostics.extend(told);
-        crate::diagnostic::sort(&mut built.diagnostics);
-        Ok(Content { content: DeskContent::new(site, pages), files, diagnostics: built.diagnostics })
+    /// Reads the configuration again and takes it, or leaves the one in force as it is.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn now(&self) -> Result<(), Vec<Diagnostic>> {
+        let Some(reread) = &self.reread else { return Ok(()) };
+        let mut config = reread()?;
+        config.role = self.hall.config().role;
+        self.hall.reload(config)
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    source: &Arc<Source>,
-    work: impl FnOnce(&Source) -> Result<T, StartError> + Send + 'static,
-) -> Result<T, StartError> {
-    let source = source.clone();
-    let folder = source.folder.clone();
-    tokio::task::spawn_blocking(move || work(&source))
-        .await
-        .unwrap_or_else(|_| Err(StartError::Io { path: folder, source: std::io::ErrorKind::Interrupted.into() }))
-}
-
-/// Reads the folder again every hour.
-async fn refresh(source: Arc<Source>, desk: Arc<Desk>, mut stop: Stop) {
+/// Reads the configuration again at each SIGHUP, and every hour.
+async fn reread(reload: Reload, mut stop: Stop) {
+    if reload.reread.is_none() {
+        return;
+    }
+    let mut hangups = Hangups::new();
     loop {
         tokio::select! {
             () = stop.asked() => return,
+            () = hangups.next() => {}
             () = tokio::time::sleep(HOUR) => {}
         }
-        match blocking(&source, Source::content).await {
-            Ok(built) => {
-                desk.show(built.content);
-                let looking = desk.clone();
-                if let Err(error) = reading(move || looking.look_at_mailboxes()).await {
-                    tracing::error!(event = "mailbox.failed", error.reason = %error, "mailboxes could not be looked at");
-                }
-                desk.mailbox_due.notify_one();
-            }
-            Err(StartError::Content(told)) => {
-                let errors = told.iter().filter(|one| one.severity == crate::diagnostic::Severity::Error).count();
-                tracing::warn!(
-                    event = "content.refused",
-                    errors,
-                    "the folder has errors; what was right stays in place"
-                );
-            }
-            Err(_) => {
-                tracing::warn!(event = "content.refused", "the folder cannot be read; what was right stays in place")
-            }
+        let reload = reload.clone();
+        let done = tokio::task::spawn_blocking(move || reload.now()).await;
+        if let Ok(Err(told)) = done {
+            let first = told.first().map(|one| format!("{} : {}", one.place, one.message)).unwrap_or_default();
+            tracing::error!(
+                event = "reload.refused",
+                mistakes = told.len(),
+                first,
+                "the configuration has mistakes; the one in force stays"
+            );
         }
     }
 }
 
-/// Tells the mairie of what goes to quarantine, at once; what it could not be told, later and later.
-async fn tell(desk: Arc<Desk>, office: Office, mut stop: Stop) {
-    let (watch, store, mailer) = (office.watch(), office.depot().store, office.mailer());
-    let mut pause = TELL_AGAIN;
-    loop {
-        let (issuer, boxes, now) = desk.mailboxes();
-        let links = desk.links(&desk.content());
-        let recipients = |one: &Quarantined| notice::mailboxes_of(&store, &boxes, one);
-        let is_refused = match notice::tell(&store, &mailer, (&issuer, &links), recipients, &now).await {
-            Ok(told) => told.refused > 0,
-            Err(error) => {
-                tracing::error!(event = "quarantine.failed", error.reason = %error, "the mairie could not be told");
-                true
-            }
-        };
-        pause = if is_refused { (pause * 2).min(HOUR) } else { TELL_AGAIN };
-        tokio::select! {
-            () = stop.asked() => return,
-            // A flood is no reason to try a server that refuses more often.
-            () = watch.suspect(), if !is_refused => {}
-            () = tokio::time::sleep(pause) => {}
+/// SIGHUP, as often as it comes.
+struct Hangups(#[cfg(unix)] Option<tokio::signal::unix::Signal>);
+
+impl Hangups {
+    #[cfg(unix)]
+    fn new() -> Self {
+        Hangups(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok())
+    }
+
+    #[cfg(not(unix))]
+    fn new() -> Self {
+        Hangups()
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(signal) = &mut self.0
+            && signal.recv().await.is_some()
+        {
+            return;
         }
+        std::future::pending().await
     }
 }
 
-/// Reads the mailbox of reports, now and then; one that cannot be read keeps nothing else from working.
-async fn listen_to_bounces(config: ImapConfig, store: Store, clock: Clock, mut stop: Stop) {
-    let (mut strangers, mut pause) = (Strangers::default(), BOUNCES_AGAIN);
-    loop {
-        let looked = tokio::select! {
-            () = stop.asked() => return,
-            looked = bounces::look(&config, &store, &mut strangers, clock()) => looked,
-        };
-        match looked {
-            Ok(looked) => {
-                pause = BOUNCES_AGAIN;
-                if looked.ours > 0 {
-                    let (ours, failed) = (looked.ours, looked.failed);
-                    tracing::info!(event = "bounces", ours, failed, "servers report what they could not deliver");
-                }
-            }
-            Err(error) => {
-                pause = (pause * 2).min(HOUR);
-                tracing::warn!(event = "bounces.failed", error.reason = %error, "the mailbox of reports cannot be read");
-            }
-        }
-        tokio::select! {
-            () = stop.asked() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
-}
-
-/// What a guichet on a host of its own serves besides its pages: styles, fonts, the blazon. Its root leads to the site.
-fn own_files(files: Output, home: Option<String>) -> Router {
-    let shared = Arc::new((files, home));
-    Router::new().fallback(move |request: Request| {
-        let shared = shared.clone();
-        async move {
-            match &shared.1 {
-                Some(home) if request.uri().path() == "/" => {
-                    (StatusCode::SEE_OTHER, [(header::LOCATION, home.as_str())]).into_response()
-                }
-                _ => site::answer(&shared.0, request).await,
-            }
-        }
-    })
-}
-
-/// Address of the site, when the guichet is on another host.
-fn site_elsewhere(commune: &Commune) -> Option<String> {
-    let elsewhere = !commune.guichet.adresse.is_empty() && !commune.domaine.is_empty();
-    elsewhere.then(|| format!("{}/", commune.domaine.trim_end_matches('/')))
-}
-
-fn outside(commune: &Commune, hsts_seconds: u64) -> Outside {
-    let elsewhere = &commune.guichet.adresse;
-    let public = if elsewhere.is_empty() { &commune.domaine } else { elsewhere };
-    Outside { https: public.starts_with("https://"), guichet_origin: origin(elsewhere), hsts_seconds }
-}
-
-/// Between two looks at what the mairie was not told yet.
-const TELL_AGAIN: Duration = Duration::from_secs(300);
-/// Between two looks at the mailbox of reports.
-const BOUNCES_AGAIN: Duration = Duration::from_secs(300);
 const HOUR: Duration = Duration::from_secs(3600);

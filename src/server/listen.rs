@@ -166,6 +166,31 @@ impl Listener {
         }
     }
 
+    /// A TCP socket that the system listens to already, and gave to this process (socket activation).
+    ///
+    /// # Errors
+    /// [`ListenError::Io`] when it cannot be used.
+    pub fn inherited_tcp(socket: std::net::TcpListener) -> Result<Self, ListenError> {
+        let unknown = ListenAddress::Tcp(SocketAddr::from(([0, 0, 0, 0], 0)));
+        let fail = |source| ListenError::Io { address: unknown.clone(), source };
+        let address = ListenAddress::Tcp(socket.local_addr().map_err(fail)?);
+        socket.set_nonblocking(true).map_err(fail)?;
+        Ok(Listener { socket: Socket::Tcp(TcpListener::from_std(socket).map_err(fail)?), address })
+    }
+
+    /// The same for a Unix socket.
+    ///
+    /// # Errors
+    /// [`ListenError::Io`] when it cannot be used.
+    #[cfg(unix)]
+    pub fn inherited_unix(socket: std::os::unix::net::UnixListener) -> Result<Self, ListenError> {
+        let path = socket.local_addr().ok().and_then(|address| address.as_pathname().map(PathBuf::from));
+        let address = ListenAddress::Unix(path.unwrap_or_default());
+        let fail = |source| ListenError::Io { address: address.clone(), source };
+        socket.set_nonblocking(true).map_err(fail)?;
+        Ok(Listener { socket: Socket::Unix(UnixListener::from_std(socket).map_err(fail)?), address })
+    }
+
     /// The address, with the port the system chose.
     pub fn local_addr(&self) -> &ListenAddress {
         &self.address

@@ -137,6 +137,15 @@ impl Measures {
     }
 }
 
+/// The page of a territoire: communes, how many are open, how many cannot be.
+pub(super) fn census((communes, awake, broken): (usize, usize, usize)) -> String {
+    let mut page = Page::default();
+    page.one("mulot_communes", "gauge", "Communes servies", communes);
+    page.one("mulot_communes_ouvertes", "gauge", "Communes dont le guichet est ouvert en mémoire", awake);
+    page.one("mulot_communes_en_panne", "gauge", "Communes dont le guichet ne s'ouvre pas", broken);
+    page.0
+}
+
 /// A page of measures under way.
 #[derive(Default)]
 struct Page(String);

@@ -4,13 +4,16 @@ pub mod agent;
 mod agir;
 mod answer;
 mod asking;
+pub mod base;
 mod boite;
 pub mod config;
 pub mod desk;
+mod duties;
 mod file_words;
 mod forms;
 mod guard;
 pub mod guichet;
+mod hall;
 mod headers;
 mod letterbox;
 pub mod listen;
@@ -66,6 +69,9 @@ pub enum StartError {
     /// Mails could not be sent.
     #[error(transparent)]
     Mailer(#[from] MailerError),
+    /// The guichet of a commune cannot be opened.
+    #[error(transparent)]
+    Closed(std::sync::Arc<StartError>),
     /// The folder cannot be watched.
     #[error("{} cannot be watched: {reason}", folder.display())]
     Watch {

@@ -5,21 +5,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Zoned;
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::StartError;
+use super::config::Role;
 use super::desk::Clock;
+use super::duties::Duty;
 use super::watch::Watch;
 use crate::intake::accept::{AcceptError, Depot};
-use crate::intake::deliver::Worker;
+use crate::intake::deliver::{Turn, Worker};
 use crate::intake::digest::{self, Digest};
 use crate::intake::files::{FileOptions, FileStore, tidy};
 use crate::intake::links::Links;
 use crate::intake::mailer::{Mailer, Signer, Transport};
-use crate::intake::store::{Store, StoreOptions};
+use crate::intake::store::{Access, Base, Store, StoreOptions};
 use crate::intake::token::Keys;
 
 /// Tells which forms want a file of their requests each morning; the folder may change.
@@ -41,23 +43,39 @@ pub(super) struct Office {
     folder: PathBuf,
     depot: Depot,
     keys: Keys,
-    mailer: Arc<Mailer>,
+    /// `None` in a process that sends nothing.
+    mailer: Option<Arc<Mailer>>,
     watch: Arc<Watch>,
     _temporary: Option<Arc<tempfile::TempDir>>,
 }
 
 impl Office {
-    /// Opens the data folder, which is made if needed, and the way out; `key_file` when the key is not in that folder.
+    /// Opens the data folder, which is made if needed, and the way out; `key_file` when the key is not in that folder, `base` when
+    /// the database is not. Without deliveries there is no way out.
     pub(super) fn open(
         folder: &Path,
-        key_file: Option<PathBuf>,
+        (key_file, base, role): (Option<PathBuf>, Option<Base>, Role),
         outgoing: Outgoing,
         files: FileOptions,
     ) -> Result<Self, StartError> {
         let per_hour = outgoing.per_hour;
-        let options =
-            StoreOptions { key_file, min_free_bytes: files.min_free_bytes, per_hour, ..StoreOptions::default() };
-        let mailer = Arc::new(Mailer::new(outgoing.transport)?.signing(outgoing.signer));
+        let access = match role {
+            Role::Whole => Access::Serve,
+            Role::Front => Access::Receive,
+            Role::Back => Access::Deliver,
+        };
+        let options = StoreOptions {
+            access,
+            key_file,
+            base,
+            min_free_bytes: files.min_free_bytes,
+            per_hour,
+            ..StoreOptions::default()
+        };
+        let mailer = match role.delivers() {
+            true => Some(Arc::new(Mailer::new(outgoing.transport)?.signing(outgoing.signer))),
+            false => None,
+        };
         let store = Store::open(folder, options)?;
         let files = FileStore::open_with(folder, store.seal(), files)?;
         let keys = store.keys().clone();
@@ -92,31 +110,38 @@ impl Office {
         self.watch.clone()
     }
 
-    pub(super) fn mailer(&self) -> Arc<Mailer> {
+    pub(super) fn mailer(&self) -> Option<Arc<Mailer>> {
         self.mailer.clone()
     }
 
-    pub(super) fn destination(&self) -> String {
-        self.mailer.destination()
+    /// Where mails go, when this process sends any.
+    pub(super) fn destination(&self) -> Option<String> {
+        Some(self.mailer.as_ref()?.destination())
     }
 
-    /// Starts the delivery, the morning's digest and the housework.
-    pub(super) fn deliver(&self, digest: Digest, daily: Daily, clock: Clock) -> Delivery {
+    /// Starts the delivery, the morning's digest and the housework; `None` when another process does all that.
+    pub(super) fn deliver(&self, digest: Digest, daily: Daily, clock: Clock) -> Option<Delivery> {
+        let mailer = self.mailer.clone()?;
         let (stop, stopping) = watch::channel(false);
-        let worker =
-            Worker { store: self.depot.store.clone(), mailer: self.mailer.clone(), files: self.depot.files.clone() };
+        let worker = Worker { store: self.depot.store.clone(), mailer, files: self.depot.files.clone() };
         let delivering = tokio::spawn({
             let stopping = stopping.clone();
             let delivering = self.watch.delivering();
-            let clock = clock.clone();
+            let (clock, watch) = (clock.clone(), self.watch.clone());
             async move {
-                worker.run(stopping, move || clock()).await;
+                let mut round = watch.duties.begin(Duty::Mail);
+                let told = |turn| match turn {
+                    Turn::Begins => round = watch.duties.begin(Duty::Mail),
+                    Turn::Idle { next_at } => watch.duties.done(round, next_at),
+                };
+                worker.run_telling(stopping, move || clock(), told).await;
                 drop(delivering);
             }
         });
-        let mornings = tokio::spawn(mornings(self.depot.store.clone(), (digest, daily), clock, stopping.clone()));
-        let housework = tokio::spawn(housework(self.depot.clone(), stopping));
-        Delivery { stop, delivering, mornings, housework }
+        let (own, zone) = ((self.depot.clone(), self.watch.clone()), digest.zone.clone());
+        let mornings = tokio::spawn(mornings(own.clone(), (digest, daily), clock.clone(), stopping.clone()));
+        let housework = tokio::spawn(housework(own, (zone, clock), stopping));
+        Some(Delivery { stop, delivering, mornings, housework })
     }
 }
 
@@ -142,16 +167,23 @@ impl Delivery {
 
 /// Looks every minute whether this morning's digest is to be written.
 async fn mornings(
-    store: Store,
+    (depot, watch): (Depot, Arc<Watch>),
     (mut digest, daily): (Digest, Daily),
     clock: Clock,
     mut stopping: watch::Receiver<bool>,
 ) {
     while !*stopping.borrow_and_update() {
         digest.daily = daily();
-        match digest::step(&store, &digest, clock()).await {
-            Ok(true) => tracing::info!(event = "digest", "the morning's digest is written"),
-            Ok(false) => {}
+        let (round, now) = (watch.duties.begin(Duty::Digest), clock());
+        let next = digest::next(&digest.zone, now);
+        match digest::step(&depot.store, &digest, now).await {
+            Ok(true) => {
+                // Its mails are due now.
+                watch.duties.news(Duty::Mail);
+                watch.duties.done(round, Some(next));
+                tracing::info!(event = "digest", "the morning's digest is written");
+            }
+            Ok(false) => watch.duties.done(round, Some(next)),
             Err(error) => {
                 let reason = AcceptError::from(error).as_str();
                 tracing::error!(event = "digest.failed", reason, "the morning's digest cannot be written");
@@ -165,10 +197,17 @@ async fn mornings(
 }
 
 /// Erases what is due and sweeps drafts, at start then every hour.
-async fn housework(depot: Depot, mut stopping: watch::Receiver<bool>) {
+async fn housework(
+    (depot, watch): (Depot, Arc<Watch>),
+    (zone, clock): (TimeZone, Clock),
+    mut stopping: watch::Receiver<bool>,
+) {
     while !*stopping.borrow_and_update() {
-        let depot = depot.clone();
-        let done = tokio::task::spawn_blocking(move || tidy(&depot.store, &depot.files, &Zoned::now())).await;
+        let (depot, round, now) = (depot.clone(), watch.duties.begin(Duty::Housework), clock());
+        let local = now.to_zoned(zone.clone());
+        let done = tokio::task::spawn_blocking(move || tidy(&depot.store, &depot.files, &local)).await;
+        // Closed, the guichet is looked after less often: nothing comes in meanwhile.
+        watch.duties.done(round, now.checked_add(TIDY_ASLEEP).ok());
         match done {
             Ok(Ok(tidied)) if tidied.missing.is_empty() => {
                 tracing::debug!(event = "tidied", drafts = tidied.drafts, orphans = tidied.orphans, "housework done");
@@ -188,5 +227,7 @@ async fn housework(depot: Depot, mut stopping: watch::Receiver<bool>) {
     }
 }
 
+/// Between two rounds of housework in a guichet that is closed between visits.
+const TIDY_ASLEEP: SignedDuration = SignedDuration::from_hours(6);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);

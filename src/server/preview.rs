@@ -24,6 +24,7 @@ use tower::ServiceExt;
 
 use super::answer::{crashed, page};
 use super::config::RESERVE_BYTES;
+use super::config::Role;
 use super::desk::{Desk, DeskContent, DeskOptions};
 use super::headers::{Outside, Policy, harden, is_loopback_host};
 use super::letterbox;
@@ -164,7 +165,9 @@ impl Preview {
             _ = web => {}
             () = signal => {}
         }
-        worker.stop().await;
+        if let Some(worker) = worker {
+            worker.stop().await;
+        }
     }
 }
 
@@ -175,7 +178,7 @@ fn office(state: Option<&Path>, folder: &Path) -> Result<Office, StartError> {
         let letterbox = data.join(LETTERBOX);
         std::fs::create_dir_all(&letterbox).map_err(|source| StartError::Io { path: letterbox.clone(), source })?;
         let outgoing = Outgoing { transport: Transport::Folder(letterbox), per_hour: None, signer: None };
-        Office::open(data, None, outgoing, FileOptions::free(RESERVE_BYTES))
+        Office::open(data, (None, None, Role::Whole), outgoing, FileOptions::free(RESERVE_BYTES))
     };
     let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     let hash = blake3::hash(whole.as_os_str().as_encoded_bytes()).to_hex();
@@ -216,7 +219,7 @@ impl Shop {
                         reserve_bytes: RESERVE_BYTES,
                         address: Some(self.address.clone()),
                         confirms_mailboxes: false,
-                        agent_code: None,
+                        agents: Arc::default(),
                         clock: Arc::new(Timestamp::now),
                         watch: office.watch(),
                     },

@@ -129,7 +129,8 @@ async fn listed(
         let at = at.to_zoned(content.zone.clone());
         format!("le {} à {}", short_date(at.date()), time(at.time()))
     };
-    let place = |one: &Quarantined, act: &str| format!("/guichet/quarantaine/{token}/{}/{act}", one.reference);
+    let place =
+        |one: &Quarantined, act: &str| content.at(&format!("/guichet/quarantaine/{token}/{}/{act}", one.reference));
     let item = |(one, answers): (Quarantined, Vec<Answer>)| Held {
         code: desk.agents.asks().then(|| {
             let of_it = wrong.as_ref().filter(|(reference, _)| **reference == one.reference);

@@ -28,6 +28,8 @@ pub struct RateLimits {
     pub email_sends: u32,
     /// Receipts mailed to one address in twenty-four hours. Beyond, the receipt stays on its page.
     pub receipts: u32,
+    /// Requests under way at the same time; `None`: as many as there are connections.
+    pub under_way: Option<usize>,
     /// How long what looks written by a machine waits before it leaves by itself.
     pub quarantine: SignedDuration,
 }
@@ -43,6 +45,7 @@ impl Default for RateLimits {
             form_sends: 150,
             email_sends: 10,
             receipts: 5,
+            under_way: None,
             quarantine: SignedDuration::from_hours(48),
         }
     }

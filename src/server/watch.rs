@@ -15,6 +15,7 @@ use axum::routing::get;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
+use super::duties::{Duties, Duty};
 use super::measures::{Measures, Seen};
 use super::observe::Outcome;
 use crate::intake::accept::Depot;
@@ -31,6 +32,8 @@ pub(super) struct Watch {
     delivering: AtomicBool,
     suspect: Notify,
     measures: Measures,
+    /// What is owed without any visitor.
+    pub(super) duties: Duties,
     last: tokio::sync::Mutex<Option<(Instant, Verdict)>>,
 }
 
@@ -51,6 +54,7 @@ impl Watch {
             delivering: AtomicBool::new(false),
             suspect: Notify::new(),
             measures: Measures::default(),
+            duties: Duties::default(),
             last: tokio::sync::Mutex::new(None),
         })
     }
@@ -71,11 +75,17 @@ impl Watch {
                 signs = suspicion.reasons.join(" "),
                 "a request waits"
             );
+            self.duties.news(Duty::Quarantine);
             self.suspect.notify_one();
         }
         if hold.receipt_on_page_only {
             tracing::info!(event = "receipt.capped", "an address had enough receipts today");
         }
+    }
+
+    /// Another process may have put a request in quarantine.
+    pub(super) fn look_again(&self) {
+        self.suspect.notify_one();
     }
 
     /// Until a request goes to quarantine.
@@ -195,6 +205,23 @@ pub(super) fn metrics_router(watch: Arc<Watch>, depot: Depot, clock: super::desk
 /// That the program answers, whatever the state of the rest: a supervisor that restarts it for a full disk mends nothing.
 pub(super) fn alive() -> Response {
     json(StatusCode::OK, "{\"etat\":\"ok\"}\n".to_owned())
+}
+
+/// The measures of many communes: how many there are, and how they stand.
+pub(super) fn metrics_of_all(census: (usize, usize, usize)) -> Response {
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, kind)], super::measures::census(census)).into_response()
+}
+
+/// The same for many communes: whether the disk has room, and how many communes stand how.
+pub(super) fn ready_for_all(is_full: bool, (communes, awake, broken): (usize, usize, usize)) -> Response {
+    let status = if is_full { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let reasons = if is_full { "\"disque\"" } else { "" };
+    let body = format!(
+        "{{\"pret\":{},\"raisons\":[{reasons}],\"communes\":{communes},\"ouvertes\":{awake},\"en_panne\":{broken}}}\n",
+        !is_full
+    );
+    json(status, body)
 }
 
 fn json(status: StatusCode, body: String) -> Response {

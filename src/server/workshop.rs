@@ -21,10 +21,10 @@ use tokio::sync::watch;
 use super::desk::DeskContent;
 use super::letterbox;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::load::{self, Layers};
-use crate::model::commune::Identite;
+use crate::load::{self, Territoire};
 use crate::model::output::{Artifact, Output, Pictures};
 use crate::model::site::FileData;
+use crate::model::territoire::Territoire as TerritoireModel;
 use crate::pipeline::{Base, BuildRequest, Built, build_in_memory};
 use crate::render::guichet::Pages;
 use crate::render::{Options, PreviewInfo, Theme};
@@ -172,6 +172,7 @@ impl Workshop {
         build_in_memory(&BuildRequest {
             folder: &self.folder,
             base: &self.base,
+            territoire: None,
             pictures: &*self.pictures,
             now: self.now.unwrap_or_else(Timestamp::now),
             options: self.options(said),
@@ -195,7 +196,7 @@ impl Workshop {
     fn shown(&self, output: Output, built: &Built, is_good: bool, before: Option<&Shown>) -> Shown {
         let is_broken = !is_good;
         let told = self.told(&built.diagnostics);
-        let fallback = || Theme::new(&self.base.theme, &BTreeMap::new(), &Identite::default()).0;
+        let fallback = || self.base.plain_theme();
         let theme = built.theme.clone().or_else(|| before.and_then(|before| before.theme.clone())).or_else(fallback);
         let good = match before {
             Some(before) if is_broken => before.good.clone(),
@@ -238,7 +239,7 @@ impl Workshop {
     fn excerpt(&self, diagnostic: &Diagnostic) -> Vec<(usize, String)> {
         let line = diagnostic.place.line as usize;
         let file = &diagnostic.place.file;
-        let catalogued = || self.base.catalogue.get(file).map(|bytes| bytes.to_vec());
+        let catalogued = || self.base.catalogue.bytes(file).map(|bytes| bytes.to_vec());
         let Some((_, text)) = load::source_of(&self.folder, file, catalogued).filter(|_| line > 0) else {
             return Vec::new();
         };
@@ -310,8 +311,16 @@ pub(super) fn watch(
     let mut debouncer = new_debouncer(DEBOUNCE, None, on_events)?;
     debouncer.watch(&workshop.folder, RecursiveMode::Recursive)?;
     debouncer.watch(&workshop.letterbox, RecursiveMode::NonRecursive)?;
-    if let Some(common) = Layers::of(&workshop.folder, &workshop.base.catalogue).territoire {
-        debouncer.watch(&common, RecursiveMode::Recursive)?;
+    if let Some(root) = Territoire::above(&workshop.folder) {
+        // Not the other communes: their folders are theirs.
+        debouncer.watch(&root, RecursiveMode::NonRecursive)?;
+        for shared in [TerritoireModel::COMMON, TerritoireModel::THEME]
+            .map(|name| root.join(name))
+            .into_iter()
+            .filter(|shared| shared.is_dir())
+        {
+            debouncer.watch(&shared, RecursiveMode::Recursive)?;
+        }
     }
     Ok(Watcher { _debouncer: debouncer })
 }

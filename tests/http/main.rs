@@ -10,6 +10,7 @@ mod connections;
 mod counter;
 mod dossier;
 mod fichiers;
+mod hall;
 mod headers;
 mod health;
 mod injection;

@@ -3,16 +3,17 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use mulot::diagnostic::Diagnostic;
 use mulot::intake::mailer::{Letterbox, Transport};
 use mulot::pictures::PictureCache;
 use mulot::pipeline::Base;
-use mulot::server::config::{FileSettings, GuichetConfig};
-use mulot::server::guichet::{Guichet, Means};
+use mulot::server::config::{FileSettings, GuichetConfig, HallConfig};
+use mulot::server::guichet::{Census, Guichet, Means, Reload};
 use mulot::server::listen::{Limits, ListenAddress};
 use mulot::server::preview::{Preview, PreviewConfig};
 use mulot::server::rate::RateLimits;
@@ -24,6 +25,9 @@ use tokio::sync::oneshot;
 /// The form of the catalogue that takes everything: texts, files, a box, an identity.
 pub const FORM: &str = "saisir-la-mairie";
 
+/// What the next reading of the configuration gives.
+type Next = Arc<Mutex<Result<HallConfig, Vec<Diagnostic>>>>;
+
 /// A running server on a free port, with its folders.
 pub struct ServerTest {
     pub address: SocketAddr,
@@ -32,6 +36,7 @@ pub struct ServerTest {
     pub builds: Arc<AtomicUsize>,
     root: TempDir,
     ahead: Arc<AtomicI64>,
+    reload: Option<(Reload, Next)>,
     runtime: Option<Runtime>,
     stop: Option<oneshot::Sender<()>>,
     stopped: Option<tokio::task::JoinHandle<()>>,
@@ -47,29 +52,29 @@ impl ServerTest {
     pub fn guichet_with(change: impl FnOnce(&mut GuichetConfig)) -> Self {
         let root = tempfile::tempdir().unwrap();
         copy(&manifest().join("tests/communes/minimal"), &root.path().join("commune"));
-        let (mails, ahead) = (Letterbox::default(), Arc::new(AtomicI64::new(0)));
-        let mut config = GuichetConfig {
-            folder: root.path().join("commune"),
-            data: root.path().join("donnees"),
-            key_file: None,
-            listen: loopback(),
-            site: None,
-            proxies: Vec::new(),
-            hsts_seconds: 300,
-            transport: Transport::Memory(mails.clone()),
-            limits: Limits::default(),
-            form_limits: FormLimits::default(),
-            rates: RateLimits::default(),
-            reserve_bytes: 1 << 20,
-            confirms_mailboxes: false,
-            agent_code: None,
-            per_hour: None,
-            signer: None,
-            bounces: None,
-            metrics: None,
-            files: FileSettings::default(),
-        };
+        let mails = Letterbox::default();
+        let mut config = settings(root.path(), &mails);
         change(&mut config);
+        Self::start(root, mails, config.into())
+    }
+
+    /// The guichet of a territoire of such communes, each at `https://NAME.example`, with its settings and files changed.
+    pub fn hall_with(communes: &[&str], change: impl FnOnce(&mut HallConfig, &Path)) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let territoire = root.path().join("territoire");
+        std::fs::create_dir_all(territoire.join("communes")).unwrap();
+        std::fs::write(territoire.join("territoire.toml"), "nom = \"Communauté de communes\"\n").unwrap();
+        communes.iter().for_each(|name| add_commune(&territoire, name));
+        let mails = Letterbox::default();
+        let common = GuichetConfig { folder: territoire.clone(), ..settings(root.path(), &mails) };
+        let mut config = HallConfig::from(common);
+        config.territoire = Some(territoire.clone());
+        change(&mut config, &territoire);
+        Self::start(root, mails, config)
+    }
+
+    fn start(root: TempDir, mails: Letterbox, config: HallConfig) -> Self {
+        let ahead = Arc::new(AtomicI64::new(0));
         let runtime = runtime();
         let clock = ahead.clone();
         let means = Means {
@@ -78,14 +83,37 @@ impl ServerTest {
             generator: "Mulot".into(),
             clock: Arc::new(move || Timestamp::now() + SignedDuration::from_secs(clock.load(Ordering::Relaxed))),
         };
+        let next = Arc::new(Mutex::new(Ok(config.clone())));
         let guichet = runtime.block_on(Guichet::build(config, means)).unwrap_or_else(|error| panic!("{error:?}"));
+        let reread = next.clone();
+        let guichet = guichet.rereading(Arc::new(move || reread.lock().unwrap().clone()));
+        let reload = Some((guichet.reload(), next));
         let ListenAddress::Tcp(address) = *guichet.local_addr() else { panic!("not TCP") };
         let (stop, signal) = oneshot::channel::<()>();
         let stopped = runtime.spawn(guichet.run_until_stopped(async {
             let _ = signal.await;
         }));
         let (runtime, stop, stopped) = (Some(runtime), Some(stop), Some(stopped));
-        ServerTest { address, mails, builds: Arc::default(), root, ahead, runtime, stop, stopped }
+        ServerTest { address, mails, builds: Arc::default(), root, ahead, reload, runtime, stop, stopped }
+    }
+
+    /// Has the server read its configuration again: the one in force, changed.
+    pub fn reload_with(&self, change: impl FnOnce(&mut HallConfig, &Path)) -> Result<(), Vec<Diagnostic>> {
+        let (reload, next) = self.reload.as_ref().unwrap();
+        if let Ok(config) = &mut *next.lock().unwrap() {
+            change(config, &self.territoire());
+        }
+        reload.now()
+    }
+
+    /// How its communes stand.
+    pub fn census(&self) -> Census {
+        self.reload.as_ref().unwrap().0.census()
+    }
+
+    /// The territoire's folder.
+    pub fn territoire(&self) -> PathBuf {
+        self.root.path().join("territoire")
     }
 
     /// The preview of the smallest commune, changed first.
@@ -119,7 +147,8 @@ impl ServerTest {
             let _ = signal.await;
         }));
         let (runtime, stop, stopped) = (Some(runtime), Some(stop), Some(stopped));
-        ServerTest { address, mails: Letterbox::default(), builds, root, ahead: Arc::default(), runtime, stop, stopped }
+        let mails = Letterbox::default();
+        ServerTest { address, mails, builds, root, ahead: Arc::default(), reload: None, runtime, stop, stopped }
     }
 
     /// The commune's folder.
@@ -443,6 +472,47 @@ fn unchunked(mut body: &[u8]) -> Vec<u8> {
         body = &body[(end + 4 + size).min(body.len())..];
     }
     bytes
+}
+
+/// Settings of the smallest commune in `root`, its mails kept in memory.
+fn settings(root: &Path, mails: &Letterbox) -> GuichetConfig {
+    GuichetConfig {
+        folder: root.join("commune"),
+        data: root.join("donnees"),
+        key_file: None,
+        base: None,
+        listen: loopback(),
+        site: None,
+        proxies: Vec::new(),
+        hsts_seconds: 300,
+        transport: Transport::Memory(mails.clone()),
+        limits: Limits::default(),
+        form_limits: FormLimits::default(),
+        rates: RateLimits::default(),
+        reserve_bytes: 1 << 20,
+        confirms_mailboxes: false,
+        agent_code: None,
+        per_hour: None,
+        signer: None,
+        bounces: None,
+        metrics: None,
+        files: FileSettings::default(),
+    }
+}
+
+/// A commune like the smallest one, of that name, in a territoire.
+pub fn add_commune(territoire: &Path, name: &str) {
+    let folder = territoire.join("communes").join(name);
+    copy(&manifest().join("tests/communes/minimal"), &folder);
+    edit(&folder.join("commune.toml"), "Trou-la-Ville\"\ncode", &format!("{name}\"\ncode"));
+    edit(&folder.join("commune.toml"), "trou.example", &format!("{name}.example"));
+}
+
+/// Changes a file.
+pub fn edit(file: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(file).unwrap();
+    assert!(text.contains(from), "{from} in {}", file.display());
+    std::fs::write(file, text.replace(from, to)).unwrap();
 }
 
 fn loopback() -> ListenAddress {

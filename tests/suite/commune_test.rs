@@ -36,7 +36,8 @@ impl CommuneTest {
         CommuneTest { root: tempfile::tempdir().expect("a temporary folder") }
     }
 
-    fn copy_of(folder: &str) -> Self {
+    /// A copy of a folder of the repository.
+    pub fn copy_of(folder: &str) -> Self {
         let test = Self::empty();
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &test.folder());
         test

@@ -10,7 +10,7 @@ use super::manifest::{Entry, Manifest};
 use super::{BackupError, copy_file, failed, is_empty};
 use crate::intake::files::{FileStore, FileTrouble, KEPT, Reading};
 use crate::intake::store::{
-    Access, Counts, Damage, FILE, Store, StoreError, StoreOptions, create_private_dir, examine, sync_dir,
+    Access, Base, Counts, Damage, FILE, Store, StoreError, StoreOptions, create_private_dir, examine, sync_dir,
 };
 use crate::intake::token::KEY_FILE;
 
@@ -32,15 +32,15 @@ pub struct Restored {
 /// Brings a copy back into `target`, made if needed and otherwise empty.
 ///
 /// The key is `given`, else that of the copy, else the one that is at `key_file` already; it ends at `key_file`, `cle` in the
-/// target when there is none.
+/// target when there is none. The database goes to `base` when there is one.
 ///
 /// # Errors
 /// [`BackupError`]; the target then holds no database.
 pub fn restore(
     backup: &Path,
     target: &Path,
-    given: Option<&Path>,
-    key_file: Option<&Path>,
+    (given, key_file): (Option<&Path>, Option<&Path>),
+    base: Option<&Base>,
 ) -> Result<Restored, BackupError> {
     let manifest = Manifest::read(backup)?;
     let staging = target.join(STAGING);
@@ -52,7 +52,7 @@ pub fn restore(
         return Err(BackupError::NotEmpty { path: target.to_owned() });
     }
     create_private_dir(&staging)?;
-    let restored = bring_back(&manifest, backup, target, given, key_file);
+    let restored = bring_back(&manifest, backup, target, (given, key_file), base);
     let cleared = fs::remove_dir_all(&staging).map_err(|error| failed(&staging, error));
     let restored = restored?;
     cleared?;
@@ -64,8 +64,8 @@ fn bring_back(
     manifest: &Manifest,
     backup: &Path,
     target: &Path,
-    given: Option<&Path>,
-    key_file: Option<&Path>,
+    (given, key_file): (Option<&Path>, Option<&Path>),
+    base: Option<&Base>,
 ) -> Result<Restored, BackupError> {
     let staging = target.join(STAGING);
     copy_checked(&backup.join(FILE), &staging.join(FILE), &manifest.database)?;
@@ -94,19 +94,40 @@ fn bring_back(
         }
         error => error,
     })?;
-    if key != place && !place.exists() {
+    let is_new_key = key != place && !place.exists();
+    if is_new_key {
         copy_file(&staging.join(KEY_FILE), &place)?;
     }
     for shelf in fs::read_dir(staging.join(KEPT)).map_err(|error| failed(&staging, error))?.flatten() {
         sync_dir(&shelf.path())?;
     }
     // The database last: before it is there, the folder is nobody's guichet.
-    for name in [KEPT, FILE] {
+    let put = |name: &str| {
         let to = target.join(name);
         fs::rename(staging.join(name), &to).map_err(|error| failed(&to, error))?;
-        sync_dir(target)?;
+        sync_dir(target).map_err(BackupError::from)
+    };
+    put(KEPT)?;
+    match base {
+        None => put(FILE)?,
+        Some(base) => fill(base, &staging, &place).inspect_err(|_| {
+            // So that it can be tried again: the folder is to be as it was.
+            let _ = fs::rename(target.join(KEPT), staging.join(KEPT));
+            if is_new_key {
+                let _ = fs::remove_file(&place);
+            }
+        })?,
     }
     Ok(restored)
+}
+
+/// Puts the database of a copy on a server, where nothing may have been recorded yet.
+fn fill(base: &Base, staging: &Path, key_file: &Path) -> Result<(), BackupError> {
+    let key_file = Some(key_file.to_owned());
+    let options = StoreOptions { base: Some(base.clone()), key_file, ..StoreOptions::default() };
+    // In the corner: whoever serves takes a place of his own in the folder.
+    let is_filled = Store::open(staging, options)?.fill_from(&staging.join(FILE))?;
+    if is_filled { Ok(()) } else { Err(BackupError::NotEmpty { path: PathBuf::from(base.name()) }) }
 }
 
 /// Where the key is read from; one that is already in place is never replaced.

@@ -77,6 +77,8 @@ pub async fn look(
     strangers: &mut Strangers,
     now: Timestamp,
 ) -> Result<Looked, LookError> {
+    // Of several instances one reads: what it marks, the others would look for in vain.
+    let Some(_turn) = store.turn("bounces").await? else { return Ok(Looked::default()) };
     let mut mailbox = within(imap::Session::open(config)).await?;
     let mut looked = Looked::default();
     if strangers.validity != mailbox.validity() {

@@ -154,7 +154,7 @@ impl Room {
 
 impl FileStore {
     /// Weighs what lies on the disk, when there is a limit to compare it with; at start, then after each housework.
-    pub(super) fn measure_room(&self) -> Result<(), FileError> {
+    pub fn measure_room(&self) -> Result<(), FileError> {
         let room = &self.folders.room;
         if room.max_drafts == u64::MAX && room.max_kept == u64::MAX {
             return Ok(());

@@ -1,11 +1,11 @@
 //! What the administration asks: what waits, what failed, what became of one reference, whether the sums agree.
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::error::{Fault, StoreError};
 use super::outbox::{Trace, log};
+use super::sql::{self, Cell, Connection, Row, params};
 use super::{Store, instant, record};
 use crate::intake::seal::{Place, Seal};
 use crate::model::intake::{DeliveryState, MailKind, QueueRow};
@@ -110,8 +110,9 @@ impl Store {
     pub fn queue(&self, states: &[DeliveryState], limit: usize) -> Result<Vec<QueueRow>, StoreError> {
         let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
         self.read(|connection| {
-            let sql = format!("{QUEUE} WHERE instr(?1, '|' || outbox.state || '|') > 0 ORDER BY outbox.id LIMIT ?2");
-            queue_rows(connection, &sql, params![format!("|{}|", states.join("|")), limit as i64])
+            let sql = format!("{QUEUE} WHERE ?1 LIKE '%|' || outbox.state || '|%' ORDER BY outbox.id LIMIT ?2");
+            let states = format!("|{}|", states.join("|"));
+            queue_rows(connection, &sql, params![states, limit as i64])
         })
     }
 
@@ -129,7 +130,7 @@ impl Store {
                      (SELECT 1 FROM quarantine WHERE quarantine.submission = submission.id
                         AND settled_ms IS NULL AND until_ms > ?2)) ORDER BY outbox.id"
             );
-            queue_rows(connection, &sql, [limit, now.as_millisecond()])
+            queue_rows(connection, &sql, params![limit, now.as_millisecond()])
         })
     }
 
@@ -140,7 +141,7 @@ impl Store {
     pub fn oldest_waiting(&self, role: MailRole) -> Result<Option<Timestamp>, StoreError> {
         self.read(|connection| {
             let sql = "SELECT min(since_ms) FROM outbox WHERE state IN ('à_envoyer', 'en_cours') AND role = ?1";
-            let oldest: Option<i64> = connection.query_row(sql, [role.as_str()], |row| row.get(0))?;
+            let oldest: Option<i64> = connection.query_row(sql, params![role.as_str()], |row| row.get(0))?;
             oldest.map(instant).transpose()
         })
     }
@@ -154,19 +155,18 @@ impl Store {
             let mut counts = Counts::default();
             let sql = "SELECT count(*), count(purged_ms) FROM submission";
             (counts.submissions, counts.purged) =
-                connection.query_row(sql, [], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))?;
-            let mut select = connection.prepare("SELECT state, count(*) FROM outbox GROUP BY state")?;
-            let mut rows = select.query([])?;
-            while let Some(row) = rows.next()? {
+                connection.query_row(sql, params![], |row| Ok((unsigned(row, 0)?, unsigned(row, 1)?)))?;
+            connection.each("SELECT state, count(*) FROM outbox GROUP BY state", params![], |row| {
                 let count = unsigned(row, 1)?;
-                match state(row.get_ref(0)?.as_str().unwrap_or_default())? {
+                match state(&row.get::<String>(0)?)? {
                     DeliveryState::Waiting => counts.waiting = count,
                     DeliveryState::Sending => counts.sending = count,
                     DeliveryState::Delivered => counts.delivered = count,
                     DeliveryState::Failed => counts.failed = count,
                     DeliveryState::Cancelled => counts.cancelled = count,
                 }
-            }
+                Ok(())
+            })?;
             Ok(counts)
         })
     }
@@ -178,8 +178,8 @@ impl Store {
     pub fn route(&self) -> Result<Option<RouteState>, StoreError> {
         self.read(|connection| {
             let sql = "SELECT failures, since_ms, blocked_ms, reason FROM route WHERE name = 'smtp'";
-            let read = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get(3)?));
-            let found = connection.query_row(sql, [], read).optional()?;
+            let read = |row: &Row<'_>| Ok((row.get(0)?, row.get::<i64>(1)?, row.get::<i64>(2)?, row.get(3)?));
+            let found = connection.query_opt(sql, params![], read)?;
             found
                 .map(|(failures, since, blocked, reason)| {
                     Ok(RouteState { failures, since: instant(since)?, blocked_until: instant(blocked)?, reason })
@@ -217,14 +217,14 @@ impl Store {
             let sql = "
                 UPDATE outbox SET state = 'à_envoyer', attempts = 0, since_ms = ?2, next_ms = ?2, settled_ms = NULL
                 WHERE mail IN (SELECT id FROM mail WHERE submission = ?1 AND mail IS NOT NULL)
-                  AND state <> 'en_cours' AND (?3 OR state <> 'remis') AND (?4 IS NULL OR role = ?4)";
+                  AND state <> 'en_cours' AND (?3 = 1 OR state <> 'remis') AND (CAST(?4 AS TEXT) IS NULL OR role = ?4)";
             let now = now.as_millisecond();
             let role = role.map(MailRole::as_str);
             let count = connection.execute(sql, params![submission, now, delivered, role])?;
             if count == 0 {
                 return Ok(0);
             }
-            connection.execute("DELETE FROM route", [])?;
+            connection.execute("DELETE FROM route", params![])?;
             let trace = Trace { outcome: "resent", ..Trace::default() };
             log(connection, Some(submission), None, &trace, now)?;
             Ok(count)
@@ -242,7 +242,7 @@ impl Store {
             let sql = "
                 UPDATE outbox SET state = 'annulé', settled_ms = ?2
                 WHERE mail IN (SELECT id FROM mail WHERE submission = ?1)
-                  AND state IN ('à_envoyer', 'définitif') AND (?3 IS NULL OR role = ?3)";
+                  AND state IN ('à_envoyer', 'définitif') AND (CAST(?3 AS TEXT) IS NULL OR role = ?3)";
             let now = now.as_millisecond();
             let count = connection.execute(sql, params![submission, now, role.map(MailRole::as_str)])?;
             if count == 0 {
@@ -262,12 +262,11 @@ impl Store {
         self.read(|connection| {
             let sql = "SELECT submission.reference, file.id FROM file
                        JOIN submission ON submission.id = file.submission ORDER BY file.id";
-            let mut select = connection.prepare(sql)?;
-            let mut rows = select.query([])?;
             let mut known = Vec::new();
-            while let Some(row) = rows.next()? {
+            connection.each(sql, params![], |row| {
                 known.push((row.get(1)?, reference(row, 0)?));
-            }
+                Ok(())
+            })?;
             Ok(known)
         })
     }
@@ -279,20 +278,21 @@ impl Store {
     pub fn knows_file(&self, id: &str) -> Result<bool, StoreError> {
         self.read(|connection| {
             let sql = "SELECT EXISTS (SELECT 1 FROM file WHERE id = ?1)";
-            Ok(connection.prepare_cached(sql)?.query_row([id], |row| row.get(0))?)
+            Ok(connection.query_row(sql, params![id], |row| row.get(0))?)
         })
     }
 
-    /// SQLite's full check of the database; empty when it is sound.
+    /// The database's full check of itself; empty when it is sound.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be read.
     pub fn integrity(&self) -> Result<Vec<String>, StoreError> {
         self.read(|connection| {
-            let mut select = connection.prepare("PRAGMA integrity_check")?;
-            let mut lines: Vec<String> = select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-            let mut select = connection.prepare("PRAGMA foreign_key_check")?;
-            let broken: Vec<String> = select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            if let Some(session) = connection.postgres() {
+                return session.integrity();
+            }
+            let mut lines: Vec<String> = connection.query_map("PRAGMA integrity_check", params![], |row| row.get(0))?;
+            let broken: Vec<String> = connection.query_map("PRAGMA foreign_key_check", params![], |row| row.get(0))?;
             lines.retain(|line| line != "ok");
             lines.extend(broken.into_iter().map(|table| format!("foreign key broken in {table}")));
             Ok(lines)
@@ -301,9 +301,9 @@ impl Store {
 }
 
 /// The row number of a reference.
-pub(super) fn submission_id(connection: &Connection, reference: &Reference) -> rusqlite::Result<Option<i64>> {
+pub(super) fn submission_id(connection: &Connection, reference: &Reference) -> sql::Result<Option<i64>> {
     let sql = "SELECT id FROM submission WHERE reference = ?1";
-    connection.query_row(sql, [reference.as_str()], |row| row.get(0)).optional()
+    connection.query_opt(sql, params![reference.as_str()], |row| row.get(0))
 }
 
 fn detail(
@@ -315,10 +315,11 @@ fn detail(
     let name = reference.as_str().as_bytes();
     let sql = "SELECT form_id, form_title, received_at, purge_after, purged_ms, sender FROM submission WHERE id = ?1";
     type Texts = (String, String, String, String, Option<i64>, Option<Vec<u8>>);
-    let read = |row: &Row<'_>| -> rusqlite::Result<Texts> {
+    let read = |row: &Row<'_>| -> sql::Result<Texts> {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
     };
-    let (form_id, form_title, received_at, purge_after, purged, sender) = connection.query_row(sql, [id], read)?;
+    let (form_id, form_title, received_at, purge_after, purged, sender) =
+        connection.query_row(sql, params![id], read)?;
     let answers = if with_answers { answers(connection, seal, id, name)? } else { Vec::new() };
     Ok(Detail {
         reference: reference.clone(),
@@ -330,7 +331,7 @@ fn detail(
         mails: queue_rows(
             connection,
             &format!("{QUEUE} WHERE submission.id = ?1 AND mail.kind <> 'bulletin' ORDER BY outbox.id"),
-            [id],
+            params![id],
         )?,
         events: events(connection, id)?,
         files: files(connection, seal, (id, name), with_answers)?,
@@ -343,24 +344,21 @@ fn detail(
 }
 
 pub(super) fn answers(connection: &Connection, seal: &Seal, id: i64, name: &[u8]) -> Result<Vec<Answer>, Fault> {
-    let mut select =
-        connection.prepare("SELECT position, answer FROM answer WHERE submission = ?1 ORDER BY position")?;
-    let mut rows = select.query([id])?;
+    let sql = "SELECT position, answer FROM answer WHERE submission = ?1 ORDER BY position";
     let mut answers = Vec::new();
-    while let Some(row) = rows.next()? {
-        let (position, sealed) = (row.get::<_, i64>(0)?.to_string(), row.get::<_, Vec<u8>>(1)?);
+    connection.each(sql, params![id], |row| {
+        let (position, sealed) = (row.get::<i64>(0)?.to_string(), row.get::<Vec<u8>>(1)?);
         let place = Place("answer.answer", &[name, position.as_bytes()]);
         answers.push(record::opened(seal, place, &sealed, "answer")?);
-    }
+        Ok(())
+    })?;
     Ok(answers)
 }
 
 fn events(connection: &Connection, id: i64) -> Result<Vec<Event>, Fault> {
     let sql = "SELECT at_ms, outbox, kind, phase, code, class FROM event WHERE submission = ?1 ORDER BY id";
-    let mut select = connection.prepare(sql)?;
-    let mut rows = select.query([id])?;
     let mut events = Vec::new();
-    while let Some(row) = rows.next()? {
+    connection.each(sql, params![id], |row| {
         events.push(Event {
             at: instant(row.get(0)?)?,
             outbox: row.get(1)?,
@@ -369,7 +367,8 @@ fn events(connection: &Connection, id: i64) -> Result<Vec<Event>, Fault> {
             code: row.get(4)?,
             class: row.get(5)?,
         });
-    }
+        Ok(())
+    })?;
     Ok(events)
 }
 
@@ -379,23 +378,21 @@ fn files(
     (id, name): (i64, &[u8]),
     named: bool,
 ) -> Result<Vec<DetailFile>, Fault> {
-    let mut select = connection.prepare("SELECT id, file FROM file WHERE submission = ?1 ORDER BY rowid")?;
-    let mut rows = select.query([id])?;
+    let sql = "SELECT id, file FROM file WHERE submission = ?1 ORDER BY rowid";
     let mut files = Vec::new();
-    while let Some(row) = rows.next()? {
+    connection.each(sql, params![id], |row| {
         let (id, sealed): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
         let file: StoredFile = record::opened(seal, Place("file.file", &[name, id.as_bytes()]), &sealed, "file")?;
         let name = if named { file.name } else { String::new() };
         files.push(DetailFile { id, name, media_type: file.media_type, size: file.size });
-    }
+        Ok(())
+    })?;
     Ok(files)
 }
 
-fn queue_rows(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<QueueRow>, Fault> {
-    let mut select = connection.prepare(sql)?;
-    let mut rows = select.query(params)?;
+fn queue_rows(connection: &Connection, sql: &str, params: &[Cell<'_>]) -> Result<Vec<QueueRow>, Fault> {
     let mut queue = Vec::new();
-    while let Some(row) = rows.next()? {
+    connection.each(sql, params, |row| {
         let role: String = row.get(3)?;
         queue.push(QueueRow {
             id: row.get(0)?,
@@ -403,19 +400,20 @@ fn queue_rows(connection: &Connection, sql: &str, params: impl rusqlite::Params)
             form_id: row.get(2)?,
             role: if role == MailRole::Usager.as_str() { MailRole::Usager } else { MailRole::Mairie },
             backup: row.get(4)?,
-            state: state(&row.get::<_, String>(5)?)?,
+            state: state(&row.get::<String>(5)?)?,
             attempts: row.get(6)?,
             accepted_at: instant(row.get(7)?)?,
             next_at: instant(row.get(8)?)?,
             last_code: row.get(9)?,
             last_outcome: row.get(10)?,
-            kind: match row.get_ref(11)?.as_str().unwrap_or_default() {
-                "suite" => MailKind::Followed(act_number(row.get_ref(12)?.as_str().unwrap_or_default())),
+            kind: match row.get::<String>(11)?.as_str() {
+                "suite" => MailKind::Followed(act_number(&row.get::<String>(12)?)),
                 "bulletin" => MailKind::Digest,
                 _ => MailKind::First,
             },
         });
-    }
+        Ok(())
+    })?;
     Ok(queue)
 }
 
@@ -435,8 +433,8 @@ fn state(text: &str) -> Result<DeliveryState, Fault> {
     found.ok_or_else(|| Fault::content("state", text))
 }
 
-pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    row.get::<_, i64>(column).map(|count| count.max(0) as u64)
+pub(super) fn unsigned(row: &Row<'_>, column: usize) -> sql::Result<u64> {
+    row.get::<i64>(column).map(|count| count.max(0) as u64)
 }
 
 const QUEUE: &str = "

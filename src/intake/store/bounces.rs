@@ -1,11 +1,11 @@
 //! What a mail server says afterwards of a mail it took: that it could not deliver it, or not yet.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Store;
 use super::error::{Fault, StoreError};
 use super::outbox::{RECIPIENT, Refused, Trace, log, queue_backups};
+use super::sql::{Connection, params};
 use crate::intake::bounces::Bounce;
 use crate::intake::seal::{Place, Seal};
 use crate::model::mail::MailRole;
@@ -50,27 +50,26 @@ struct Sent {
 }
 
 fn bounced(connection: &Connection, seal: &Seal, bounce: &Bounce, now: Timestamp) -> Result<Bounced, Fault> {
-    let rows: Vec<Sent> = connection
-        .prepare_cached(SENT)?
-        .query_map([&bounce.message_id], |row| {
-            Ok(Sent {
-                id: row.get(0)?,
-                tag: row.get(1)?,
-                role: row.get(2)?,
-                backup: row.get(3)?,
-                bare: row.get(4)?,
-                state: row.get(5)?,
-                submission: row.get(6)?,
-                reference: row.get(7)?,
-                is_kept: row.get(8)?,
-            })
-        })?
-        .collect::<Result<_, _>>()?;
+    // Two instances told of the same report must not both believe it.
+    connection.lock("bounces")?;
+    let rows: Vec<Sent> = connection.query_map(SENT, params![bounce.message_id], |row| {
+        Ok(Sent {
+            id: row.get(0)?,
+            tag: row.get(1)?,
+            role: row.get(2)?,
+            backup: row.get(3)?,
+            bare: row.get(4)?,
+            state: row.get(5)?,
+            submission: row.get(6)?,
+            reference: row.get(7)?,
+            is_kept: row.get(8)?,
+        })
+    })?;
     let Some(sent) = concerned(seal, bounce, rows) else { return Ok(Bounced::Unknown) };
     let now_ms = now.as_millisecond();
     let outcome = if bounce.is_final { "bounced" } else { "late" };
     let sql = "SELECT 1 FROM event WHERE outbox = ?1 AND kind = ?2 AND coalesce(class, '') = coalesce(?3, '') LIMIT 1";
-    let told = connection.query_row(sql, params![sent.id, outcome, bounce.class], |_| Ok(())).optional()?;
+    let told = connection.query_opt(sql, params![sent.id, outcome, bounce.class], |_| Ok(()))?;
     if sent.state != "remis" || (told.is_some() && (!bounce.is_final || !sent.is_kept)) {
         return Ok(Bounced::Already);
     }
@@ -117,7 +116,7 @@ const SENT: &str = "
 mod tests {
     use jiff::SignedDuration;
 
-    use super::super::{Claimed, Settlement, StoreOptions};
+    use super::super::{Claimed, Settlement, testing};
     use super::*;
     use crate::intake::sample::{now, reference, submission};
     use crate::model::intake::DeliveryState;
@@ -130,7 +129,7 @@ mod tests {
     /// A store whose two mails were taken by a server.
     fn delivered() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap();
+        let store = Store::open(dir.path(), testing::options()).unwrap();
         store.record_blocking(submission(1)).unwrap();
         deliver(&store);
         (dir, store)
@@ -163,78 +162,100 @@ mod tests {
 
     #[test]
     fn a_receipt_that_came_back_shows_on_the_follow_up_page() {
-        let (_dir, store) = delivered();
-        assert!(!store.kept(&reference(1)).unwrap().unwrap().is_undelivered);
-        assert_eq!(told(&store, report(MailRole::Usager, "Zoe.Lampion@example.fr", true)), Bounced::Failed);
-        assert!(store.kept(&reference(1)).unwrap().unwrap().is_undelivered);
-        assert_eq!(told(&store, report(MailRole::Usager, "zoe.lampion@example.fr", true)), Bounced::Already);
-        assert_eq!(deliver(&store), Vec::<String>::new(), "nobody else gets a receipt");
-        let (open, _) = store.open_requests().unwrap();
-        assert_eq!(open[0].failed[0].0, MailRole::Usager, "the digest tells it");
+        testing::every_backend(|| {
+            let (_dir, store) = delivered();
+            assert!(!store.kept(&reference(1)).unwrap().unwrap().is_undelivered);
+            assert_eq!(told(&store, report(MailRole::Usager, "Zoe.Lampion@example.fr", true)), Bounced::Failed);
+            assert!(store.kept(&reference(1)).unwrap().unwrap().is_undelivered);
+            assert_eq!(told(&store, report(MailRole::Usager, "zoe.lampion@example.fr", true)), Bounced::Already);
+            assert_eq!(deliver(&store), Vec::<String>::new(), "nobody else gets a receipt");
+            let (open, _) = store.open_requests().unwrap();
+            assert_eq!(open[0].failed[0].0, MailRole::Usager, "the digest tells it");
+        });
     }
 
     #[test]
     fn a_request_that_came_back_goes_to_the_backup_once_and_the_sums_say_so() {
-        let (_dir, store) = delivered();
-        assert_eq!(told(&store, report(MailRole::Mairie, "mairie@saint-mulot.fr", true)), Bounced::Failed);
-        assert_eq!(store.reconcile(Timestamp::MIN, Timestamp::MAX).unwrap().waiting, 1);
-        assert_eq!(told(&store, report(MailRole::Mairie, "mairie@saint-mulot.fr", true)), Bounced::Already);
-        assert_eq!(deliver(&store), ["secours@saint-mulot.fr"]);
-        let sums = store.reconcile(Timestamp::MIN, Timestamp::MAX).unwrap();
-        assert!(sums.is_balanced() && sums.delivered == 1, "{sums:?}");
-        let detail = store.detail(&reference(1), false).unwrap().unwrap();
-        assert_eq!(detail.mails[0].state, DeliveryState::Failed);
-        assert!(detail.events.iter().any(|event| event.kind == "bounced" && event.class.as_deref() == Some("5.1.1")));
-        assert_eq!(
-            store.resend(&reference(1), Some(MailRole::Mairie), false, now()).unwrap(),
-            1,
-            "it can be sent again"
-        );
+        testing::every_backend(|| {
+            let (_dir, store) = delivered();
+            assert_eq!(told(&store, report(MailRole::Mairie, "mairie@saint-mulot.fr", true)), Bounced::Failed);
+            assert_eq!(store.reconcile(Timestamp::MIN, Timestamp::MAX).unwrap().waiting, 1);
+            assert_eq!(told(&store, report(MailRole::Mairie, "mairie@saint-mulot.fr", true)), Bounced::Already);
+            assert_eq!(deliver(&store), ["secours@saint-mulot.fr"]);
+            let sums = store.reconcile(Timestamp::MIN, Timestamp::MAX).unwrap();
+            assert!(sums.is_balanced() && sums.delivered == 1, "{sums:?}");
+            let detail = store.detail(&reference(1), false).unwrap().unwrap();
+            assert_eq!(detail.mails[0].state, DeliveryState::Failed);
+            assert!(
+                detail.events.iter().any(|event| event.kind == "bounced" && event.class.as_deref() == Some("5.1.1"))
+            );
+            assert_eq!(
+                store.resend(&reference(1), Some(MailRole::Mairie), false, now()).unwrap(),
+                1,
+                "it can be sent again"
+            );
+        });
     }
 
     #[test]
     fn an_address_that_forwards_is_known_by_its_message() {
-        let (_dir, store) = delivered();
-        assert_eq!(told(&store, report(MailRole::Mairie, "claire@ailleurs.fr", true)), Bounced::Failed);
+        testing::every_backend(|| {
+            let (_dir, store) = delivered();
+            assert_eq!(told(&store, report(MailRole::Mairie, "claire@ailleurs.fr", true)), Bounced::Failed);
+        });
     }
 
     #[test]
     fn what_is_late_is_noted_once_and_what_names_nothing_of_ours_changes_nothing() {
-        let (_dir, store) = delivered();
-        let late = || report(MailRole::Usager, "zoe.lampion@example.fr", false);
-        assert_eq!((told(&store, late()), told(&store, late())), (Bounced::Noted, Bounced::Already));
-        let forged = Bounce { message_id: "2026-AAAA-AAAA-A.mairie@saint-mulot.fr".into(), ..late() };
-        assert_eq!(told(&store, Bounce { is_final: true, ..forged }), Bounced::Unknown);
-        let counts = store.counts().unwrap();
-        assert_eq!((counts.delivered, counts.failed), (2, 0));
+        testing::every_backend(|| {
+            let (_dir, store) = delivered();
+            let late = || report(MailRole::Usager, "zoe.lampion@example.fr", false);
+            assert_eq!((told(&store, late()), told(&store, late())), (Bounced::Noted, Bounced::Already));
+            let forged = Bounce { message_id: "2026-AAAA-AAAA-A.mairie@saint-mulot.fr".into(), ..late() };
+            assert_eq!(told(&store, Bounce { is_final: true, ..forged }), Bounced::Unknown);
+            let counts = store.counts().unwrap();
+            assert_eq!((counts.delivered, counts.failed), (2, 0));
+        });
     }
 
     #[test]
     fn a_digest_that_came_back_is_noted_and_sent_to_nobody_else() {
-        use super::super::NewBulletin;
-        use crate::intake::sample::mail;
+        testing::every_backend(|| {
+            use super::super::NewBulletin;
+            use crate::intake::sample::mail;
 
-        let (_dir, store) = delivered();
-        let digest =
-            Mail { message_id: "bulletin.1@saint-mulot.fr".into(), ..mail(&reference(1), MailRole::Mairie, "m@x.fr") };
-        let new = NewBulletin { day: "2026-07-13".parse().unwrap(), mails: vec![(reference(1), digest)] };
-        assert!(wait(store.bulletin(new, now())).unwrap());
-        assert_eq!(deliver(&store), ["m@x.fr"]);
-        let back =
-            || Bounce { message_id: "bulletin.1@saint-mulot.fr".into(), ..report(MailRole::Mairie, "m@x.fr", true) };
-        assert_eq!((told(&store, back()), told(&store, back())), (Bounced::Noted, Bounced::Already));
-        assert_eq!(deliver(&store), Vec::<String>::new());
-        assert_eq!(store.counts().unwrap().failed, 0);
+            let (_dir, store) = delivered();
+            let digest = Mail {
+                message_id: "bulletin.1@saint-mulot.fr".into(),
+                ..mail(&reference(1), MailRole::Mairie, "m@x.fr")
+            };
+            let new = NewBulletin { day: "2026-07-13".parse().unwrap(), mails: vec![(reference(1), digest)] };
+            assert!(wait(store.bulletin(new, now())).unwrap());
+            assert_eq!(deliver(&store), ["m@x.fr"]);
+            let back = || Bounce {
+                message_id: "bulletin.1@saint-mulot.fr".into(),
+                ..report(MailRole::Mairie, "m@x.fr", true)
+            };
+            assert_eq!((told(&store, back()), told(&store, back())), (Bounced::Noted, Bounced::Already));
+            assert_eq!(deliver(&store), Vec::<String>::new());
+            assert_eq!(store.counts().unwrap().failed, 0);
+        });
     }
 
     #[test]
     fn a_mail_still_to_be_sent_is_not_stopped_by_a_report() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap();
-        store.record_blocking(submission(1)).unwrap();
-        assert_eq!(told(&store, report(MailRole::Mairie, "mairie@saint-mulot.fr", true)), Bounced::Already);
-        assert_eq!(deliver(&store).len(), 2);
-        store.erase(&reference(1), now()).unwrap();
-        assert_eq!(told(&store, report(MailRole::Mairie, "mairie@saint-mulot.fr", true)), Bounced::Unknown, "erased");
+        testing::every_backend(|| {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::open(dir.path(), testing::options()).unwrap();
+            store.record_blocking(submission(1)).unwrap();
+            assert_eq!(told(&store, report(MailRole::Mairie, "mairie@saint-mulot.fr", true)), Bounced::Already);
+            assert_eq!(deliver(&store).len(), 2);
+            store.erase(&reference(1), now()).unwrap();
+            assert_eq!(
+                told(&store, report(MailRole::Mairie, "mairie@saint-mulot.fr", true)),
+                Bounced::Unknown,
+                "erased"
+            );
+        });
     }
 }

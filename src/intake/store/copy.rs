@@ -6,9 +6,10 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::Store;
 use super::error::StoreError;
 use super::open::reading_connection;
+use super::writer::Order;
+use super::{Reading, Store, wait};
 
 /// What a copy of the database says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,13 +28,36 @@ impl Store {
         let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(target).map_err(wrong)?;
         let name = target.to_str().ok_or_else(|| wrong(std::io::ErrorKind::InvalidFilename.into()))?;
         let path = &self.inner.path;
+        let reading = match &self.inner.reading {
+            Reading::File(reading) => *reading,
+            Reading::Server(_) => {
+                let session = self.reading_connection()?;
+                let session = session.postgres().ok_or(StoreError::Closed)?;
+                session.export(target, self.seal()).map_err(|fault| self.told(fault))?;
+                return file.sync_all().map_err(wrong);
+            }
+        };
         // SQLite counts a copy as writing; the database itself stays open for reading only.
-        let connection = reading_connection(path, self.inner.reading)?;
+        let connection = reading_connection(path, reading)?;
         let copied = connection
             .execute_batch("PRAGMA query_only = OFF")
             .and_then(|()| connection.execute("VACUUM INTO ?1", [name]));
         copied.map_err(|error| StoreError::database(path, error))?;
         file.sync_all().map_err(wrong)
+    }
+
+    /// Fills the schema of a server with all that a copy holds, in one transaction; `false`, and nothing done, when something
+    /// was recorded there before. The copy must be of this program's schema and sealed with the same key.
+    pub(in crate::intake) fn fill_from(&self, copy: &Path) -> Result<bool, StoreError> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let copy = copy.to_owned();
+        self.send_blocking(Order::Alone(Box::new(move |connection, _| {
+            let filled = connection.postgres().map_or(Ok(false), |session| session.import(&copy));
+            // The one who asked may have gone.
+            let _ = reply.send(filled);
+        })))?;
+        let filled = wait(answer).map_err(|_| StoreError::Closed)?;
+        filled.map_err(|fault| self.told(fault))
     }
 }
 

@@ -2,11 +2,12 @@
 
 use jiff::civil::Date;
 use jiff::{Timestamp, Zoned};
-use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::admin::{answers, submission_id};
 use super::error::{Fault, StoreError};
+use super::purge::life;
 use super::record::SealedMail;
+use super::sql::{self, Connection, Row, params};
 use super::{Store, outbox, record};
 use crate::intake::seal::{Place, Seal};
 use crate::model::dossier::{Act, ActKind};
@@ -120,10 +121,8 @@ impl Store {
     /// [`StoreError`] when the database cannot be read.
     pub fn open_requests(&self) -> Result<(Vec<Open>, usize), StoreError> {
         self.read(|connection| {
-            let mut select = connection.prepare(OPEN)?;
-            let mut rows = select.query([])?;
             let (mut open, mut unreadable) = (Vec::new(), 0);
-            while let Some(row) = rows.next()? {
+            connection.each(OPEN, params![], |row| {
                 match open_request(connection, self.seal(), row) {
                     Ok(request) => open.push(request),
                     // One that is damaged must not keep the others out of the digest; the state of the guichet shows it.
@@ -133,7 +132,8 @@ impl Store {
                     }
                     Err(fault) => return Err(fault),
                 }
-            }
+                Ok(())
+            })?;
             Ok((open, unreadable))
         })
     }
@@ -163,16 +163,15 @@ impl Store {
             return Ok(Vec::new());
         }
         self.read(|connection| {
-            let mut select = connection.prepare_cached(LEFT)?;
             let (from, to) = (from.as_millisecond(), to.as_millisecond());
-            let mut rows = select.query(params![from, to, from.saturating_sub(LONGEST_QUARANTINE_MS)])?;
             let mut left = Vec::new();
-            while let Some(row) = rows.next()? {
+            connection.each(LEFT, params![from, to, from.saturating_sub(LONGEST_QUARANTINE_MS)], |row| {
                 let form: String = row.get(0)?;
                 if forms.contains(&form) {
                     left.push((form, super::admin::reference(row, 1)?));
                 }
-            }
+                Ok(())
+            })?;
             Ok(left)
         })
     }
@@ -184,7 +183,7 @@ impl Store {
     pub fn last_bulletin(&self, today: Date) -> Result<Option<Date>, StoreError> {
         self.read(|connection| {
             let sql = "SELECT max(day) FROM bulletin WHERE day <= ?1";
-            let day: Option<String> = connection.query_row(sql, [today.to_string()], |row| row.get(0))?;
+            let day: Option<String> = connection.query_row(sql, params![today.to_string()], |row| row.get(0))?;
             day.map(|day| day.parse().map_err(|error| Fault::content("day", error))).transpose()
         })
     }
@@ -227,10 +226,11 @@ impl SealedAct {
 fn kept(connection: &Connection, seal: &Seal, id: i64, reference: &Reference) -> Result<Kept, Fault> {
     let sql = "SELECT form_id, form_title, received_at, purge_after, sender, receipt FROM submission WHERE id = ?1";
     type Texts = (String, String, String, String, Option<Vec<u8>>, Option<Vec<u8>>);
-    let read = |row: &Row<'_>| -> rusqlite::Result<Texts> {
+    let read = |row: &Row<'_>| -> sql::Result<Texts> {
         Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
     };
-    let (form_id, form_title, received_at, purge_after, sender, receipt) = connection.query_row(sql, [id], read)?;
+    let (form_id, form_title, received_at, purge_after, sender, receipt) =
+        connection.query_row(sql, params![id], read)?;
     let name = reference.as_str().as_bytes();
     let sender = sender.map(|sealed| record::opened(seal, Place("submission.sender", &[name]), &sealed, "sender"));
     Ok(Kept {
@@ -244,12 +244,9 @@ fn kept(connection: &Connection, seal: &Seal, id: i64, reference: &Reference) ->
         answers: answers(connection, seal, id, name)?,
         acts: acts(connection, seal, id, name)?,
         request: request_mail(connection, seal, id, reference)?,
-        is_undelivered: connection.prepare_cached(UNDELIVERED)?.query_row([id], |row| row.get(0)).optional()?
-            == Some(true),
+        is_undelivered: connection.query_opt(UNDELIVERED, params![id], |row| row.get(0))? == Some(true),
         held_until: connection
-            .prepare_cached("SELECT until_ms FROM quarantine WHERE submission = ?1 AND settled_ms IS NULL")?
-            .query_row([id], |row| row.get::<_, i64>(0))
-            .optional()?
+            .query_opt(HELD, params![id], |row| row.get::<i64>(0))?
             .map(super::instant)
             .transpose()?,
     })
@@ -262,15 +259,13 @@ fn opened_receipt(seal: &Seal, name: &[u8], sealed: Option<Vec<u8>>) -> Result<s
 }
 
 fn acts(connection: &Connection, seal: &Seal, id: i64, name: &[u8]) -> Result<Vec<Act>, Fault> {
-    let mut select = connection.prepare_cached(
-        "SELECT number, payload FROM act WHERE submission = ?1 AND payload IS NOT NULL ORDER BY number",
-    )?;
-    let mut rows = select.query([id])?;
+    let sql = "SELECT number, payload FROM act WHERE submission = ?1 AND payload IS NOT NULL ORDER BY number";
     let mut acts = Vec::new();
-    while let Some(row) = rows.next()? {
-        let (number, sealed) = (row.get::<_, i64>(0)?.to_string(), row.get::<_, Vec<u8>>(1)?);
+    connection.each(sql, params![id], |row| {
+        let (number, sealed) = (row.get::<i64>(0)?.to_string(), row.get::<Vec<u8>>(1)?);
         acts.push(record::opened(seal, Place("act.payload", &[name, number.as_bytes()]), &sealed, "act")?);
-    }
+        Ok(())
+    })?;
     Ok(acts)
 }
 
@@ -278,7 +273,7 @@ fn request_mail(connection: &Connection, seal: &Seal, id: i64, reference: &Refer
     let sql = "SELECT mail.message_id, mail.mail FROM mail JOIN outbox ON outbox.mail = mail.id
                WHERE mail.submission = ?1 AND mail.kind = 'accueil' AND outbox.role = 'mairie' ORDER BY mail.id LIMIT 1";
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let found: Option<(String, Option<Vec<u8>>)> = connection.prepare_cached(sql)?.query_row([id], read).optional()?;
+    let found: Option<(String, Option<Vec<u8>>)> = connection.query_opt(sql, params![id], read)?;
     let Some((message_id, Some(sealed))) = found else { return Ok(None) };
     let place = Place("mail.mail", &[reference.as_str().as_bytes(), message_id.as_bytes()]);
     record::opened(seal, place, &sealed, "mail").map(Some)
@@ -286,20 +281,18 @@ fn request_mail(connection: &Connection, seal: &Seal, id: i64, reference: &Refer
 
 fn act(connection: &Connection, reference: &Reference, new: &NewAct, sealed: &SealedAct) -> Result<Acted, Fault> {
     let Some(id) = submission_id(connection, reference)? else { return Ok(Acted::Stale) };
+    connection.lock(&life(reference))?;
     let sql =
         "SELECT (SELECT count(*) FROM act WHERE submission = ?1), purged_ms IS NOT NULL FROM submission WHERE id = ?1";
-    let (count, purged): (i64, bool) = connection.query_row(sql, [id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (count, purged): (i64, bool) = connection.query_row(sql, params![id], |row| Ok((row.get(0)?, row.get(1)?)))?;
     if purged || usize::try_from(count).ok() != Some(new.version) {
         return Ok(Acted::Stale);
     }
     let (number, now) = (count + 1, new.act.at.timestamp().as_millisecond());
-    connection
-        .prepare_cached("INSERT INTO act (submission, number, at_ms, kind, payload) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![id, number, now, new.act.kind.as_str(), sealed.payload])?;
-    let mut insert = connection
-        .prepare_cached("INSERT INTO file (submission, id, file) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
+    let sql = "INSERT INTO act (submission, number, at_ms, kind, payload) VALUES (?1, ?2, ?3, ?4, ?5)";
+    connection.execute(sql, params![id, number, now, new.act.kind.as_str(), sealed.payload])?;
     for (file, sealed) in &sealed.files {
-        insert.execute(params![id, file, sealed])?;
+        connection.execute(record::FILE, params![id, file, sealed])?;
     }
     for (mail, sealed) in new.mails.iter().zip(&sealed.mails) {
         post(connection, id, "suite", (mail, sealed), now)?;
@@ -314,20 +307,16 @@ fn post(
     kind: &str,
     (mail, sealed): (&Mail, &SealedMail),
     now: i64,
-) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("INSERT INTO mail (submission, message_id, mail, kind) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![id, mail.message_id, sealed.mail, kind])?;
-    let mail_id = connection.last_insert_rowid();
-    sealed.owed.iter().try_for_each(|owed| outbox::enqueue(connection, mail_id, mail.role, owed, now))
+) -> Result<(), Fault> {
+    let sql = "INSERT INTO mail (submission, message_id, mail, kind) VALUES (?1, ?2, ?3, ?4)";
+    let key = record::key(connection.insert(sql, params![id, mail.message_id, sealed.mail, kind])?)?;
+    Ok(sealed.owed.iter().try_for_each(|owed| outbox::enqueue(connection, key, mail.role, owed, now))?)
 }
 
 fn open_request(connection: &Connection, seal: &Seal, row: &Row<'_>) -> Result<Open, Fault> {
     let id: i64 = row.get(0)?;
     let (reference, received_at, receipt): (String, String, Option<Vec<u8>>) = (row.get(1)?, row.get(3)?, row.get(4)?);
-    let mut select = connection.prepare_cached(FAILED)?;
-    let failed: Vec<(String, i64)> =
-        select.query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    let failed: Vec<(String, i64)> = connection.query_map(FAILED, params![id], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let role = |word: &str| if word == MailRole::Usager.as_str() { MailRole::Usager } else { MailRole::Mairie };
     Ok(Open {
         reference: reference.parse().map_err(|error| Fault::content("reference", error))?,
@@ -341,14 +330,14 @@ fn open_request(connection: &Connection, seal: &Seal, row: &Row<'_>) -> Result<O
 
 fn bulletin(connection: &Connection, new: &NewBulletin, mails: &[SealedMail], now: Timestamp) -> Result<bool, Fault> {
     // A clock had jumped: those mornings are still to come.
-    connection.execute("DELETE FROM bulletin WHERE day > ?1", [new.day.to_string()])?;
+    connection.execute("DELETE FROM bulletin WHERE day > ?1", params![new.day.to_string()])?;
     let sql = "INSERT INTO bulletin (day, mails) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     if connection.execute(sql, params![new.day.to_string(), mails.len() as i64])? == 0 {
         return Ok(false);
     }
     for ((reference, mail), sealed) in new.mails.iter().zip(mails) {
         let sql = "SELECT EXISTS (SELECT 1 FROM mail WHERE message_id = ?1)";
-        if connection.query_row(sql, [&mail.message_id], |row| row.get(0))? {
+        if connection.query_row(sql, params![mail.message_id], |row| row.get::<bool>(0))? {
             continue;
         }
         if let Some(id) = submission_id(connection, reference)? {
@@ -372,12 +361,16 @@ const FAILED: &str = "
 const LONGEST_QUARANTINE_MS: i64 = 8 * 24 * 3_600_000;
 
 const LEFT: &str = "
-    SELECT form_id, reference, coalesce(iif(quarantine.settled = 'libérée', quarantine.settled_ms, NULL), quarantine.until_ms,
-                                        submission.received_ms) AS left_ms
-    FROM submission LEFT JOIN quarantine ON quarantine.submission = submission.id
-    WHERE submission.received_ms >= ?3 AND submission.received_ms < ?2 AND purged_ms IS NULL
-      AND coalesce(quarantine.settled, '') <> 'écartée' AND left_ms >= ?1 AND left_ms < ?2
-    ORDER BY submission.id";
+    SELECT form_id, reference FROM (
+        SELECT submission.id, form_id, reference,
+               coalesce(CASE WHEN quarantine.settled = 'libérée' THEN quarantine.settled_ms END, quarantine.until_ms,
+                        submission.received_ms) AS left_ms
+        FROM submission LEFT JOIN quarantine ON quarantine.submission = submission.id
+        WHERE submission.received_ms >= ?3 AND submission.received_ms < ?2 AND purged_ms IS NULL
+          AND coalesce(quarantine.settled, '') <> 'écartée') AS gone
+    WHERE left_ms >= ?1 AND left_ms < ?2 ORDER BY id";
+
+const HELD: &str = "SELECT until_ms FROM quarantine WHERE submission = ?1 AND settled_ms IS NULL";
 
 const OPEN: &str = "
     SELECT id, reference, form_title, received_at, receipt FROM submission

@@ -1,10 +1,11 @@
 //! What can go wrong with the store; phrased for people by the command line and the server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::sql;
 use crate::intake::seal::SealError;
 use crate::intake::token::KeyError;
 use crate::model::reference::Reference;
@@ -103,6 +104,40 @@ pub enum StoreError {
         /// Why.
         source: Arc<std::io::Error>,
     },
+    /// The database server does not answer, or not in time: whether the last order was done is not known.
+    #[error("{base}: {reason}")]
+    Unreachable {
+        /// Its address, without any password.
+        base: String,
+        /// Why.
+        reason: String,
+    },
+    /// The database server refuses us: name, password, rights, or what it is set to.
+    #[error("{base}: {reason}")]
+    Refused {
+        /// Its address, without any password.
+        base: String,
+        /// What it says.
+        reason: String,
+    },
+    /// The database server is set so that it loses what it has promised, or cannot keep what we write.
+    #[error("{base}: {setting} is {value}")]
+    Unfit {
+        /// Its address, without any password.
+        base: String,
+        /// The setting at fault.
+        setting: &'static str,
+        /// What it is.
+        value: String,
+    },
+    /// Any other answer of PostgreSQL.
+    #[error("{base}: {reason}")]
+    Server {
+        /// Its address, without any password.
+        base: String,
+        /// What it says.
+        reason: String,
+    },
     /// Any other answer of SQLite.
     #[error("{}: {source}", path.display())]
     Database {
@@ -144,6 +179,18 @@ impl StoreError {
         StoreError::Content { what: "submission", reason: error.to_string() }
     }
 
+    /// What an answer of the database means for us.
+    pub(super) fn sql(place: &Path, error: sql::Error) -> Self {
+        match error {
+            sql::Error::Sqlite(error) => StoreError::database(place, error),
+            sql::Error::Postgres(error) => error.for_us(place),
+            sql::Error::Column(at) => {
+                StoreError::Content { what: "column", reason: format!("column {at} holds something else") }
+            }
+            sql::Error::NoRow => StoreError::Content { what: "row", reason: "it is not there".into() },
+        }
+    }
+
     /// What an answer of SQLite means for us.
     pub(super) fn database(path: impl Into<PathBuf>, source: rusqlite::Error) -> Self {
         use rusqlite::ffi::{self, ErrorCode};
@@ -176,17 +223,17 @@ impl StoreError {
     }
 }
 
-/// What a piece of work inside a transaction answers with: a refusal of ours, or one of SQLite.
+/// What a piece of work inside a transaction answers with: a refusal of ours, or one of the database.
 #[derive(Debug)]
 pub(super) enum Fault {
     /// Ours: the work is undone, the transaction goes on.
     Store(StoreError),
-    /// SQLite's.
-    Sql(rusqlite::Error),
+    /// The database's.
+    Sql(sql::Error),
 }
 
-impl From<rusqlite::Error> for Fault {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<sql::Error> for Fault {
+    fn from(error: sql::Error) -> Self {
         Fault::Sql(error)
     }
 }

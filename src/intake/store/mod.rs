@@ -1,4 +1,5 @@
-//! Keeps submissions and their mails for sure: SQLite, one writer, many orders in one sync.
+//! Keeps submissions and their mails for sure: one writer, many orders in one sync; SQLite, or PostgreSQL when several instances
+//! serve a commune.
 //!
 //! This is the only door to the database. It never sends anything and never phrases anything for people.
 
@@ -12,18 +13,21 @@ mod open;
 mod outbox;
 mod pace;
 mod places;
+mod postgres;
 mod probe;
 mod purge;
 mod quarantine;
 mod reconcile;
 mod record;
+mod sql;
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod upgrade;
 mod verify;
 mod writer;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
@@ -32,7 +36,6 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use self::admin::{Counts, Detail, DetailFile, Event, RouteState};
@@ -44,12 +47,15 @@ pub use self::mailboxes::{CodeSent, MailboxState, MailboxTag, Tried};
 pub(in crate::intake) use self::open::{FILE, create_private_dir, sync_dir};
 pub use self::outbox::{Claim, Claimed, Settlement, Trace};
 pub use self::pace::Pace;
+pub use self::postgres::{Base, BaseError, Turn};
 pub use self::purge::PurgeReport;
 pub use self::reconcile::Reconciliation;
 pub use self::verify::Damage;
 pub use self::writer::WriterCounts;
 
 use self::error::Fault;
+use self::postgres::{Listener, Session};
+use self::sql::Connection;
 use self::writer::{Order, Writer};
 use super::seal::Seal;
 use super::token::Keys;
@@ -60,6 +66,8 @@ use crate::model::intake::{NewSubmission, Recorded};
 pub struct StoreOptions {
     /// Whether this is the one instance that serves.
     pub access: Access,
+    /// The database server, when the database is no file of the folder.
+    pub base: Option<Base>,
     /// The key file, when it is not `cle` in the same folder.
     pub key_file: Option<PathBuf>,
     /// Free bytes below which no submission is recorded, so that deliveries and the purge can still be written.
@@ -76,6 +84,7 @@ impl Default for StoreOptions {
     fn default() -> Self {
         StoreOptions {
             access: Access::Serve,
+            base: None,
             key_file: None,
             min_free_bytes: 64 << 20,
             per_hour: None,
@@ -88,8 +97,12 @@ impl Default for StoreOptions {
 /// Who opens the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// The one instance that receives and delivers; makes the database when there is none.
+    /// The one instance that receives and delivers, or one of several on a server; makes the database when there is none.
     Serve,
+    /// The one that receives, another delivering.
+    Receive,
+    /// The one that delivers, another receiving.
+    Deliver,
     /// An order of the administration, perhaps while an instance serves; never creates nor delivers.
     Beside,
 }
@@ -107,7 +120,7 @@ struct Inner {
     readers: Mutex<Vec<Connection>>,
     dir: PathBuf,
     path: PathBuf,
-    reading: open::Reading,
+    reading: Reading,
     min_free_bytes: u64,
     per_hour: Option<u32>,
     counts: Arc<WriterCounts>,
@@ -115,11 +128,21 @@ struct Inner {
     keys: Keys,
     key_file: PathBuf,
     /// Released by the system when the store goes.
-    _lock: Option<File>,
+    _lock: Option<open::Locks>,
+    /// Hears what other instances commit.
+    _listener: Option<Listener>,
+}
+
+/// How the database is read.
+enum Reading {
+    /// A file of this machine.
+    File(open::Reading),
+    /// A server.
+    Server(Base),
 }
 
 impl Store {
-    /// Opens the database of `dir`, `guichet.db`, and starts its writer. One of an earlier version is first brought to this
+    /// Opens the database of `dir`, `guichet.db`, or the one of the server that is named, and starts its writer. One of an earlier version is first brought to this
     /// one, its words and files sealed. The key is made with the database, never for one that is there.
     ///
     /// When serving, mails that a dead process held are given back at once: the lock proves that it is dead.
@@ -128,28 +151,25 @@ impl Store {
     /// [`StoreError::Locked`] when another instance serves, [`StoreError::Foreign`], [`StoreError::Newer`] or
     /// [`StoreError::Damaged`] when the file is not ours to write, [`StoreError::Absent`] when there is none and
     /// [`Access::Beside`] was asked, [`StoreError::Key`] or [`StoreError::WrongKey`] when it could not be read, [`StoreError::Full`], [`StoreError::Io`] or [`StoreError::Database`] otherwise.
+    ///
+    /// On a server no lock tells that nobody else serves: what another instance holds stays so until its lease ends, unless it
+    /// shared this folder and is dead.
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Store, StoreError> {
+        if let Some(base) = &options.base {
+            return Self::on_server(postgres::open(base, dir, &options)?, base.clone(), dir, &options);
+        }
         let opened = open::open(dir, &options)?;
-        if options.access == Access::Serve {
-            outbox::give_back(&opened.connection).map_err(|error| StoreError::database(&opened.path, error))?;
+        if matches!(options.access, Access::Serve | Access::Deliver) {
+            outbox::give_back(&opened.connection).map_err(|error| StoreError::sql(&opened.path, error))?;
         }
         Self::of(opened, dir, &options)
     }
 
     /// Starts the writer of what was opened.
     fn of(opened: open::Opened, dir: &Path, options: &StoreOptions) -> Result<Store, StoreError> {
-        let (counts, wake) = (Arc::new(WriterCounts::default()), Arc::new(Notify::new()));
-        let writer = Writer {
-            connection: opened.connection,
-            path: opened.path.clone(),
-            batch: options.batch.max(1),
-            counts: Arc::clone(&counts),
-            wake: Arc::clone(&wake),
-            poison: None,
-        };
-        let (orders, waiting) = mpsc::channel(options.queue.max(1));
-        let thread = thread::Builder::new().name("guichet-writer".into()).spawn(move || writer.run(waiting));
-        let thread = thread.map_err(|error| StoreError::io(dir, error))?;
+        let writer = Writer::new(opened.connection, opened.path.clone(), options.batch);
+        let (counts, wake) = (Arc::clone(&writer.counts), Arc::clone(&writer.wake));
+        let (orders, thread) = writer.start(options.queue).map_err(|error| StoreError::io(dir, error))?;
         Ok(Store {
             inner: Arc::new(Inner {
                 orders: Some(orders),
@@ -157,7 +177,7 @@ impl Store {
                 readers: Mutex::new(Vec::new()),
                 dir: dir.to_owned(),
                 path: opened.path,
-                reading: opened.reading,
+                reading: Reading::File(opened.reading),
                 min_free_bytes: options.min_free_bytes,
                 per_hour: options.per_hour,
                 counts,
@@ -165,8 +185,56 @@ impl Store {
                 keys: opened.keys,
                 key_file: opened.key_file,
                 _lock: opened.lock,
+                _listener: None,
             }),
         })
+    }
+
+    /// The same, on a server.
+    fn on_server(
+        opened: postgres::Opened,
+        base: Base,
+        dir: &Path,
+        options: &StoreOptions,
+    ) -> Result<Store, StoreError> {
+        let path = PathBuf::from(base.name());
+        let mut writer = Writer::new(opened.connection, path.clone(), options.batch);
+        writer.base = Some(base.clone());
+        writer.instance = opened.instance;
+        let (counts, wake) = (Arc::clone(&writer.counts), Arc::clone(&writer.wake));
+        let (orders, thread) = writer.start(options.queue).map_err(|error| StoreError::io(dir, error))?;
+        let serves = options.access == Access::Serve;
+        let listener = if serves { Listener::new(&base, Arc::clone(&wake)) } else { None };
+        Ok(Store {
+            inner: Arc::new(Inner {
+                orders: Some(orders),
+                writer: Some(thread),
+                readers: Mutex::new(Vec::new()),
+                dir: dir.to_owned(),
+                path,
+                reading: Reading::Server(base),
+                min_free_bytes: options.min_free_bytes,
+                per_hour: options.per_hour,
+                counts,
+                wake,
+                keys: opened.keys,
+                key_file: opened.key_file,
+                _lock: None,
+                _listener: listener,
+            }),
+        })
+    }
+
+    /// The right to do something that one of several instances does at a time; `None` when another one does it now. What is
+    /// to be done must be looked up after this.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the server cannot be asked.
+    pub async fn turn(&self, what: &str) -> Result<Option<Turn>, StoreError> {
+        match &self.inner.reading {
+            Reading::File(_) => Ok(Some(Turn::alone())),
+            Reading::Server(base) => Turn::take(base, what).await,
+        }
     }
 
     /// Records a submission; when this returns `Ok`, it survives a power cut.
@@ -247,11 +315,12 @@ impl Store {
         Ok(answer)
     }
 
-    /// Has the writer do something, waiting for a place in its queue; `wakes` when it may leave something to deliver.
+    /// Has the writer do something, waiting for a place in its queue; `wakes` when it may leave something to deliver. On a server
+    /// the work is done again when the connection was lost before it was committed.
     async fn write<T, F>(&self, work: F, wakes: bool) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+        F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     {
         let (order, answer) = writer::order(work, wakes);
         let orders = self.inner.orders.as_ref().ok_or(StoreError::Closed)?;
@@ -263,7 +332,7 @@ impl Store {
     fn write_blocking<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+        F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     {
         wait(self.write(work, true))
     }
@@ -274,22 +343,45 @@ impl Store {
     }
 
     /// Reads through a connection of its own: never waits for the writer, never makes it wait.
-    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
+    fn read<T>(&self, work: impl Fn(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
         let readers = || self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = readers().pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => open::reading_connection(&self.inner.path, self.inner.reading)?,
+        let (was_idle, connection) = match idle {
+            Some(connection) if !connection.is_closed() => (true, connection),
+            _ => (false, self.reading_connection()?),
         };
-        let answer = work(&connection).map_err(|fault| match fault {
-            Fault::Store(error) => error,
-            Fault::Sql(error) => StoreError::database(&self.inner.path, error),
-        });
+        let mut answer = work(&connection);
+        let mut connection = connection;
+        // A server that was started again ends connections that were idle: nothing was asked of it yet.
+        if was_idle && answer.is_err() && connection.is_closed() {
+            connection = self.reading_connection()?;
+            answer = work(&connection);
+        }
+        let answer = answer.map_err(|fault| self.told(fault));
         let mut idle = readers();
         if answer.is_ok() && idle.len() < IDLE_READERS {
             idle.push(connection);
         }
         answer
+    }
+
+    /// What a fault is for who asked.
+    fn told(&self, fault: Fault) -> StoreError {
+        match fault {
+            Fault::Store(error) => error,
+            Fault::Sql(error) => StoreError::sql(&self.inner.path, error),
+        }
+    }
+
+    fn reading_connection(&self) -> Result<Connection, StoreError> {
+        let path = &self.inner.path;
+        match &self.inner.reading {
+            Reading::File(reading) => open::reading_connection(path, *reading).map(Connection::Sqlite),
+            Reading::Server(base) => {
+                let session = Session::connect(base, None);
+                Ok(Connection::Postgres(Box::new(session.map_err(|error| StoreError::sql(path, error.into()))?)))
+            }
+        }
     }
 }
 
@@ -309,6 +401,14 @@ impl Drop for Inner {
 pub(in crate::intake) fn free_bytes(dir: &Path) -> Result<u64, StoreError> {
     let numbers = rustix::fs::statvfs(dir).map_err(|error| StoreError::io(dir, error.into()))?;
     Ok(numbers.f_bavail.saturating_mul(numbers.f_frsize))
+}
+
+/// The same for whoever has no store open.
+///
+/// # Errors
+/// [`StoreError::Io`] when the system does not tell.
+pub fn free_bytes_of(dir: &Path) -> Result<u64, StoreError> {
+    free_bytes(dir)
 }
 
 /// Waits in this thread, whatever runs in it: the writer has a thread of its own.

@@ -5,9 +5,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags};
 
 use super::error::StoreError;
+use super::sql;
 use super::upgrade::{self, SCHEMA, SEALED};
 use super::writer::empty_log;
 use super::{Access, StoreOptions};
@@ -16,20 +17,26 @@ use crate::intake::token::{KEY_FILE, Keys};
 /// The database inside the guichet's folder.
 pub(in crate::intake) const FILE: &str = "guichet.db";
 
-/// The lock of the one instance that serves.
+/// The lock of the one instance that receives.
 const LOCK: &str = "verrou";
 
+/// The lock of the one instance that delivers: most often the same.
+const DELIVERY_LOCK: &str = "verrou-courrier";
+
+/// Held while a database is opened: one instance at a time makes it or brings it up to date.
+const OPENING_LOCK: &str = "verrou-ouverture";
+
 /// `Mult` in ASCII: marks our databases.
-const APPLICATION_ID: i32 = 0x4d75_6c74;
+pub(super) const APPLICATION_ID: i32 = 0x4d75_6c74;
 
 /// What opening yields.
 pub(super) struct Opened {
     /// The writing connection.
-    pub(super) connection: Connection,
+    pub(super) connection: sql::Connection,
     /// Where the database stands.
     pub(super) path: PathBuf,
     /// Held as long as the store lives; `None` beside a serving instance.
-    pub(super) lock: Option<File>,
+    pub(super) lock: Option<Locks>,
     /// The keys it is sealed with.
     pub(super) keys: Keys,
     /// Where they are kept.
@@ -37,6 +44,9 @@ pub(super) struct Opened {
     /// How the database is read.
     pub(super) reading: Reading,
 }
+
+/// The locks of an instance, released by the system when they go.
+pub(super) type Locks = Vec<File>;
 
 /// How a connection that only reads finds the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +66,18 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
         return Err(StoreError::OldSqlite { found: rusqlite::version() });
     }
     let path = dir.join(FILE);
+    let names: &[&str] = match options.access {
+        Access::Serve => &[LOCK, DELIVERY_LOCK],
+        Access::Receive => &[LOCK],
+        Access::Deliver => &[DELIVERY_LOCK],
+        Access::Beside => &[],
+    };
+    let mut opening = None;
     let lock = match options.access {
-        Access::Serve => {
+        Access::Serve | Access::Receive | Access::Deliver => {
             make_dir(dir)?;
-            Some(lock(&dir.join(LOCK))?)
+            opening = Some(wait_lock(&dir.join(OPENING_LOCK))?);
+            Some(names.iter().map(|name| lock(&dir.join(name))).collect::<Result<Locks, _>>()?)
         }
         Access::Beside if !path.exists() => return Err(StoreError::Absent { path }),
         Access::Beside if is_read_only(dir) => return frozen(dir, options),
@@ -72,7 +90,10 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
     }
     // Nobody may write in the old way meanwhile.
     let upgrading = match &lock {
-        None if known < SCHEMA => Some(self::lock(&dir.join(LOCK))?),
+        None if known < SCHEMA => {
+            opening = Some(wait_lock(&dir.join(OPENING_LOCK))?);
+            Some([LOCK, DELIVERY_LOCK].iter().map(|name| self::lock(&dir.join(name))).collect::<Result<Locks, _>>()?)
+        }
         _ => None,
     };
     let key_file = options.key_file.clone().unwrap_or_else(|| dir.join(KEY_FILE));
@@ -82,11 +103,13 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
         upgrade::run(&mut connection, &path, known, keys.seal(), APPLICATION_ID)?;
         check_pages(&connection, &path)?;
     }
+    let connection = sql::Connection::Sqlite(connection);
     check_key(&connection, &keys, (&path, &key_file))?;
-    if lock.is_some() || upgrading.is_some() {
-        upgrade::sweep(&connection).map_err(wrong)?;
+    if let (Some(sqlite), true) = (connection.sqlite(), lock.is_some() || upgrading.is_some()) {
+        upgrade::sweep(sqlite).map_err(wrong)?;
         sync_dir(dir)?;
     }
+    drop(opening);
     Ok(Opened { connection, path, lock, keys, key_file, reading: Reading::Shared })
 }
 
@@ -104,6 +127,7 @@ pub(super) fn frozen(dir: &Path, options: &StoreOptions) -> Result<Opened, Store
     check_pages(&connection, &path)?;
     let key_file = options.key_file.clone().unwrap_or_else(|| dir.join(KEY_FILE));
     let keys = Keys::read(&key_file).map_err(StoreError::key)?;
+    let connection = sql::Connection::Sqlite(connection);
     check_key(&connection, &keys, (&path, &key_file))?;
     Ok(Opened { connection, path, lock: None, keys, key_file, reading })
 }
@@ -114,10 +138,13 @@ pub(super) fn is_read_only(dir: &Path) -> bool {
 }
 
 /// Whether these keys sealed the database.
-fn check_key(connection: &Connection, keys: &Keys, (path, key_file): (&Path, &Path)) -> Result<(), StoreError> {
-    let mark: rusqlite::Result<Option<Vec<u8>>> =
-        connection.query_row("SELECT mark FROM seal", [], |row| row.get(0)).optional();
-    match mark.map_err(|error| StoreError::database(path, error))? {
+pub(super) fn check_key(
+    connection: &sql::Connection,
+    keys: &Keys,
+    (path, key_file): (&Path, &Path),
+) -> Result<(), StoreError> {
+    let mark: sql::Result<Option<Vec<u8>>> = connection.query_opt("SELECT mark FROM seal", &[], |row| row.get(0));
+    match mark.map_err(|error| StoreError::sql(path, error))? {
         Some(mark) if mark == keys.seal().mark().as_slice() => Ok(()),
         _ => Err(StoreError::WrongKey { path: key_file.to_owned() }),
     }
@@ -167,10 +194,21 @@ pub(in crate::intake) fn create_private_dir(dir: &Path) -> Result<(), StoreError
     made.map_err(|error| StoreError::io(dir, error))
 }
 
+/// Waits for a lock that is never held for long.
+fn wait_lock(path: &Path) -> Result<File, StoreError> {
+    let file = lock_file(path)?;
+    file.lock().map_err(|error| StoreError::io(path, error))?;
+    Ok(file)
+}
+
+fn lock_file(path: &Path) -> Result<File, StoreError> {
+    let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+    opened.map_err(|error| StoreError::io(path, error))
+}
+
 fn lock(path: &Path) -> Result<File, StoreError> {
     let wrong = |error| StoreError::io(path, error);
-    let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
-    let file = opened.map_err(wrong)?;
+    let file = lock_file(path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => Err(StoreError::Locked { path: path.to_owned() }),

@@ -1,10 +1,10 @@
 //! What is owed to mail servers: claim one row under a lease, then settle it. No transaction stays open in between.
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Fault, StoreError};
 use super::record::opened;
+use super::sql::{self, Connection, params};
 use super::{Store, instant, pace};
 use crate::intake::retry;
 use crate::intake::seal::{Place, Seal, SealError};
@@ -112,8 +112,8 @@ impl Store {
         trace: Trace,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let (claim, seal) = (claim.clone(), self.seal().clone());
-        self.write(move |connection| settle(connection, &seal, &claim, &(settlement, trace), now), false).await
+        let (claim, seal, settled) = (claim.clone(), self.seal().clone(), (settlement, trace));
+        self.write(move |connection| settle(connection, &seal, &claim, &settled, now), false).await
     }
 }
 
@@ -132,23 +132,15 @@ impl Owed {
 }
 
 /// Adds what is owed to one recipient.
-pub(super) fn enqueue(
-    connection: &Connection,
-    mail: i64,
-    role: MailRole,
-    owed: &Owed,
-    now: i64,
-) -> rusqlite::Result<()> {
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO outbox (mail, role, recipient, tag, state, since_ms, next_ms)
-         VALUES (?1, ?2, ?3, ?4, 'à_envoyer', ?5, ?5) ON CONFLICT (mail, tag) DO NOTHING",
-    )?;
-    insert.execute(params![mail, role.as_str(), owed.recipient, owed.tag.as_slice(), now]).map(|_| ())
+pub(super) fn enqueue(connection: &Connection, mail: i64, role: MailRole, owed: &Owed, now: i64) -> sql::Result<()> {
+    let sql = "INSERT INTO outbox (mail, role, recipient, tag, state, since_ms, next_ms)
+               VALUES (?1, ?2, ?3, ?4, 'à_envoyer', ?5, ?5) ON CONFLICT (mail, tag) DO NOTHING";
+    connection.execute(sql, params![mail, role.as_str(), owed.recipient, owed.tag, now]).map(|_| ())
 }
 
 /// Gives back what a dead process held.
-pub(super) fn give_back(connection: &Connection) -> rusqlite::Result<usize> {
-    connection.execute("UPDATE outbox SET state = 'à_envoyer', lease_ms = NULL WHERE state = 'en_cours'", [])
+pub(super) fn give_back(connection: &Connection) -> sql::Result<usize> {
+    connection.execute("UPDATE outbox SET state = 'à_envoyer', lease_ms = NULL WHERE state = 'en_cours'", params![])
 }
 
 /// Adds a line to what happened.
@@ -158,18 +150,17 @@ pub(super) fn log(
     outbox: Option<i64>,
     trace: &Trace,
     now: i64,
-) -> rusqlite::Result<()> {
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO event (at_ms, submission, outbox, kind, phase, code, class) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?;
+) -> sql::Result<()> {
+    let sql =
+        "INSERT INTO event (at_ms, submission, outbox, kind, phase, code, class) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let values = params![now, submission, outbox, trace.outcome, trace.phase, trace.code, trace.class];
-    insert.execute(values).map(|_| ())
+    connection.execute(sql, values).map(|_| ())
 }
 
 /// The number of a submission's row.
-pub(super) fn submission_of(connection: &Connection, outbox: i64) -> rusqlite::Result<i64> {
+pub(super) fn submission_of(connection: &Connection, outbox: i64) -> sql::Result<i64> {
     let sql = "SELECT mail.submission FROM outbox JOIN mail ON mail.id = outbox.mail WHERE outbox.id = ?1";
-    connection.prepare_cached(sql)?.query_row([outbox], |row| row.get(0))
+    connection.query_row(sql, params![outbox], |row| row.get(0))
 }
 
 fn claim(
@@ -182,14 +173,17 @@ fn claim(
     let expired = "UPDATE outbox SET state = 'à_envoyer', lease_ms = NULL
                    WHERE state = 'en_cours' AND (lease_ms <= ?1 OR lease_ms > ?2)";
     let far = now_ms.saturating_add(lease.as_millis().saturating_mul(2).try_into().unwrap_or(i64::MAX));
-    connection.prepare_cached(expired)?.execute([now_ms, far])?;
+    connection.execute(expired, params![now_ms, far])?;
     forget_wrong_clock(connection, now_ms)?;
-    let blocked: Option<i64> = connection
-        .prepare_cached("SELECT max(blocked_ms) FROM route WHERE blocked_ms > ?1")?
-        .query_row([now_ms], |row| row.get(0))?;
+    let sql = "SELECT max(blocked_ms) FROM route WHERE blocked_ms > ?1";
+    let blocked: Option<i64> = connection.query_row(sql, params![now_ms], |row| row.get(0))?;
     if let Some(blocked) = blocked {
         let next_at = if waits(connection)? { Some(instant(blocked)?) } else { None };
         return Ok(Claimed::Nothing { next_at });
+    }
+    if per_hour.is_some() {
+        // Two instances must not both take the last place of the hour.
+        connection.lock("pace")?;
     }
     if let Some(opens_at) = per_hour.map(|per_hour| pace::opens_at(connection, per_hour, now)).transpose()?.flatten() {
         let next_at = if waits(connection)? { Some(opens_at) } else { None };
@@ -201,38 +195,37 @@ fn claim(
             return Ok(Claimed::Mail(Box::new(claim)));
         }
     }
-    let next: Option<i64> = connection
-        .prepare_cached(
-            "SELECT min(at) FROM (SELECT min(next_ms) AS at FROM outbox WHERE state = 'à_envoyer'
-             UNION ALL SELECT min(lease_ms) FROM outbox WHERE state = 'en_cours')",
-        )?
-        .query_row([], |row| row.get(0))?;
+    let sql = "SELECT min(at) FROM (SELECT min(next_ms) AS at FROM outbox WHERE state = 'à_envoyer'
+               UNION ALL SELECT min(lease_ms) FROM outbox WHERE state = 'en_cours') AS planned";
+    let next: Option<i64> = connection.query_row(sql, params![], |row| row.get(0))?;
     Ok(Claimed::Nothing { next_at: next.map(instant).transpose()? })
 }
 
 /// Brings near what is planned further ahead than anything ever is: it was planned by a clock that was ahead itself, and
 /// would wait for years once the clock is right.
-fn forget_wrong_clock(connection: &Connection, now: i64) -> rusqlite::Result<()> {
-    let sql = "UPDATE outbox SET next_ms = ?1, since_ms = min(since_ms, ?1) WHERE state = 'à_envoyer' AND next_ms > ?2";
-    connection.prepare_cached(sql)?.execute([now, now.saturating_add(FARTHEST_MS)])?;
+fn forget_wrong_clock(connection: &Connection, now: i64) -> sql::Result<()> {
+    let farthest = now.saturating_add(FARTHEST_MS);
+    let sql = "UPDATE outbox SET next_ms = ?1, since_ms = CASE WHEN since_ms < ?1 THEN since_ms ELSE ?1 END
+               WHERE state = 'à_envoyer' AND next_ms > ?2";
+    connection.execute(sql, params![now, farthest])?;
     let sql = "UPDATE route SET blocked_ms = ?1 WHERE blocked_ms > ?2";
-    connection.prepare_cached(sql)?.execute([now, now.saturating_add(FARTHEST_MS)]).map(|_| ())
+    connection.execute(sql, params![now, farthest]).map(|_| ())
 }
 
-fn waits(connection: &Connection) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM outbox WHERE state = 'à_envoyer')")?
-        .query_row([], |row| row.get(0))
+fn waits(connection: &Connection) -> sql::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE state = 'à_envoyer')";
+    connection.query_row(sql, params![], |row| row.get(0))
 }
 
-fn due(connection: &Connection, now: i64) -> rusqlite::Result<Option<i64>> {
-    let mut select = connection.prepare_cached(
+fn due(connection: &Connection, now: i64) -> sql::Result<Option<i64>> {
+    let sql = format!(
         "SELECT outbox.id FROM outbox JOIN mail ON mail.id = outbox.mail
          WHERE outbox.state = 'à_envoyer' AND outbox.role = ?1 AND outbox.next_ms <= ?2 AND mail.kind = ?3
-         ORDER BY outbox.next_ms, outbox.id LIMIT 1",
-    )?;
+         ORDER BY outbox.next_ms, outbox.id LIMIT 1{}",
+        connection.passing_over_held()
+    );
     for (role, kind) in ORDER {
-        let found = select.query_row(params![role.as_str(), now, kind], |row| row.get(0)).optional()?;
+        let found = connection.query_opt(&sql, params![role.as_str(), now, kind], |row| row.get(0))?;
         if found.is_some() {
             return Ok(found);
         }
@@ -264,7 +257,7 @@ struct Due {
 }
 
 impl Due {
-    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Due> {
+    fn read(row: &sql::Row<'_>) -> sql::Result<Due> {
         Ok(Due {
             reference: row.get(0)?,
             role: row.get(1)?,
@@ -310,7 +303,7 @@ fn take(
     id: i64,
     (lease_until, now): (Timestamp, Timestamp),
 ) -> Result<Option<Claim>, Fault> {
-    let due = connection.prepare_cached(TAKE)?.query_row([id], Due::read)?;
+    let due = connection.query_row(TAKE, params![id], Due::read)?;
     let now_ms = now.as_millisecond();
     let Ok(claim) = due.claim(seal, id, lease_until) else {
         let sql = "UPDATE outbox SET state = 'définitif', settled_ms = ?2, last_outcome = 'unreadable' WHERE id = ?1";
@@ -320,11 +313,9 @@ fn take(
         return Ok(None);
     };
     let next = retry::next(claim.role, claim.since, claim.attempts, id, now).unwrap_or(now);
-    connection
-        .prepare_cached(
-            "UPDATE outbox SET state = 'en_cours', lease_ms = ?2, attempts = ?3, next_ms = ?4 WHERE id = ?1",
-        )?
-        .execute(params![id, lease_until.as_millisecond(), claim.attempts, next.as_millisecond()])?;
+    let sql = "UPDATE outbox SET state = 'en_cours', lease_ms = ?2, attempts = ?3, next_ms = ?4 WHERE id = ?1";
+    connection.execute(sql, params![id, lease_until.as_millisecond(), claim.attempts, next.as_millisecond()])?;
+    connection.hold(id)?;
     Ok(Some(claim))
 }
 
@@ -345,13 +336,9 @@ fn settle(
         Settlement::Failed => (DeliveryState::Failed, now_ms, claim.bare, claim.attempts),
     };
     let settled = matches!(state, DeliveryState::Delivered | DeliveryState::Failed).then_some(now_ms);
-    let changed = connection
-        .prepare_cached(
-            "UPDATE outbox SET state = ?2, next_ms = ?3, bare = ?4, attempts = ?5, settled_ms = ?6, last_code = ?7,
-                last_outcome = ?8, lease_ms = NULL
-             WHERE id = ?1 AND ((state = 'en_cours' AND lease_ms = ?9) OR (?2 = 'remis' AND state <> 'remis'))",
-        )?
-        .execute(params![
+    let changed = connection.execute(
+        SETTLE,
+        params![
             claim.id,
             state.as_str(),
             next_ms,
@@ -361,14 +348,15 @@ fn settle(
             trace.code,
             trace.outcome,
             claim.lease_until.as_millisecond(),
-        ])?;
+        ],
+    )?;
     let submission = submission_of(connection, claim.id)?;
     log(connection, Some(submission), Some(claim.id), trace, now_ms)?;
     if *settlement == Settlement::Delivered {
         // What a digest tells is of many requests, each with its own last day: once it is taken nothing of it is kept.
         let sql = "UPDATE mail SET mail = NULL WHERE kind = 'bulletin' AND id = (SELECT mail FROM outbox WHERE id = ?1)
                    AND NOT EXISTS (SELECT 1 FROM outbox WHERE mail = mail.id AND state IN ('à_envoyer', 'en_cours'))";
-        connection.prepare_cached(sql)?.execute([claim.id])?;
+        connection.execute(sql, params![claim.id])?;
     }
     if *settlement == Settlement::Failed && changed > 0 && claim.role == MailRole::Mairie && !claim.backup {
         let refused = Refused {
@@ -382,7 +370,7 @@ fn settle(
     match settlement {
         Settlement::Closed { is_refusal } => close_route(connection, *is_refusal, trace.outcome, now).map(Some),
         _ => {
-            connection.prepare_cached("DELETE FROM route")?.execute([])?;
+            connection.execute("DELETE FROM route", params![])?;
             Ok(None)
         }
     }
@@ -405,30 +393,28 @@ pub(super) fn queue_backups(
     now: i64,
 ) -> Result<(), Fault> {
     let sql = "SELECT backup FROM submission WHERE id = ?1";
-    let sealed: Vec<u8> = connection.query_row(sql, [submission], |row| row.get(0))?;
+    let sealed: Vec<u8> = connection.query_row(sql, params![submission], |row| row.get(0))?;
     let place = Place("submission.backup", &[refused.reference.as_bytes()]);
     let (outcome, backups): (_, Vec<String>) = match opened(seal, place, &sealed, "backup recipients") {
         Ok(backups) => ("backup_queued", backups),
         // Damaged: the refusal must be settled all the same, and a person sees both.
         Err(_) => ("backup_unreadable", Vec::new()),
     };
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO outbox (mail, role, recipient, tag, backup, bare, state, since_ms, next_ms)
-         SELECT mail, role, ?2, ?3, 1, ?4, 'à_envoyer', ?5, ?5 FROM outbox WHERE id = ?1
-         ON CONFLICT (mail, tag) DO NOTHING",
-    )?;
+    let sql = "INSERT INTO outbox (mail, role, recipient, tag, backup, bare, state, since_ms, next_ms)
+               SELECT mail, role, ?2, ?3, 1, ?4, 'à_envoyer', ?5, ?5 FROM outbox WHERE id = ?1
+               ON CONFLICT (mail, tag) DO NOTHING";
     for backup in backups {
         let owed = Owed::new(seal, refused.message_id, &backup);
         let owed = owed.map_err(|error| Fault::Store(StoreError::unsealed(error)))?;
-        insert.execute(params![refused.outbox, owed.recipient, owed.tag.as_slice(), refused.bare, now])?;
+        connection.execute(sql, params![refused.outbox, owed.recipient, owed.tag, refused.bare, now])?;
     }
     log(connection, Some(submission), Some(refused.outbox), &Trace { outcome, ..Trace::default() }, now)?;
     Ok(())
 }
 
 fn close_route(connection: &Connection, is_refusal: bool, reason: &str, now: Timestamp) -> Result<Timestamp, Fault> {
-    let failures: Option<u32> =
-        connection.query_row("SELECT failures FROM route WHERE name = 'smtp'", [], |row| row.get(0)).optional()?;
+    let sql = "SELECT failures FROM route WHERE name = 'smtp'";
+    let failures: Option<u32> = connection.query_opt(sql, params![], |row| row.get(0))?;
     let failures = failures.unwrap_or(0).saturating_add(1);
     let until = now.checked_add(retry::route_pause(failures, is_refusal)).unwrap_or(Timestamp::MAX);
     connection.execute(
@@ -444,6 +430,11 @@ const FARTHEST_MS: i64 = 8 * 24 * 60 * 60 * 1000;
 
 /// Column of the addresses; each is bound to its message.
 pub(super) const RECIPIENT: &str = "outbox.recipient";
+
+const SETTLE: &str = "
+    UPDATE outbox SET state = ?2, next_ms = ?3, bare = ?4, attempts = ?5, settled_ms = ?6, last_code = ?7,
+           last_outcome = ?8, lease_ms = NULL
+    WHERE id = ?1 AND ((state = 'en_cours' AND lease_ms = ?9) OR (?2 = 'remis' AND state <> 'remis'))";
 
 const TAKE: &str = "
     SELECT submission.reference, outbox.role, outbox.backup, outbox.bare, outbox.attempts, outbox.since_ms, outbox.next_ms,

@@ -2,9 +2,9 @@
 //! allow. Counted from what is stored, so that a restart forgets nothing.
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::{Fault, StoreError};
+use super::sql::{Connection, params};
 use super::{Store, instant};
 
 /// How the pace stands.
@@ -25,7 +25,7 @@ impl Store {
         self.read(|connection| {
             let Some(opens_at) = opens_at(connection, per_hour, now)? else { return Ok(None) };
             let sql = "SELECT count(*) FROM outbox WHERE state = 'à_envoyer' AND next_ms <= ?1";
-            let due: i64 = connection.query_row(sql, [now.as_millisecond()], |row| row.get(0))?;
+            let due: i64 = connection.query_row(sql, params![now.as_millisecond()], |row| row.get(0))?;
             let due = due.unsigned_abs();
             Ok((due > 0).then_some(Pace { due, opens_at }))
         })
@@ -35,19 +35,16 @@ impl Store {
 /// When one more message may leave; `None`: now. What is in hand counts; an event dated after `now` does not, for a clock that
 /// was put back must not close the way out for days.
 pub(super) fn opens_at(connection: &Connection, per_hour: u32, now: Timestamp) -> Result<Option<Timestamp>, Fault> {
-    let (sending, lease): (i64, Option<i64>) = connection
-        .prepare_cached("SELECT count(*), min(lease_ms) FROM outbox WHERE state = 'en_cours'")?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let sql = "SELECT count(*), min(lease_ms) FROM outbox WHERE state = 'en_cours'";
+    let (sending, lease): (i64, Option<i64>) =
+        connection.query_row(sql, params![], |row| Ok((row.get(0)?, row.get(1)?)))?;
     if sending >= i64::from(per_hour) {
         return lease.map(instant).transpose();
     }
     let (now_ms, hour) = (now.as_millisecond(), HOUR.as_millis() as i64);
     // The event whose hour must be over before one more leaves.
     let offset = i64::from(per_hour) - 1 - sending;
-    let last: Option<i64> = connection
-        .prepare_cached(COUNTED)?
-        .query_row(params![now_ms - hour, now_ms, offset], |row| row.get(0))
-        .optional()?;
+    let last: Option<i64> = connection.query_opt(COUNTED, params![now_ms - hour, now_ms, offset], |row| row.get(0))?;
     last.map(|at| instant(at + hour)).transpose()
 }
 
@@ -62,7 +59,7 @@ const COUNTED: &str = "
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Claimed, Settlement, StoreOptions, Trace};
+    use super::super::{Claimed, Settlement, StoreOptions, Trace, testing};
     use super::*;
     use crate::intake::sample::{now, submission};
     use crate::model::mail::MailRole;
@@ -74,7 +71,7 @@ mod tests {
     }
 
     fn open(dir: &std::path::Path, per_hour: u32) -> Store {
-        let options = StoreOptions { min_free_bytes: 0, per_hour: Some(per_hour), ..StoreOptions::default() };
+        let options = StoreOptions { per_hour: Some(per_hour), ..testing::options() };
         Store::open(dir, options).unwrap()
     }
 
@@ -95,45 +92,51 @@ mod tests {
 
     #[test]
     fn the_hour_is_held_across_a_restart_and_the_mairie_comes_first() {
-        use MailRole::{Mairie, Usager};
-        let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path(), 3);
-        for number in 1..=2 {
-            store.record_blocking(submission(number)).unwrap();
-        }
-        assert_eq!(send(&store, now()), (vec![Mairie, Mairie, Usager], Some(now() + HOUR)));
-        let pace = store.paced(3, now()).unwrap().unwrap();
-        assert_eq!((pace.due, pace.opens_at), (1, now() + HOUR));
-        drop(store);
-        let store = open(dir.path(), 3);
-        for number in 3..=4 {
-            store.record_blocking(submission(number)).unwrap();
-        }
-        assert_eq!(send(&store, now() + MINUTE).0, []);
-        assert_eq!(send(&store, now() + HOUR).0, [Mairie, Mairie, Usager], "requests before a receipt that waits");
-        assert_eq!(send(&store, now() + HOUR * 2).0, [Usager, Usager], "nothing is lost");
-        assert_eq!(store.paced(3, now() + HOUR * 2).unwrap(), None);
+        testing::every_backend(|| {
+            use MailRole::{Mairie, Usager};
+            let dir = tempfile::tempdir().unwrap();
+            let store = open(dir.path(), 3);
+            for number in 1..=2 {
+                store.record_blocking(submission(number)).unwrap();
+            }
+            assert_eq!(send(&store, now()), (vec![Mairie, Mairie, Usager], Some(now() + HOUR)));
+            let pace = store.paced(3, now()).unwrap().unwrap();
+            assert_eq!((pace.due, pace.opens_at), (1, now() + HOUR));
+            drop(store);
+            let store = open(dir.path(), 3);
+            for number in 3..=4 {
+                store.record_blocking(submission(number)).unwrap();
+            }
+            assert_eq!(send(&store, now() + MINUTE).0, []);
+            assert_eq!(send(&store, now() + HOUR).0, [Mairie, Mairie, Usager], "requests before a receipt that waits");
+            assert_eq!(send(&store, now() + HOUR * 2).0, [Usager, Usager], "nothing is lost");
+            assert_eq!(store.paced(3, now() + HOUR * 2).unwrap(), None);
+        });
     }
 
     #[test]
     fn a_clock_put_back_does_not_close_the_way_out() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path(), 2);
-        store.record_blocking(submission(1)).unwrap();
-        assert_eq!(send(&store, now() + HOUR * 48).0.len(), 2);
-        store.record_blocking(submission(2)).unwrap();
-        assert_eq!(send(&store, now()).0.len(), 2);
+        testing::every_backend(|| {
+            let dir = tempfile::tempdir().unwrap();
+            let store = open(dir.path(), 2);
+            store.record_blocking(submission(1)).unwrap();
+            assert_eq!(send(&store, now() + HOUR * 48).0.len(), 2);
+            store.record_blocking(submission(2)).unwrap();
+            assert_eq!(send(&store, now()).0.len(), 2);
+        });
     }
 
     #[test]
     fn what_is_in_hand_counts() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path(), 1);
-        store.record_blocking(submission(1)).unwrap();
-        let Claimed::Mail(claim) = wait(store.claim(now(), MINUTE)).unwrap() else { panic!("due") };
-        assert!(matches!(wait(store.claim(now(), MINUTE)).unwrap(), Claimed::Nothing { .. }));
-        let trace = Trace { outcome: "unreachable", ..Trace::default() };
-        wait(store.settle(&claim, Settlement::Closed { is_refusal: false }, trace, now())).unwrap();
-        assert_eq!(send(&store, now() + MINUTE * 30).0.len(), 1, "what never reached the server does not");
+        testing::every_backend(|| {
+            let dir = tempfile::tempdir().unwrap();
+            let store = open(dir.path(), 1);
+            store.record_blocking(submission(1)).unwrap();
+            let Claimed::Mail(claim) = wait(store.claim(now(), MINUTE)).unwrap() else { panic!("due") };
+            assert!(matches!(wait(store.claim(now(), MINUTE)).unwrap(), Claimed::Nothing { .. }));
+            let trace = Trace { outcome: "unreachable", ..Trace::default() };
+            wait(store.settle(&claim, Settlement::Closed { is_refusal: false }, trace, now())).unwrap();
+            assert_eq!(send(&store, now() + MINUTE * 30).0.len(), 1, "what never reached the server does not");
+        });
     }
 }

@@ -1,9 +1,8 @@
 //! How many requests of a form were taken, for those that have a number of places.
 
-use rusqlite::{Connection, params};
-
 use super::Store;
 use super::error::{Fault, StoreError};
+use super::sql::{self, Connection, params};
 use crate::model::intake::Quota;
 use jiff::Timestamp;
 
@@ -17,14 +16,19 @@ impl Store {
     }
 }
 
+/// Has one transaction at a time count the places of a form, until it is committed.
+pub(super) fn lock(connection: &Connection, form_id: &str) -> sql::Result<()> {
+    connection.lock(&format!("places {form_id}"))
+}
+
 /// Refuses when the places are taken; called inside the transaction, so that two requests never share the last one.
 pub(super) fn check(connection: &Connection, form_id: &str, quota: Option<Quota>) -> Result<(), Fault> {
     let Some(quota) = quota else { return Ok(()) };
     if count(connection, form_id, quota.since)? < quota.limit { Ok(()) } else { Err(Fault::Store(StoreError::NoPlace)) }
 }
 
-fn count(connection: &Connection, form_id: &str, since: Timestamp) -> rusqlite::Result<u32> {
+fn count(connection: &Connection, form_id: &str, since: Timestamp) -> sql::Result<u32> {
     let sql = "SELECT count(*) FROM submission WHERE form_id = ?1 AND received_ms >= ?2 AND NOT EXISTS (
                    SELECT 1 FROM act WHERE act.submission = submission.id AND act.kind = 'annulation')";
-    connection.prepare_cached(sql)?.query_row(params![form_id, since.as_millisecond()], |row| row.get(0))
+    connection.query_row(sql, params![form_id, since.as_millisecond()], |row| row.get(0))
 }

@@ -1,9 +1,8 @@
 //! What those who watch over the guichet ask of the store: can it write, how much waits, what was delivered.
 
-use rusqlite::Connection;
-
 use super::Store;
 use super::error::StoreError;
+use super::sql::{Connection, params};
 use crate::model::mail::MailRole;
 
 impl Store {
@@ -27,9 +26,8 @@ impl Store {
     /// [`StoreError`] when the database cannot be read.
     pub fn delivered(&self) -> Result<[(MailRole, u64); 2], StoreError> {
         self.read(|connection| {
-            let mut select =
-                connection.prepare_cached("SELECT count(*) FROM outbox WHERE state = 'remis' AND role = ?1")?;
-            let mut count = |role: MailRole| select.query_row([role.as_str()], |row| row.get::<_, i64>(0));
+            let sql = "SELECT count(*) FROM outbox WHERE state = 'remis' AND role = ?1";
+            let count = |role: MailRole| connection.query_row(sql, params![role.as_str()], |row| row.get::<i64>(0));
             let (mairie, usager) = (count(MailRole::Mairie)?, count(MailRole::Usager)?);
             Ok([(MailRole::Mairie, mairie.unsigned_abs()), (MailRole::Usager, usager.unsigned_abs())])
         })
@@ -38,18 +36,20 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::super::StoreOptions;
+    use super::super::testing;
     use super::*;
     use crate::intake::sample::submission;
 
     #[test]
     fn a_store_says_that_it_can_write_and_what_it_delivered() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(store.writable()).unwrap();
-        store.record_blocking(submission(1)).unwrap();
-        assert_eq!(store.delivered().unwrap(), [(MailRole::Mairie, 0), (MailRole::Usager, 0)]);
-        assert_eq!(store.queue_depth(), 0);
+        testing::every_backend(|| {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::open(dir.path(), testing::options()).unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(store.writable()).unwrap();
+            store.record_blocking(submission(1)).unwrap();
+            assert_eq!(store.delivered().unwrap(), [(MailRole::Mairie, 0), (MailRole::Usager, 0)]);
+            assert_eq!(store.queue_depth(), 0);
+        });
     }
 }

@@ -1,13 +1,13 @@
 //! Erases what the retention says, down to the bytes on disk; the counts and the proof of delivery stay.
 
 use jiff::{Timestamp, Zoned};
-use rusqlite::{Connection, params};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::admin::submission_id;
 use super::error::{Fault, StoreError};
 use super::outbox::{Trace, log};
+use super::sql::{self, Connection, params};
 use super::writer::{Order, empty_log};
 use super::{Store, wait};
 use crate::model::reference::Reference;
@@ -49,7 +49,7 @@ impl Store {
         let mut report = self.write_blocking(move |connection| {
             let mut report = PurgeReport::default();
             if let Some(id) = submission_id(connection, &reference)? {
-                erase(connection, id, reference, now, &mut report)?;
+                erase(connection, id, reference.clone(), now, &mut report)?;
             }
             Ok(report)
         })?;
@@ -64,7 +64,7 @@ impl Store {
         self.send_blocking(Order::Alone(Box::new(move |connection, poison| {
             let done = match poison {
                 Some(poison) => Err(poison.clone()),
-                None => shrink(connection).map_err(|error| StoreError::database(path, error)),
+                None => shrink(connection).map_err(|error| StoreError::sql(&path, error)),
             };
             // The one who asked may have gone.
             let _ = reply.send(done);
@@ -75,14 +75,12 @@ impl Store {
 
 fn elapsed(connection: &Connection, today: &str, now: Timestamp) -> Result<PurgeReport, Fault> {
     let mut report = PurgeReport::default();
-    let mut select = connection.prepare(ELAPSED)?;
-    let mut rows = select.query([today])?;
+    connection.lock("purge")?;
     let mut found: Vec<(i64, Reference, bool)> = Vec::new();
-    while let Some(row) = rows.next()? {
-        let text: String = row.get(1)?;
-        let reference = text.parse().map_err(|error| Fault::content("reference", error))?;
-        found.push((row.get(0)?, reference, row.get(2)?));
-    }
+    connection.each(ELAPSED, params![today], |row| {
+        found.push((row.get(0)?, super::admin::reference(row, 1)?, row.get(2)?));
+        Ok(())
+    })?;
     for (id, reference, is_delivered) in found {
         if is_delivered {
             erase(connection, id, reference, now, &mut report)?;
@@ -100,25 +98,25 @@ fn erase(
     now: Timestamp,
     report: &mut PurgeReport,
 ) -> Result<(), Fault> {
+    connection.lock(&life(&reference))?;
     let now = now.as_millisecond();
-    let files: Vec<String> = connection
-        .prepare("SELECT id FROM file WHERE submission = ?1")?
-        .query_map([id], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    connection.execute("DELETE FROM answer WHERE submission = ?1", [id])?;
-    connection.execute("DELETE FROM file WHERE submission = ?1", [id])?;
+    let files: Vec<String> =
+        connection.query_map("SELECT id FROM file WHERE submission = ?1", params![id], |row| row.get(0))?;
+    connection.execute("DELETE FROM answer WHERE submission = ?1", params![id])?;
+    connection.execute("DELETE FROM file WHERE submission = ?1", params![id])?;
     connection.execute(
         "UPDATE outbox SET state = 'annulé', settled_ms = ?2
          WHERE mail IN (SELECT id FROM mail WHERE submission = ?1) AND state IN ('à_envoyer', 'en_cours')",
         params![id, now],
     )?;
-    connection.execute(
-        "UPDATE outbox SET recipient = NULL, tag = CAST('#' || id AS BLOB)
-         WHERE mail IN (SELECT id FROM mail WHERE submission = ?1)",
-        [id],
-    )?;
-    connection.execute("UPDATE mail SET mail = NULL WHERE submission = ?1", [id])?;
-    connection.execute("UPDATE act SET payload = NULL WHERE submission = ?1", [id])?;
+    let sql = "SELECT id FROM outbox WHERE mail IN (SELECT id FROM mail WHERE submission = ?1)";
+    let owed: Vec<i64> = connection.query_map(sql, params![id], |row| row.get(0))?;
+    for row in owed {
+        let tag = format!("#{row}").into_bytes();
+        connection.execute("UPDATE outbox SET recipient = NULL, tag = ?2 WHERE id = ?1", params![row, tag])?;
+    }
+    connection.execute("UPDATE mail SET mail = NULL WHERE submission = ?1", params![id])?;
+    connection.execute("UPDATE act SET payload = NULL WHERE submission = ?1", params![id])?;
     connection.execute(
         "UPDATE submission SET sender = NULL, receipt = NULL, purged_ms = ?2 WHERE id = ?1",
         params![id, now],
@@ -126,7 +124,7 @@ fn erase(
     log(connection, Some(id), None, &Trace { outcome: "purged", ..Trace::default() }, now)?;
     for file in files {
         let sql = "SELECT EXISTS (SELECT 1 FROM file WHERE id = ?1)";
-        let shared: bool = connection.query_row(sql, [&file], |row| row.get(0))?;
+        let shared: bool = connection.query_row(sql, params![file], |row| row.get(0))?;
         if !shared {
             report.files.push(file);
         }
@@ -135,11 +133,17 @@ fn erase(
     Ok(())
 }
 
-fn shrink(connection: &Connection) -> rusqlite::Result<bool> {
-    let mut vacuum = connection.prepare("PRAGMA incremental_vacuum")?;
-    let mut rows = vacuum.query([])?;
-    while rows.next()?.is_some() {}
-    empty_log(connection)
+/// What whoever adds to the life of a request, or ends it, waits for.
+pub(super) fn life(reference: &Reference) -> String {
+    format!("dossier {reference}")
+}
+
+fn shrink(connection: &Connection) -> sql::Result<bool> {
+    if let Some(session) = connection.postgres() {
+        return session.vacuum().map(|()| true);
+    }
+    connection.query_map("PRAGMA incremental_vacuum", params![], |_| Ok(()))?;
+    Ok(connection.sqlite().map(empty_log).transpose()?.unwrap_or(true))
 }
 
 const ELAPSED: &str = "

@@ -4,11 +4,11 @@
 //! themselves, even if this code were gone.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Params, params};
 
 use super::admin::submission_id;
 use super::error::{Fault, StoreError};
 use super::outbox::{Trace, log};
+use super::sql::{self, Cell, Connection, params};
 use super::{Store, instant, record};
 use crate::model::intake::{Hold, NewSubmission, Quarantined, Recorded};
 use crate::model::reference::Reference;
@@ -88,7 +88,7 @@ impl Store {
     pub fn last_quarantine_notice(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         self.read(|connection| {
             let sql = "SELECT max(told_ms) FROM quarantine WHERE told_ms <= ?1";
-            let told: Option<i64> = connection.query_row(sql, [now.as_millisecond()], |row| row.get(0))?;
+            let told: Option<i64> = connection.query_row(sql, params![now.as_millisecond()], |row| row.get(0))?;
             told.map(instant).transpose()
         })
     }
@@ -122,33 +122,31 @@ impl Store {
 }
 
 /// Keeps back the mails of a submission just inserted.
-pub(super) fn hold(connection: &Connection, submission: i64, hold: &Hold, now: i64) -> rusqlite::Result<()> {
+pub(super) fn hold(connection: &Connection, submission: i64, hold: &Hold, now: i64) -> sql::Result<()> {
     if hold.receipt_on_page_only {
         let sql = "UPDATE outbox SET state = 'annulé', settled_ms = ?2, last_outcome = 'receipt_capped'
                    WHERE role = 'usager' AND mail IN (SELECT id FROM mail WHERE submission = ?1)";
-        connection.prepare_cached(sql)?.execute(params![submission, now])?;
+        connection.execute(sql, params![submission, now])?;
         log(connection, Some(submission), None, &Trace { outcome: "receipt_capped", ..Trace::default() }, now)?;
     }
     if let Some((suspicion, until)) = &hold.quarantine {
         let until = until.as_millisecond().max(now);
         let sql =
             "INSERT INTO quarantine (submission, points, reasons, since_ms, until_ms) VALUES (?1, ?2, ?3, ?4, ?5)";
-        let values = params![submission, suspicion.points, suspicion.reasons.join(" "), now, until];
-        connection.prepare_cached(sql)?.execute(values)?;
+        let reasons = suspicion.reasons.join(" ");
+        connection.execute(sql, params![submission, suspicion.points, reasons, now, until])?;
         // The retry period counts from when it may leave.
         let sql = "UPDATE outbox SET next_ms = ?2, since_ms = ?2
                    WHERE state = 'à_envoyer' AND mail IN (SELECT id FROM mail WHERE submission = ?1)";
-        connection.prepare_cached(sql)?.execute(params![submission, until])?;
+        connection.execute(sql, params![submission, until])?;
         log(connection, Some(submission), None, &Trace { outcome: "quarantined", ..Trace::default() }, now)?;
     }
     Ok(())
 }
 
-fn quarantined(connection: &Connection, sql: &str, params: impl Params) -> Result<Vec<Quarantined>, Fault> {
-    let mut select = connection.prepare_cached(sql)?;
-    let mut rows = select.query(params)?;
+fn quarantined(connection: &Connection, sql: &str, params: &[Cell<'_>]) -> Result<Vec<Quarantined>, Fault> {
     let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
+    connection.each(sql, params, |row| {
         let (reference, reasons): (String, String) = (row.get(0)?, row.get(6)?);
         found.push(Quarantined {
             reference: reference.parse().map_err(|error| Fault::content("reference", error))?,
@@ -158,9 +156,10 @@ fn quarantined(connection: &Connection, sql: &str, params: impl Params) -> Resul
             until: instant(row.get(4)?)?,
             points: row.get(5)?,
             reasons: reasons.split_whitespace().map(str::to_owned).collect(),
-            told_at: row.get::<_, Option<i64>>(7)?.map(instant).transpose()?,
+            told_at: row.get::<Option<i64>>(7)?.map(instant).transpose()?,
         });
-    }
+        Ok(())
+    })?;
     Ok(found)
 }
 
@@ -174,7 +173,7 @@ const SELECT: &str = "
 mod tests {
     use jiff::SignedDuration;
 
-    use super::super::{Claimed, StoreOptions};
+    use super::super::{Claimed, testing};
     use super::*;
     use crate::intake::sample::{now, reference, submission};
     use crate::model::intake::{DeliveryState, Suspicion};
@@ -184,7 +183,7 @@ mod tests {
 
     fn store() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), StoreOptions { min_free_bytes: 0, ..StoreOptions::default() }).unwrap();
+        let store = Store::open(dir.path(), testing::options()).unwrap();
         (dir, store)
     }
 
@@ -206,83 +205,97 @@ mod tests {
 
     #[test]
     fn a_suspect_request_waits_and_leaves_by_itself_when_nobody_looks() {
-        let (_dir, store) = store();
-        assert!(wait(store.record_held(submission(1), suspect())).unwrap().new);
-        let waiting = store.quarantined(now()).unwrap();
-        assert_eq!((waiting[0].points, waiting[0].reasons.join("+")), (4, "liens+formules".to_owned()));
-        assert_eq!(claim(&store, now() + DAY), None);
-        assert!(store.stuck(now() + DAY, SignedDuration::from_mins(15)).unwrap().is_empty(), "it waits on purpose");
-        let next = wait(store.claim(now(), DAY)).unwrap();
-        assert!(matches!(next, Claimed::Nothing { next_at: Some(at) } if at == now() + DAY * 2), "{next:?}");
-        let later = now() + DAY * 2;
-        assert!(store.quarantined(later).unwrap().is_empty());
-        assert_eq!(claim(&store, later), Some(MailRole::Mairie));
-        assert_eq!(claim(&store, later), Some(MailRole::Usager));
-        assert!(!store.release(&reference(1), later).unwrap(), "there is nothing left to release");
+        testing::every_backend(|| {
+            let (_dir, store) = store();
+            assert!(wait(store.record_held(submission(1), suspect())).unwrap().new);
+            let waiting = store.quarantined(now()).unwrap();
+            assert_eq!((waiting[0].points, waiting[0].reasons.join("+")), (4, "liens+formules".to_owned()));
+            assert_eq!(claim(&store, now() + DAY), None);
+            assert!(store.stuck(now() + DAY, SignedDuration::from_mins(15)).unwrap().is_empty(), "it waits on purpose");
+            let next = wait(store.claim(now(), DAY)).unwrap();
+            assert!(matches!(next, Claimed::Nothing { next_at: Some(at) } if at == now() + DAY * 2), "{next:?}");
+            let later = now() + DAY * 2;
+            assert!(store.quarantined(later).unwrap().is_empty());
+            assert_eq!(claim(&store, later), Some(MailRole::Mairie));
+            assert_eq!(claim(&store, later), Some(MailRole::Usager));
+            assert!(!store.release(&reference(1), later).unwrap(), "there is nothing left to release");
+        });
     }
 
     #[test]
     fn a_released_request_leaves_at_once() {
-        let (_dir, store) = store();
-        wait(store.record_held(submission(1), suspect())).unwrap();
-        assert!(store.release(&reference(1), now()).unwrap());
-        assert!(!store.release(&reference(1), now()).unwrap(), "once");
-        assert_eq!(claim(&store, now()), Some(MailRole::Mairie));
-        assert_eq!(claim(&store, now()), Some(MailRole::Usager));
+        testing::every_backend(|| {
+            let (_dir, store) = store();
+            wait(store.record_held(submission(1), suspect())).unwrap();
+            assert!(store.release(&reference(1), now()).unwrap());
+            assert!(!store.release(&reference(1), now()).unwrap(), "once");
+            assert_eq!(claim(&store, now()), Some(MailRole::Mairie));
+            assert_eq!(claim(&store, now()), Some(MailRole::Usager));
+        });
     }
 
     #[test]
     fn a_request_put_aside_sends_nothing_is_kept_and_can_be_taken_back() {
-        let (_dir, store) = store();
-        wait(store.record_held(submission(1), suspect())).unwrap();
-        assert!(store.set_aside(&reference(1), now()).unwrap());
-        assert_eq!(claim(&store, now() + DAY * 3), None);
-        assert_eq!(store.detail(&reference(1), true).unwrap().unwrap().answers, submission(1).answers);
-        let sums = store.reconcile(Timestamp::MIN, Timestamp::MAX).unwrap();
-        assert_eq!((sums.accepted, sums.failed.len()), (1, 1), "it is in sight of all");
-        assert_eq!(store.resend(&reference(1), None, false, now()).unwrap(), 2);
-        assert_eq!(claim(&store, now()), Some(MailRole::Mairie));
+        testing::every_backend(|| {
+            let (_dir, store) = store();
+            wait(store.record_held(submission(1), suspect())).unwrap();
+            assert!(store.set_aside(&reference(1), now()).unwrap());
+            assert_eq!(claim(&store, now() + DAY * 3), None);
+            assert_eq!(store.detail(&reference(1), true).unwrap().unwrap().answers, submission(1).answers);
+            let sums = store.reconcile(Timestamp::MIN, Timestamp::MAX).unwrap();
+            assert_eq!((sums.accepted, sums.failed.len()), (1, 1), "it is in sight of all");
+            assert_eq!(store.resend(&reference(1), None, false, now()).unwrap(), 2);
+            assert_eq!(claim(&store, now()), Some(MailRole::Mairie));
+        });
     }
 
     #[test]
     fn a_receipt_beyond_the_cap_stays_on_its_page_and_the_request_leaves() {
-        let (_dir, store) = store();
-        let hold = Hold { receipt_on_page_only: true, ..Hold::default() };
-        wait(store.record_held(submission(1), hold)).unwrap();
-        assert_eq!(claim(&store, now()), Some(MailRole::Mairie));
-        assert_eq!(claim(&store, now()), None);
-        let detail = store.detail(&reference(1), false).unwrap().unwrap();
-        assert!(
-            detail.mails.iter().any(|mail| mail.state == DeliveryState::Cancelled && mail.role == MailRole::Usager)
-        );
-        assert!(detail.events.iter().any(|event| event.kind == "receipt_capped"));
+        testing::every_backend(|| {
+            let (_dir, store) = store();
+            let hold = Hold { receipt_on_page_only: true, ..Hold::default() };
+            wait(store.record_held(submission(1), hold)).unwrap();
+            assert_eq!(claim(&store, now()), Some(MailRole::Mairie));
+            assert_eq!(claim(&store, now()), None);
+            let detail = store.detail(&reference(1), false).unwrap().unwrap();
+            assert!(
+                detail.mails.iter().any(|mail| mail.state == DeliveryState::Cancelled && mail.role == MailRole::Usager)
+            );
+            assert!(detail.events.iter().any(|event| event.kind == "receipt_capped"));
+        });
     }
 
     #[test]
     fn the_same_nonce_is_held_once() {
-        let (_dir, store) = store();
-        wait(store.record_held(submission(1), suspect())).unwrap();
-        assert!(!wait(store.record_held(submission(1), suspect())).unwrap().new);
-        assert_eq!(store.quarantined(now()).unwrap().len(), 1);
+        testing::every_backend(|| {
+            let (_dir, store) = store();
+            wait(store.record_held(submission(1), suspect())).unwrap();
+            assert!(!wait(store.record_held(submission(1), suspect())).unwrap().new);
+            assert_eq!(store.quarantined(now()).unwrap().len(), 1);
+        });
     }
 
     #[test]
     fn what_the_mairie_was_told_is_noted() {
-        let (_dir, store) = store();
-        wait(store.record_held(submission(1), suspect())).unwrap();
-        wait(store.quarantine_told(vec![reference(1)], now())).unwrap();
-        assert_eq!(store.quarantined(now()).unwrap()[0].told_at, Some(now()));
-        assert_eq!(store.last_quarantine_notice(now()).unwrap(), Some(now()));
-        assert_eq!(store.last_quarantine_notice(now() - DAY).unwrap(), None, "a clock that had jumped");
-        assert!(store.release(&reference(1), now()).unwrap());
-        assert_eq!(store.last_quarantine_notice(now() + DAY).unwrap(), Some(now()), "though it is released");
+        testing::every_backend(|| {
+            let (_dir, store) = store();
+            wait(store.record_held(submission(1), suspect())).unwrap();
+            wait(store.quarantine_told(vec![reference(1)], now())).unwrap();
+            assert_eq!(store.quarantined(now()).unwrap()[0].told_at, Some(now()));
+            assert_eq!(store.last_quarantine_notice(now()).unwrap(), Some(now()));
+            assert_eq!(store.last_quarantine_notice(now() - DAY).unwrap(), None, "a clock that had jumped");
+            assert!(store.release(&reference(1), now()).unwrap());
+            assert_eq!(store.last_quarantine_notice(now() + DAY).unwrap(), Some(now()), "though it is released");
+        });
     }
 
     #[test]
     fn the_purge_leaves_no_word_behind_it() {
-        let (_dir, store) = store();
-        wait(store.record_held(submission(1), suspect())).unwrap();
-        store.erase(&reference(1), now()).unwrap();
-        assert_eq!(claim(&store, now() + DAY * 3), None);
+        testing::every_backend(|| {
+            let (_dir, store) = store();
+            wait(store.record_held(submission(1), suspect())).unwrap();
+            store.erase(&reference(1), now()).unwrap();
+            assert_eq!(claim(&store, now() + DAY * 3), None);
+        });
     }
 }

@@ -1,12 +1,12 @@
 //! The sums that must agree, over any period.
 
 use jiff::Timestamp;
-use rusqlite::params;
 use serde::Serialize;
 
 use super::Store;
 use super::admin::{reference, unsigned};
-use super::error::StoreError;
+use super::error::{Fault, StoreError};
+use super::sql::{Connection, params};
 use crate::model::reference::Reference;
 
 /// Sums over a period that must agree: what was accepted is delivered, waits, or has failed in sight of all.
@@ -42,33 +42,33 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database cannot be read.
     pub fn reconcile(&self, from: Timestamp, to: Timestamp) -> Result<Reconciliation, StoreError> {
-        self.read(|connection| {
-            // Both statements must see the same instant.
-            let instant = connection.unchecked_transaction()?;
-            let period = params![from.as_millisecond(), to.as_millisecond()];
-            let sql = "SELECT count(*) FROM submission WHERE received_ms >= ?1 AND received_ms < ?2";
-            let accepted = instant.query_row(sql, period, |row| unsigned(row, 0))?;
-            let mut sums = Reconciliation { accepted, ..Reconciliation::default() };
-            let mut select = instant.prepare(RECONCILE)?;
-            let mut rows = select.query(period)?;
-            while let Some(row) = rows.next()? {
-                let (all, taken, open) = (unsigned(row, 1)?, unsigned(row, 2)?, unsigned(row, 3)?);
-                match (all, taken, open) {
-                    (0, ..) => sums.without_mail.push(reference(row, 0)?),
-                    (_, 1.., _) => sums.delivered += 1,
-                    (_, 0, 1..) => sums.waiting += 1,
-                    (_, 0, 0) => sums.failed.push(reference(row, 0)?),
-                }
-                if unsigned(row, 7)? > 0 {
-                    sums.unproven.push(reference(row, 0)?);
-                }
-                for (sum, column) in sums.receipts.iter_mut().zip(4..) {
-                    *sum += unsigned(row, column)?;
-                }
-            }
-            Ok(sums)
-        })
+        // Both questions must see the same instant.
+        self.read(|connection| connection.at_one_instant(|connection| sums(connection, from, to)))
     }
+}
+
+fn sums(connection: &Connection, from: Timestamp, to: Timestamp) -> Result<Reconciliation, Fault> {
+    let (from, to) = (from.as_millisecond(), to.as_millisecond());
+    let sql = "SELECT count(*) FROM submission WHERE received_ms >= ?1 AND received_ms < ?2";
+    let accepted = connection.query_row(sql, params![from, to], |row| unsigned(row, 0))?;
+    let mut sums = Reconciliation { accepted, ..Reconciliation::default() };
+    connection.each(RECONCILE, params![from, to], |row| {
+        let (all, taken, open) = (unsigned(row, 1)?, unsigned(row, 2)?, unsigned(row, 3)?);
+        match (all, taken, open) {
+            (0, ..) => sums.without_mail.push(reference(row, 0)?),
+            (_, 1.., _) => sums.delivered += 1,
+            (_, 0, 1..) => sums.waiting += 1,
+            (_, 0, 0) => sums.failed.push(reference(row, 0)?),
+        }
+        if unsigned(row, 7)? > 0 {
+            sums.unproven.push(reference(row, 0)?);
+        }
+        for (sum, column) in sums.receipts.iter_mut().zip(4..) {
+            *sum += unsigned(row, column)?;
+        }
+        Ok(())
+    })?;
+    Ok(sums)
 }
 
 const RECONCILE: &str = "

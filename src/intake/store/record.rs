@@ -1,11 +1,11 @@
 //! Writes one accepted submission: itself, its answers, its files, its mails and what the outbox owes.
 
 use jiff::{Timestamp, Zoned};
-use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Store;
 use super::error::{Fault, StoreError};
 use super::outbox::{self, Owed};
+use super::sql::{self, Connection, params};
 use super::{places, quarantine};
 use crate::intake::seal::{Place, Seal};
 use crate::model::intake::{Hold, NewSubmission, Recorded};
@@ -84,42 +84,42 @@ impl Row {
         let new = &self.submission;
         let now = new.received_at.timestamp().as_millisecond();
         if new.quota.is_some() {
+            places::lock(connection, &new.form_id)?;
             // A second press on the button finds its first, whatever was taken since.
             if let Some(recorded) = known(connection, &new.nonce, seal)? {
                 return Ok(recorded);
             }
             places::check(connection, &new.form_id, new.quota)?;
         }
-        let mut insert = connection.prepare_cached(INSERT)?;
-        let inserted = insert.execute(params![
-            new.reference.as_str(),
-            new.nonce.as_slice(),
-            new.form_id,
-            new.form_title,
-            new.received_at.to_string(),
-            now,
-            new.purge_after.to_string(),
-            self.sender,
-            self.receipt,
-            self.backup,
-        ]);
-        match inserted {
-            Ok(0) => {
+        let inserted = connection.insert(
+            INSERT,
+            params![
+                new.reference.as_str(),
+                new.nonce.as_slice(),
+                new.form_id,
+                new.form_title,
+                new.received_at.to_string(),
+                now,
+                new.purge_after.to_string(),
+                self.sender,
+                self.receipt,
+                self.backup,
+            ],
+        );
+        let submission = match inserted {
+            Ok(Some(submission)) => submission,
+            Ok(None) => {
                 return known(connection, &new.nonce, seal)?.ok_or_else(|| Fault::content("submission", "nonce lost"));
             }
-            Ok(_) => {}
-            Err(error) if is_constraint(&error) => {
+            Err(error) if error.is_constraint() => {
                 return Err(Fault::Store(StoreError::ReferenceTaken { reference: new.reference.clone() }));
             }
             Err(error) => return Err(error.into()),
-        }
-        let submission = connection.last_insert_rowid();
+        };
         self.insert_parts(connection, submission)?;
-        let mut insert =
-            connection.prepare_cached("INSERT INTO mail (submission, message_id, mail) VALUES (?1, ?2, ?3)")?;
         for (mail, sealed) in new.mails.iter().zip(&self.mails) {
-            insert.execute(params![submission, mail.message_id, sealed.mail])?;
-            let id = connection.last_insert_rowid();
+            let values = params![submission, mail.message_id, sealed.mail];
+            let id = key(connection.insert(MAIL, values)?)?;
             for owed in &sealed.owed {
                 outbox::enqueue(connection, id, mail.role, owed, now)?;
             }
@@ -133,16 +133,13 @@ impl Row {
         })
     }
 
-    fn insert_parts(&self, connection: &Connection, submission: i64) -> rusqlite::Result<()> {
-        let mut insert =
-            connection.prepare_cached("INSERT INTO answer (submission, position, answer) VALUES (?1, ?2, ?3)")?;
+    fn insert_parts(&self, connection: &Connection, submission: i64) -> sql::Result<()> {
+        let sql = "INSERT INTO answer (submission, position, answer) VALUES (?1, ?2, ?3)";
         for (position, answer) in self.answers.iter().enumerate() {
-            insert.execute(params![submission, position as i64, answer])?;
+            connection.execute(sql, params![submission, position as i64, answer])?;
         }
-        let mut insert = connection
-            .prepare_cached("INSERT INTO file (submission, id, file) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?;
         for (file, sealed) in self.submission.files.iter().zip(&self.files) {
-            insert.execute(params![submission, file.id, sealed])?;
+            connection.execute(FILE, params![submission, file.id, sealed])?;
         }
         Ok(())
     }
@@ -165,23 +162,22 @@ impl Store {
     pub fn receipt(&self, reference: &Reference) -> Result<Option<Recorded>, StoreError> {
         self.read(|connection| {
             let sql = "SELECT reference, received_at, receipt FROM submission WHERE reference = ?1";
-            let found = connection.query_row(sql, [reference.as_str()], read_row).optional()?;
+            let found = connection.query_opt(sql, params![reference.as_str()], read_row)?;
             found.map(|row| recorded(row, self.seal())).transpose()
         })
     }
 }
 
 fn known(connection: &Connection, nonce: &[u8; 16], seal: &Seal) -> Result<Option<Recorded>, Fault> {
-    let mut select =
-        connection.prepare_cached("SELECT reference, received_at, receipt FROM submission WHERE nonce = ?1")?;
-    let found = select.query_row([nonce.as_slice()], read_row).optional()?;
+    let sql = "SELECT reference, received_at, receipt FROM submission WHERE nonce = ?1";
+    let found = connection.query_opt(sql, params![nonce], read_row)?;
     found.map(|row| recorded(row, seal)).transpose()
 }
 
 /// Reference, date of reception and sealed receipt.
 type ReceiptRow = (String, String, Option<Vec<u8>>);
 
-fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<ReceiptRow> {
+fn read_row(row: &sql::Row<'_>) -> sql::Result<ReceiptRow> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
@@ -222,9 +218,15 @@ pub(super) fn sealed(seal: &Seal, place: Place<'_>, value: &impl serde::Serializ
     seal.close(place, &json).map_err(StoreError::unsealed)
 }
 
-fn is_constraint(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
+/// The key of a row that nothing keeps from being inserted.
+pub(super) fn key(inserted: Option<i64>) -> Result<i64, Fault> {
+    inserted.ok_or(Fault::Sql(sql::Error::NoRow))
 }
+
+const MAIL: &str = "INSERT INTO mail (submission, message_id, mail) VALUES (?1, ?2, ?3)";
+
+/// Adds a file, unless the submission has it.
+pub(super) const FILE: &str = "INSERT INTO file (submission, id, file) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
 
 const INSERT: &str = "
     INSERT INTO submission (reference, nonce, form_id, form_title, received_at, received_ms, purge_after, sender, receipt,

@@ -59,6 +59,20 @@ pub(super) fn run(
     Ok(())
 }
 
+/// Makes the tables of a database that is still empty and has no files beside it.
+pub(super) fn make(connection: &mut Connection, seal: &Seal, application_id: i32) -> rusqlite::Result<()> {
+    with_functions(connection, seal, |connection| {
+        for (version, step) in STEPS {
+            let (sql, mark) = match step {
+                Step::Words(sql) => (sql, None),
+                Step::Seal(sql) => (sql, Some((seal.mark(), true))),
+            };
+            transaction(connection, sql, (*version, application_id), mark)?;
+        }
+        Ok(())
+    })
+}
+
 fn transaction(
     connection: &mut Connection,
     sql: &str,

@@ -1,10 +1,10 @@
 //! Opens every sealed value to see whether it still can be.
 
-use rusqlite::Connection;
 use serde::Serialize;
 
 use super::error::{Fault, StoreError};
 use super::outbox::RECIPIENT;
+use super::sql::{self, Connection, params};
 use super::{Store, record};
 use crate::intake::seal::{Place, Seal};
 use crate::model::reference::Reference;
@@ -43,20 +43,18 @@ impl Store {
     /// [`StoreError`] when the database cannot be read.
     pub fn kept_files(&self) -> Result<Vec<(StoredFile, Reference)>, StoreError> {
         self.read(|connection| {
-            let mut select = connection.prepare(
-                "SELECT submission.reference, file.id, file.file FROM file
-                 JOIN submission ON submission.id = file.submission ORDER BY file.id",
-            )?;
-            let mut rows = select.query([])?;
+            let sql = "SELECT submission.reference, file.id, file.file FROM file
+                       JOIN submission ON submission.id = file.submission ORDER BY file.id";
             let mut kept = Vec::new();
-            while let Some(row) = rows.next()? {
+            connection.each(sql, params![], |row| {
                 let (name, id, sealed): (String, String, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
                 let place = Place("file.file", &[name.as_bytes(), id.as_bytes()]);
                 let file = record::opened::<StoredFile>(self.seal(), place, &sealed, "file");
                 if let (Ok(file), Ok(reference)) = (file, name.parse()) {
                     kept.push((file, reference));
                 }
-            }
+                Ok(())
+            })?;
             Ok(kept)
         })
     }
@@ -69,17 +67,14 @@ fn look(
     (column, sql): (&'static str, &str),
     damaged: &mut Vec<Damage>,
 ) -> Result<(), Fault> {
-    let mut select = connection.prepare(sql)?;
-    let columns = select.column_count();
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let names: Vec<String> = (2..columns).map(|at| row.get(at)).collect::<Result<_, _>>()?;
+    connection.each(sql, params![], |row| {
+        let names: Vec<String> = (2..row.len()).map(|at| row.get(at)).collect::<sql::Result<_>>()?;
         let names: Vec<&[u8]> = names.iter().map(String::as_bytes).collect();
-        if seal.open(Place(column, &names), &row.get::<_, Vec<u8>>(1)?).is_err() {
+        if seal.open(Place(column, &names), &row.get::<Vec<u8>>(1)?).is_err() {
             damaged.push(Damage { reference: row.get(0)?, what: column });
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Every sealed column and how its rows are named.

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
-use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::error::{Fault, StoreError};
+use super::postgres::{Base, Instance};
+use super::sql::{self, Connection};
 use super::upgrade::SCHEMA;
 
 /// An order for the writer.
@@ -23,7 +25,7 @@ pub(super) type Lone = Box<dyn FnOnce(&Connection, Option<&StoreError>) + Send>;
 
 /// Work inside the shared transaction, and the one who waits for its answer.
 pub(super) trait Job: Send {
-    /// Does the work.
+    /// Does the work; again, when what was done before is undone.
     fn run(&mut self, connection: &Connection) -> Result<(), Fault>;
     /// Answers, once the transaction is committed or given up.
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
@@ -35,14 +37,14 @@ pub(super) trait Job: Send {
 pub(super) fn order<T, F>(work: F, wakes: bool) -> (Order, oneshot::Receiver<Result<T, StoreError>>)
 where
     T: Send + 'static,
-    F: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
 {
     let (reply, answer) = oneshot::channel();
-    (Order::Write(Box::new(Work { work: Some(work), done: None, reply, wakes })), answer)
+    (Order::Write(Box::new(Work { work, done: None, reply, wakes })), answer)
 }
 
 struct Work<T, F> {
-    work: Option<F>,
+    work: F,
     done: Option<T>,
     reply: oneshot::Sender<Result<T, StoreError>>,
     wakes: bool,
@@ -51,12 +53,10 @@ struct Work<T, F> {
 impl<T, F> Job for Work<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection) -> Result<T, Fault> + Send,
+    F: Fn(&Connection) -> Result<T, Fault> + Send,
 {
     fn run(&mut self, connection: &Connection) -> Result<(), Fault> {
-        if let Some(work) = self.work.take() {
-            self.done = Some(work(connection)?);
-        }
+        self.done = Some((self.work)(connection)?);
         Ok(())
     }
 
@@ -92,12 +92,37 @@ pub(super) struct Writer {
     pub(super) batch: usize,
     pub(super) counts: Arc<WriterCounts>,
     /// Told after a commit that may leave something to deliver; never after a claim, or an idle worker would wake itself.
-    pub(super) wake: Arc<tokio::sync::Notify>,
+    pub(super) wake: Arc<Notify>,
     /// The failure after which nothing may be promised, until all that was promised is written anew.
     pub(super) poison: Option<StoreError>,
+    /// The server, when the database is on one.
+    pub(super) base: Option<Base>,
+    /// Which of its instances this is.
+    pub(super) instance: Option<Instance>,
 }
 
 impl Writer {
+    /// Of a database that was opened, shown as `path`.
+    pub(super) fn new(connection: Connection, path: PathBuf, batch: usize) -> Writer {
+        Writer {
+            connection,
+            path,
+            batch: batch.max(1),
+            counts: Arc::default(),
+            wake: Arc::new(Notify::new()),
+            poison: None,
+            base: None,
+            instance: None,
+        }
+    }
+
+    /// Starts its thread; gives the queue of its orders.
+    pub(super) fn start(self, queue: usize) -> std::io::Result<(mpsc::Sender<Order>, thread::JoinHandle<()>)> {
+        let (orders, waiting) = mpsc::channel(queue.max(1));
+        let thread = thread::Builder::new().name("guichet-writer".into()).spawn(move || self.run(waiting))?;
+        Ok((orders, thread))
+    }
+
     /// Serves orders until all senders are gone.
     pub(super) fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         while let Some(first) = orders.blocking_recv() {
@@ -125,6 +150,9 @@ impl Writer {
     }
 
     fn commit(&mut self, batch: Vec<Box<dyn Job>>) {
+        if self.base.is_some() {
+            return self.on_server(batch);
+        }
         self.mend();
         if let Some(poison) = &self.poison {
             let poison = poison.clone();
@@ -161,13 +189,17 @@ impl Writer {
     /// is written and synced: an empty log asks nothing of the disk, and says nothing of it. When any of this fails, nothing is
     /// accepted and the next order tries again.
     fn mend(&mut self) {
-        if !matches!(self.poison, Some(StoreError::Poisoned { .. })) || !self.connection.is_autocommit() {
+        let Some(sqlite) = self.connection.sqlite() else {
+            // On a server there is nothing to mend but the way to it; an order that finds none says so.
+            return drop(self.reconnect());
+        };
+        if !matches!(self.poison, Some(StoreError::Poisoned { .. })) || !sqlite.is_autocommit() {
             return;
         }
-        let tried = empty_log(&self.connection).and_then(|is_empty| {
+        let tried = empty_log(sqlite).and_then(|is_empty| {
             if is_empty {
                 // Writes the first page though nothing changes; an UPDATE to the same value would write none.
-                self.connection.pragma_update(None, "user_version", SCHEMA)?;
+                sqlite.pragma_update(None, "user_version", SCHEMA)?;
             }
             Ok(is_empty)
         });
@@ -186,9 +218,9 @@ impl Writer {
         self.execute("BEGIN IMMEDIATE")?;
         let run = jobs.iter_mut().try_for_each(|(job, outcome)| self.one(job.as_mut(), outcome));
         let done = run.and_then(|()| self.execute("COMMIT"));
-        if done.is_err() && !self.connection.is_autocommit() {
+        if done.is_err() && !self.is_autocommit() {
             // SQLite rolls back by itself after the worst errors; when it did not, what we refuse must not stay.
-            self.connection.execute_batch("ROLLBACK").map_err(|error| StoreError::Poisoned {
+            self.execute("ROLLBACK").map_err(|error| StoreError::Poisoned {
                 path: self.path.clone(),
                 reason: format!("what was refused cannot be undone: {error}"),
             })?;
@@ -198,14 +230,14 @@ impl Writer {
 
     /// Runs one job in its own savepoint: a refusal undoes this job alone, an error of the machine gives all up.
     fn one(&self, job: &mut dyn Job, outcome: &mut Result<(), StoreError>) -> Result<(), StoreError> {
-        let wrong = |error| StoreError::database(&self.path, error);
+        let wrong = |error| StoreError::sql(&self.path, error);
         self.execute("SAVEPOINT job")?;
         let fault = match job.run(&self.connection) {
             Ok(()) => return self.execute("RELEASE job"),
             Err(Fault::Store(error)) => error,
             Err(Fault::Sql(error)) => wrong(error),
         };
-        if fault.is_fatal() || matches!(fault, StoreError::Full { .. }) || self.connection.is_autocommit() {
+        if fault.is_fatal() || matches!(fault, StoreError::Full { .. }) || self.is_autocommit() {
             return Err(fault);
         }
         *outcome = Err(fault);
@@ -214,24 +246,27 @@ impl Writer {
     }
 
     fn execute(&self, sql: &str) -> Result<(), StoreError> {
-        let done = self.connection.prepare_cached(sql).and_then(|mut statement| statement.execute([]));
-        done.map(|_| ()).map_err(|error| StoreError::database(&self.path, error))
+        self.connection.execute(sql, &[]).map(|_| ()).map_err(|error| StoreError::sql(&self.path, error))
+    }
+
+    fn is_autocommit(&self) -> bool {
+        self.connection.sqlite().is_some_and(rusqlite::Connection::is_autocommit)
     }
 
     /// Brings the log back into the database once it has grown; those who waited have their answer already.
     fn checkpoint(&mut self) {
-        if self.poison.is_some() {
+        if self.poison.is_some() || self.base.is_some() {
             return;
         }
         let run = self.waiting_pages().and_then(|pages| match pages < CHECKPOINT_PAGES {
             true => Ok(()),
             false => {
                 self.counts.checkpoints.fetch_add(1, Ordering::Relaxed);
-                self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+                self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", &[], |_| Ok(()))
             }
         });
         if let Err(error) = run {
-            let error = StoreError::database(&self.path, error);
+            let error = StoreError::sql(&self.path, error);
             tracing::error!(error.reason = %error, "the checkpoint failed");
             if error.is_fatal() {
                 self.poison = Some(error);
@@ -241,14 +276,14 @@ impl Writer {
 
     /// Pages of the log that are not in the database yet. The size of the file would not do: a log that was brought back is
     /// written over from its beginning and stays as long as it was.
-    fn waiting_pages(&self) -> rusqlite::Result<i64> {
-        let mut noop = self.connection.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
-        noop.query_row([], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?))
+    fn waiting_pages(&self) -> sql::Result<i64> {
+        let sql = "PRAGMA wal_checkpoint(NOOP)";
+        self.connection.query_row(sql, &[], |row| Ok(row.get::<i64>(1)? - row.get::<i64>(2)?))
     }
 }
 
 /// Writes the whole log back into the database, syncs that, then empties the log; `false` when a reader is in the way.
-pub(super) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
+pub(super) fn empty_log(connection: &rusqlite::Connection) -> rusqlite::Result<bool> {
     let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     Ok(busy == 0)
 }

@@ -1,0 +1,119 @@
+//! Publishes the sites of a territoire: those that are built and judged, each to its own target, a few at a time.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use super::{FleetRequest, Line, Outcome, check_one, site_of};
+use crate::builds;
+use crate::diagnostic::Diagnostic;
+use crate::load::{self, Layers, Member, Territoire};
+use crate::model::publication::Target;
+use crate::publish::{self, Done, Order, PublishError};
+
+/// What publishing is asked, besides the build.
+#[derive(Debug, Clone, Default)]
+pub struct Sending {
+    /// Identifier and secret, for buckets.
+    pub keys: Option<(String, String)>,
+    /// Whether to say what would be sent, and send nothing.
+    pub dry: bool,
+    /// Whether to take the place of publications that were interrupted on another machine.
+    pub take_over: bool,
+}
+
+/// What became of the site of a commune.
+#[derive(Debug)]
+pub enum Sent {
+    /// It was sent, or would be; nothing was to do when nothing changed.
+    Done(Done),
+    /// Nothing says where it goes.
+    Nowhere,
+    /// It has errors that only a whole check finds.
+    Refused(Vec<Diagnostic>),
+    /// It was not built: its line says why.
+    NotBuilt,
+    /// The target or the machine failed; what visitors see is whole.
+    Failed(PublishError),
+}
+
+/// Publishes the sites of communes whose lines a build gave, in the same order; each is given to `told` as soon as it is known.
+pub fn publish(
+    request: &FleetRequest<'_>,
+    (members, lines): (&[Member], &[Line]),
+    sending: &Sending,
+    told: &(dyn Fn(&str, &Sent) + Sync),
+) -> Vec<Sent> {
+    let sent: Vec<Mutex<Option<Sent>>> = members.iter().map(|_| Mutex::new(None)).collect();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        // They wait for networks, not for processors.
+        for _ in 0..AT_ONCE.min(members.len()) {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let (Some(member), Some(line)) = (members.get(at), lines.get(at)) else { return };
+                    let one = send(request, member, line, sending);
+                    told(&member.name, &one);
+                    *sent[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(one);
+                }
+            });
+        }
+    });
+    sent.into_iter().filter_map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+}
+
+/// Where the register and the state of the publications of a commune are: beside the territoire's folder, never in it.
+pub fn state_of(territoire: &Territoire, commune: &str) -> PathBuf {
+    let name = territoire.root.file_name().map_or_else(|| "territoire".into(), |name| name.to_string_lossy());
+    territoire.root.with_file_name(format!("{name}-publications")).join(commune)
+}
+
+/// Where the site of a commune goes; `None` when nothing says so.
+pub fn target_of(request: &FleetRequest<'_>, member: &Member) -> Option<Target> {
+    let layers = Layers::within(request.territoire, &member.folder, &request.base.catalogue);
+    let (commune, _) = load::described(&layers);
+    Some(commune?.publication?.for_commune(&member.name).based_on(&member.folder))
+}
+
+fn send(request: &FleetRequest<'_>, member: &Member, line: &Line, sending: &Sending) -> Sent {
+    if !matches!(line.outcome, Outcome::Built(_) | Outcome::Unchanged) {
+        return Sent::NotBuilt;
+    }
+    let Some(target) = target_of(request, member) else { return Sent::Nowhere };
+    if let Err(errors) = judge(request, member) {
+        return Sent::Refused(errors);
+    }
+    let (site, state) = (site_of(request.sites, &member.name), state_of(request.territoire, &member.name));
+    let order = order(&site, &state, &target, sending);
+    let done = if sending.dry { publish::preview(&order) } else { publish::send(&order) };
+    done.map_or_else(Sent::Failed, Sent::Done)
+}
+
+fn order<'a>(site: &'a Path, state: &'a Path, target: &'a Target, sending: &Sending) -> Order<'a> {
+    let (keys, take_over) = (sending.keys.clone(), sending.take_over);
+    Order { site, state, target, keys, take_over, now: Timestamp::now() }
+}
+
+/// Checks every page of a site once: what is known to be good is not read again.
+fn judge(request: &FleetRequest<'_>, member: &Member) -> Result<(), Vec<Diagnostic>> {
+    let record = builds::read(request.sites, &member.name);
+    if record.as_ref().is_some_and(|record| !record.empreinte.is_empty() && record.verifie == record.empreinte) {
+        return Ok(());
+    }
+    let line = check_one(request, member, false);
+    if line.outcome == Outcome::Refused {
+        return Err(line.diagnostics);
+    }
+    if let Some(mut record) = record {
+        record.verifie.clone_from(&record.empreinte);
+        // It only costs another check.
+        let _ = builds::keep(request.sites, &member.name, &record);
+    }
+    Ok(())
+}
+
+/// Sites on their way at the same time.
+const AT_ONCE: usize = 4;

@@ -1,0 +1,58 @@
+//! A territoire: what `territoire.toml` says of the communes that share a folder, a server and a technician.
+
+use std::collections::BTreeMap;
+
+use crate::diagnostic::Place;
+
+/// An EPCI, a département or an association that keeps the sites of its communes together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Territoire {
+    /// Its name, with its article or not: « Communauté de communes de la Dombes ».
+    pub nom: String,
+    /// Its SIREN (nine digits); empty when blank.
+    pub siren: String,
+    /// Folder where the sites are built, as written; `None`: beside the territoire's own.
+    pub sites: Option<String>,
+    /// What is said of some communes, by the name of their folder in `communes/`.
+    pub communes: BTreeMap<String, Declared>,
+}
+
+/// What a territoire says of one of its communes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// Which `[[commune]]` of the file it is, from 0.
+    pub rank: usize,
+    /// Schemes and hosts of its site without final slash, the main one first.
+    pub domaines: Vec<String>,
+    /// Whether it is built, published and served.
+    pub active: bool,
+    /// Where it is said.
+    pub place: Place,
+}
+
+impl Territoire {
+    /// Folder of the communes, one folder each.
+    pub const COMMUNES: &'static str = "communes";
+
+    /// Folder of the contents they share.
+    pub const COMMON: &'static str = "commun";
+
+    /// Folder of the theme they share.
+    pub const THEME: &'static str = "theme";
+
+    /// Name of the file that describes it.
+    pub const FILE: &'static str = "territoire.toml";
+
+    /// Newest shape of `territoire.toml` and of the folder around it that this program knows.
+    pub const FORMAT: i64 = 1;
+
+    /// What is said of a commune.
+    pub fn declared(&self, commune: &str) -> Option<&Declared> {
+        self.communes.get(commune)
+    }
+
+    /// Whether a commune is built, published and served: yes unless it is said otherwise.
+    pub fn is_active(&self, commune: &str) -> bool {
+        self.declared(commune).is_none_or(|declared| declared.active)
+    }
+}

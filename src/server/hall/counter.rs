@@ -1,0 +1,336 @@
+//! A commune's place in the hall: asleep or awake, with those who are being answered there.
+//!
+//! Awake, a request takes a seat and goes in. Asleep, the first one opens the guichet and the others wait for it. Whoever
+//! closes it first has what works beside it end, then waits for the seats to be empty; whoever comes meanwhile waits for the next opening.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::body::{Body, Bytes};
+use axum::response::Response;
+use hyper::body::{Frame, SizeHint};
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use super::awake::{Awake, Memory};
+use super::settings::Settings;
+use crate::server::StartError;
+use crate::server::agent::Agents;
+use crate::server::rate::Rates;
+
+/// A commune in the hall.
+pub(super) struct Counter {
+    settings: RwLock<Arc<Settings>>,
+    seats: Mutex<Seats>,
+    /// A seat was left.
+    left: Notify,
+    /// Whoever opens or closes it.
+    pub(super) turn: Arc<tokio::sync::Mutex<Turn>>,
+    /// Requests that are inside or wait for the opening.
+    present: AtomicUsize,
+    memory: Mutex<Option<([u8; 32], Memory)>>,
+    /// What serves the site, made when first asked for.
+    site: Mutex<Option<axum::Router>>,
+}
+
+/// What whoever opens must know.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    /// Whether this process has had it open: its lock may take a moment to be free.
+    pub(super) was_open: bool,
+}
+
+#[derive(Default)]
+struct Seats {
+    open: Option<Arc<Awake>>,
+    /// What it was opened with.
+    fingerprint: [u8; 32],
+    taken: usize,
+    is_closing: bool,
+    /// Out of the configuration: nobody comes in any more.
+    is_removed: bool,
+    /// When the last visitor came.
+    last: Option<Timestamp>,
+    /// When it must be opened without a visitor.
+    due: Option<Timestamp>,
+    /// Its database as it was left.
+    stamp: Stamp,
+    trouble: Option<(Instant, Arc<StartError>)>,
+    /// When closing for new settings was last tried, and how long to wait before the next try.
+    retry: Option<(Instant, Duration)>,
+}
+
+/// Size and date of the files of a database: another process that writes changes them.
+pub(super) type Stamp = [Option<(u64, SystemTime)>; 2];
+
+impl Counter {
+    pub(super) fn new(settings: Settings, due: Option<Timestamp>) -> Arc<Counter> {
+        Arc::new(Counter {
+            settings: RwLock::new(Arc::new(settings)),
+            seats: Mutex::new(Seats { due, ..Seats::default() }),
+            left: Notify::new(),
+            turn: Arc::default(),
+            present: AtomicUsize::new(0),
+            memory: Mutex::default(),
+            site: Mutex::default(),
+        })
+    }
+
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes other settings; what is open keeps its own until it is closed.
+    pub(super) fn set(&self, settings: Settings) {
+        *self.site.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        let mut seats = self.seats();
+        seats.trouble = None;
+        seats.retry = None;
+        seats.is_removed = false;
+    }
+
+    /// The one who serves its site.
+    pub(super) fn site(&self, make: impl FnOnce(&Path, &Settings) -> axum::Router) -> Option<axum::Router> {
+        let mut site = self.site.lock().unwrap_or_else(PoisonError::into_inner);
+        if site.is_none() {
+            let settings = self.settings();
+            let folder = settings.config().site?;
+            *site = Some(make(&folder, &settings));
+        }
+        site.clone()
+    }
+
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts who comes, unless there are too many.
+    pub(super) fn arrive(self: &Arc<Self>, most: Option<usize>) -> Option<Presence> {
+        let presence = Presence(self.clone());
+        let before = self.present.fetch_add(1, Ordering::AcqRel);
+        (most.is_none_or(|most| before < most)).then_some(presence)
+    }
+
+    /// A seat, when the guichet is open.
+    pub(super) fn sit(self: &Arc<Self>, now: Option<Timestamp>) -> Option<Seat> {
+        let mut seats = self.seats();
+        let awake = seats.open.clone().filter(|_| !seats.is_closing && !seats.is_removed)?;
+        seats.taken += 1;
+        seats.last = now.or(seats.last);
+        Some(Seat { counter: self.clone(), awake: Some(awake) })
+    }
+
+    pub(super) fn is_removed(&self) -> bool {
+        self.seats().is_removed
+    }
+
+    /// Lets nobody in any more.
+    pub(super) fn remove(&self) {
+        self.seats().is_removed = true;
+    }
+
+    /// What keeps it from being opened, if it was tried a moment ago.
+    pub(super) fn trouble(&self) -> Option<Arc<StartError>> {
+        let seats = self.seats();
+        seats.trouble.as_ref().filter(|(at, _)| at.elapsed() < TRY_AGAIN).map(|(_, error)| error.clone())
+    }
+
+    /// What works there now.
+    pub(super) fn awake(&self) -> Option<Arc<Awake>> {
+        self.seats().open.clone()
+    }
+
+    /// It is open.
+    pub(super) fn opened(&self, awake: Arc<Awake>, fingerprint: [u8; 32]) {
+        let mut seats = self.seats();
+        (seats.open, seats.fingerprint) = (Some(awake), fingerprint);
+        (seats.trouble, seats.due, seats.last) = (None, None, None);
+    }
+
+    /// It cannot be opened; it is tried again without a visitor at `again`.
+    pub(super) fn failed(&self, error: Arc<StartError>, again: Option<Timestamp>) {
+        let mut seats = self.seats();
+        seats.trouble = Some((Instant::now(), error));
+        seats.due = again;
+    }
+
+    /// Lets nobody in and waits for the seats to be empty, `patience` at most; `false`: they were not, all goes on.
+    pub(super) async fn empty(&self, patience: Duration) -> bool {
+        self.seats().is_closing = true;
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            let left = self.left.notified();
+            if self.seats().taken == 0 {
+                return true;
+            }
+            if tokio::time::timeout_at(deadline, left).await.is_err() {
+                let mut seats = self.seats();
+                if seats.taken == 0 {
+                    return true;
+                }
+                seats.is_closing = false;
+                return false;
+            }
+        }
+    }
+
+    /// Closes it, once it is empty.
+    pub(super) fn close(&self, due: Option<Timestamp>) -> Option<Arc<Awake>> {
+        let mut seats = self.seats();
+        seats.due = due;
+        seats.open.take()
+    }
+
+    /// It may be opened again; `stamp` is its database as it was left.
+    pub(super) fn closed(&self, stamp: Stamp) {
+        let mut seats = self.seats();
+        seats.is_closing = false;
+        seats.stamp = stamp;
+    }
+
+    /// What its guichet is opened with whatever happens: floods and wrong codes are remembered as long as the limits are the
+    /// same.
+    pub(super) fn memory(&self) -> Memory {
+        let settings = self.settings();
+        let mut kept = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((fingerprint, memory)) if *fingerprint == settings.fingerprint => memory.clone(),
+            _ => {
+                let config = settings.config();
+                let memory = Memory {
+                    rates: Arc::new(Rates::new(config.rates)),
+                    agents: Arc::new(Agents::new(config.agent_code)),
+                };
+                *kept = Some((settings.fingerprint, memory.clone()));
+                memory
+            }
+        }
+    }
+
+    /// How it stands, for who goes round.
+    pub(super) fn glance(&self) -> Glance {
+        let wanted = self.settings().fingerprint;
+        let seats = self.seats();
+        Glance {
+            awake: seats.open.clone(),
+            is_taken: seats.taken > 0,
+            is_stale: seats.open.is_some() && seats.fingerprint != wanted,
+            last: seats.last,
+            due: seats.due,
+            may_retry: seats.retry.is_none_or(|(at, wait)| at.elapsed() >= wait),
+        }
+    }
+
+    /// Closing did not succeed: the next try comes later and later, for each makes visitors wait.
+    pub(super) fn put_off(&self) {
+        let mut seats = self.seats();
+        let wait = seats.retry.map_or(FIRST_RETRY, |(_, wait)| (wait * 2).min(LAST_RETRY));
+        seats.retry = Some((Instant::now(), wait));
+    }
+
+    /// Whether its database is no longer as it was; it is from now on.
+    pub(super) fn was_written(&self, stamp: Stamp) -> bool {
+        let mut seats = self.seats();
+        let before = std::mem::replace(&mut seats.stamp, stamp);
+        before != stamp
+    }
+
+    /// Has it opened without a visitor.
+    pub(super) fn is_due(&self, at: Timestamp) {
+        self.seats().due = Some(at);
+    }
+}
+
+/// How a commune stands.
+pub(super) struct Glance {
+    pub(super) awake: Option<Arc<Awake>>,
+    pub(super) is_taken: bool,
+    /// Open with settings that are no longer its own.
+    pub(super) is_stale: bool,
+    pub(super) last: Option<Timestamp>,
+    pub(super) due: Option<Timestamp>,
+    pub(super) may_retry: bool,
+}
+
+/// The stamp of the database in a data folder.
+pub(super) fn stamp(data: &Path) -> Stamp {
+    ["guichet.db", "guichet.db-wal"].map(|name| {
+        let metadata = std::fs::metadata(data.join(name)).ok()?;
+        Some((metadata.len(), metadata.modified().ok()?))
+    })
+}
+
+/// Somebody is there, inside or waiting.
+pub(super) struct Presence(Arc<Counter>);
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.0.present.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A seat at an open guichet, until the last byte of the answer.
+pub(super) struct Seat {
+    counter: Arc<Counter>,
+    awake: Option<Arc<Awake>>,
+}
+
+impl Seat {
+    pub(super) fn awake(&self) -> Option<&Arc<Awake>> {
+        self.awake.as_ref()
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        // What it holds of the guichet goes before the seat: who closes must be the last to hold it.
+        self.awake = None;
+        self.counter.seats().taken -= 1;
+        self.counter.left.notify_waiters();
+    }
+}
+
+/// An answer that keeps its seat until its body is sent.
+pub(super) fn seated(response: Response, held: (Seat, Presence)) -> Response {
+    response.map(|body| Body::new(Seated { body, _held: held }))
+}
+
+struct Seated {
+    body: Body,
+    _held: (Seat, Presence),
+}
+
+impl hyper::body::Body for Seated {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// All communes by name.
+pub(super) type Counters = BTreeMap<String, Arc<Counter>>;
+
+/// How long what could not be opened is not tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+/// Between two tries to close for new settings.
+const FIRST_RETRY: Duration = Duration::from_secs(30);
+const LAST_RETRY: Duration = Duration::from_secs(3600);

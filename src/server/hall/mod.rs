@@ -1,0 +1,492 @@
+//! One guichet for one commune or for all those of a territoire.
+//!
+//! ```text
+//! request → host, path → commune → asleep? it is opened once for all who wait → its own routes
+//! ```
+//!
+//! A commune that is not asked for is closed: nothing of it stays in memory but its name, its addresses and the instant at
+//! which something is due. [`rounds`] opens it then, without a visitor. Nothing of a commune is shared with another: each has
+//! its database, its key, its limits, its mails; a flood on one, a broken folder or a full queue leaves the others as they are.
+//! The guichet of one commune is the same hall with one counter, that never closes.
+
+mod awake;
+mod counter;
+mod pages;
+mod plan;
+mod rounds;
+mod settings;
+mod source;
+mod tasks;
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::ServiceExt;
+
+pub(super) use self::awake::Awake;
+use self::counter::Counter;
+use self::counter::{Counters, seated};
+use self::plan::{Plan, Way};
+pub(super) use self::rounds::run as rounds;
+use self::settings::plain_host;
+use super::answer::crashed;
+use super::config::HallConfig;
+use super::desk::Clock;
+use super::guichet::Means;
+use super::headers::{Outside, Policy, harden, is_loopback_host};
+use super::observe::observe;
+use super::{StartError, site, watch};
+use crate::diagnostic::Diagnostic;
+use crate::intake::files::FileError;
+use crate::intake::store::StoreError;
+
+/// All the guichets of a process.
+pub(super) struct Hall {
+    plan: RwLock<Arc<Plan>>,
+    means: Arc<Means>,
+    /// Places for open guichets.
+    slots: Arc<Semaphore>,
+    /// Who opens one, a few at a time: it takes a processor.
+    opening: Semaphore,
+    /// Communes that left the configuration and are not closed yet.
+    leaving: Mutex<Vec<Arc<Counter>>>,
+}
+
+/// How many communes there are, and how they stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Communes of the configuration.
+    pub communes: usize,
+    /// Open now.
+    pub awake: usize,
+    /// That could not be opened when last tried.
+    pub broken: usize,
+    /// That no address leads to.
+    pub nowhere: usize,
+}
+
+/// Why a request cannot be taken in.
+enum Refused {
+    /// Too many are under way there, or no place is free.
+    Busy,
+    /// It cannot be opened.
+    Trouble,
+    /// It has just left the configuration.
+    Gone,
+}
+
+impl Hall {
+    /// Reads the configuration; nothing is opened.
+    ///
+    /// # Errors
+    /// All that is wrong in the territoire.
+    pub(super) fn new(config: HallConfig, means: Means) -> Result<Arc<Hall>, Vec<Diagnostic>> {
+        let most_awake = config.most_awake;
+        let plan = Plan::read(config, &Counters::new(), (means.clock)())?;
+        Ok(Arc::new(Hall {
+            plan: RwLock::new(Arc::new(plan)),
+            means: Arc::new(means),
+            slots: Arc::new(Semaphore::new(most_awake)),
+            opening: Semaphore::new(OPENING),
+            leaving: Mutex::default(),
+        }))
+    }
+
+    fn plan(&self) -> Arc<Plan> {
+        self.plan.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn leaving(&self) -> Vec<Arc<Counter>> {
+        self.leaving.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.means.clock)()
+    }
+
+    /// Takes another configuration: new communes come in, those that went finish what they are doing, changed settings apply to
+    /// what is opened from now on, and to what is open as soon as nobody is there.
+    ///
+    /// # Errors
+    /// All that is wrong; nothing has changed.
+    pub(super) fn reload(&self, config: HallConfig) -> Result<(), Vec<Diagnostic>> {
+        let before = self.plan();
+        let mut known = before.counters.clone();
+        known.extend(self.leaving().into_iter().map(|counter| (counter.settings().name.clone(), counter)));
+        let plan = Plan::read(config, &known, self.now())?;
+        let gone = known.iter().filter(|(name, _)| !plan.counters.contains_key(*name));
+        let gone: Vec<Arc<Counter>> = gone.map(|(_, counter)| counter.clone()).collect();
+        gone.iter().for_each(|counter| counter.remove());
+        *self.leaving.lock().unwrap_or_else(PoisonError::into_inner) = gone;
+        for awake in plan.counters.values().filter_map(|counter| counter.awake()) {
+            awake.refresh.notify_one();
+        }
+        let communes = plan.counters.len();
+        *self.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
+        tracing::info!(event = "reloaded", communes, "the configuration was read again");
+        Ok(())
+    }
+
+    /// The configuration in force.
+    pub(super) fn config(&self) -> Arc<HallConfig> {
+        self.plan().config.clone()
+    }
+
+    /// How many communes there are, and how they stand.
+    pub(super) fn census(&self) -> Census {
+        let plan = self.plan();
+        let count = |is: &dyn Fn(&Counter) -> bool| plan.counters.values().filter(|counter| is(counter)).count();
+        Census {
+            communes: plan.counters.len(),
+            awake: count(&|counter| counter.awake().is_some()),
+            broken: count(&|counter| counter.trouble().is_some()),
+            nowhere: if plan.only.is_some() { 0 } else { count(&|counter| counter.settings().known.is_nowhere()) },
+        }
+    }
+
+    /// Hosts that are answered for, in order.
+    pub(super) fn hosts(&self) -> Vec<String> {
+        let mut hosts: Vec<String> = self.plan().hosts().cloned().collect();
+        hosts.sort();
+        hosts
+    }
+
+    /// The one commune, opened; `None` when there are many.
+    ///
+    /// # Errors
+    /// [`StartError`] for whatever cannot be used.
+    pub(super) async fn open_only(&self) -> Result<Option<Arc<Awake>>, StartError> {
+        let Some(only) = self.plan().only.clone() else { return Ok(None) };
+        let mut turn = only.turn.lock().await;
+        self.open(&only, &mut turn, None).await.map(Some)
+    }
+
+    /// All that is answered.
+    pub(super) fn router(self: &Arc<Self>) -> Router {
+        let hall = self.clone();
+        let answer = move |request: Request| {
+            let hall = hall.clone();
+            async move { hall.answer(request).await }
+        };
+        let router = Router::new().fallback(answer).layer(tower_http::catch_panic::CatchPanicLayer::custom(crashed));
+        harden(router, Policy::Site, &Outside::default())
+    }
+
+    async fn answer(self: &Arc<Self>, request: Request) -> Response {
+        let plan = self.plan();
+        if plan.only.is_none() && is_loopback_host(&request) {
+            match request.uri().path() {
+                "/guichet/sante" => return watch::alive(),
+                "/guichet/pret" => return self.ready(),
+                _ => {}
+            }
+        }
+        let host = host(&request);
+        match plan.way(host.as_deref(), request.uri().path()) {
+            Way::Counter(counter, root) if root.is_empty() => self.at(&counter, request).await,
+            Way::Counter(counter, root) => match under(request, &root) {
+                Ok(request) => back_under(self.at(&counter, request).await, &root),
+                Err(to_folder) => to_folder,
+            },
+            Way::NoPath => pages::no_path(),
+            Way::NoHost => pages::no_host(),
+        }
+    }
+
+    /// What a commune answers.
+    async fn at(self: &Arc<Self>, counter: &Arc<Counter>, request: Request) -> Response {
+        let path = request.uri().path();
+        if !path.starts_with("/guichet/")
+            && let Some(router) = counter.site(|folder, settings| {
+                let router = site::folder(folder).layer(axum::middleware::from_fn(observe));
+                harden(router, Policy::Site, &settings.known.outside)
+            })
+        {
+            return answer_of(router, request).await;
+        }
+        let most = counter.settings().config().rates.under_way;
+        let Some(presence) = counter.arrive(most) else { return pages::busy(&counter.settings().known) };
+        let seat = match self.enter(counter).await {
+            Ok(seat) => seat,
+            Err(Refused::Busy) => return pages::busy(&counter.settings().known),
+            Err(Refused::Trouble) => return pages::trouble(&counter.settings().known),
+            Err(Refused::Gone) => return pages::no_host(),
+        };
+        let is_post = request.method() == Method::POST;
+        let Some(awake) = seat.awake().cloned() else { return pages::busy(&counter.settings().known) };
+        let response = answer_of(awake.router.clone(), request).await;
+        if is_post {
+            awake.received();
+        }
+        drop(awake);
+        seated(response, (seat, presence))
+    }
+
+    /// A seat at a commune's guichet, which is opened if need be.
+    async fn enter(self: &Arc<Self>, counter: &Arc<Counter>) -> Result<counter::Seat, Refused> {
+        for _ in 0..ENTRIES {
+            if let Some(seat) = counter.sit(Some(self.now())) {
+                return Ok(seat);
+            }
+            if counter.is_removed() {
+                return Err(Refused::Gone);
+            }
+            if counter.trouble().is_some() {
+                return Err(Refused::Trouble);
+            }
+            let mut turn = counter.turn.clone().lock_owned().await;
+            if let Some(seat) = counter.sit(Some(self.now())) {
+                return Ok(seat);
+            }
+            if counter.awake().is_none() && counter.trouble().is_none() {
+                let slot = match self.slot().await {
+                    None if !is_pinned(&self.plan()) => return Err(Refused::Busy),
+                    slot => slot,
+                };
+                // Beside this request: who asked may leave, what has begun to open must not be left half open.
+                let (hall, counter) = (self.clone(), counter.clone());
+                let opening = tokio::spawn(async move { hall.open(&counter, &mut turn, slot).await.map(|_| ()) });
+                // What failed is told by the next turn.
+                let _ = opening.await;
+            }
+        }
+        Err(Refused::Busy)
+    }
+
+    /// Opens a commune's guichet; the caller holds its turn.
+    async fn open(
+        &self,
+        counter: &Arc<Counter>,
+        turn: &mut counter::Turn,
+        slot: Option<OwnedSemaphorePermit>,
+    ) -> Result<Arc<Awake>, StartError> {
+        let settings = counter.settings();
+        let memory = counter.memory();
+        let _one_of_few = self.opening.acquire().await;
+        let begun = tokio::time::Instant::now();
+        let opened = loop {
+            match Awake::open(&settings, &self.means, &memory).await {
+                // What was closed a moment ago may still be read by somebody who left.
+                Err(error) if turn.was_open && is_locked(&error) && begun.elapsed() < UNLOCKED_WITHIN => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                opened => break opened,
+            }
+        };
+        match opened {
+            Ok(awake) => {
+                let awake = Arc::new(awake.at(slot));
+                turn.was_open = true;
+                awake.start();
+                counter.opened(awake.clone(), settings.fingerprint);
+                tracing::debug!(event = "awake", commune = settings.name, "a guichet is open");
+                Ok(awake)
+            }
+            Err(error) => {
+                tracing::error!(
+                    event = "closed",
+                    commune = settings.name,
+                    reason = reason(&error),
+                    "a guichet cannot be opened"
+                );
+                let error = Arc::new(error);
+                let again = self.now().checked_add(AGAIN_AFTER_TROUBLE).ok();
+                counter.failed(error.clone(), again.filter(|_| settings.hall.role.delivers()));
+                // Nobody else holds it for long; whoever asks is told why.
+                Err(StartError::Closed(error))
+            }
+        }
+    }
+
+    /// Closes a commune's guichet; `false` when somebody was there for longer than `patience`.
+    async fn close(&self, counter: &Arc<Counter>, patience: Duration) -> bool {
+        let _turn = counter.turn.lock().await;
+        let Some(awake) = counter.awake() else { return true };
+        // Visitors go on meanwhile: the mail in hand may take minutes.
+        awake.stop().await;
+        if !counter.empty(patience).await {
+            awake.start();
+            return false;
+        }
+        let now = self.now();
+        let (due, data) = (awake.due(now), counter.settings().config().data);
+        let latest = now.checked_add(VISIT_EVERY).ok();
+        let due = if self.plan().config.role.delivers() { due.into_iter().chain(latest).min() } else { None };
+        let open = counter.close(due);
+        // The writer ends, and brings its log back into the database.
+        let stamp = tokio::task::spawn_blocking(move || {
+            drop((awake, open));
+            counter::stamp(&data)
+        });
+        counter.closed(stamp.await.unwrap_or_default());
+        tracing::debug!(event = "asleep", commune = counter.settings().name, "a guichet is closed until it is needed");
+        true
+    }
+
+    /// A place for one more open guichet: a free one, or that of who was asked for least lately; `None` when all are at work.
+    async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(slot) = self.slots.clone().try_acquire_owned() {
+            return Some(slot);
+        }
+        let deadline = tokio::time::Instant::now() + SLOT_WITHIN;
+        loop {
+            self.make_room().await;
+            let wait = tokio::time::timeout(Duration::from_millis(100), self.slots.clone().acquire_owned());
+            match wait.await {
+                Ok(slot) => return slot.ok(),
+                Err(_) if tokio::time::Instant::now() < deadline => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Closes the guichet that was asked for least lately, of those where nothing is under way.
+    async fn make_room(&self) {
+        let plan = self.plan();
+        let now = self.now();
+        let mut idle: Vec<(Option<Timestamp>, &Arc<Counter>)> = Vec::new();
+        for counter in plan.counters.values() {
+            let glance = counter.glance();
+            let Some(awake) = glance.awake.filter(|_| !glance.is_taken) else { continue };
+            if awake.due(now).is_none_or(|due| due > now) && counter.turn.try_lock().is_ok() {
+                idle.push((glance.last, counter));
+            }
+        }
+        idle.sort_by_key(|(last, _)| *last);
+        for (_, counter) in idle.into_iter().take(2) {
+            if self.close(counter, Duration::ZERO).await {
+                return;
+            }
+        }
+    }
+
+    /// What is measured: of the one commune, or of all together.
+    pub(super) fn metrics(self: &Arc<Self>, clock: Clock) -> Router {
+        let hall = self.clone();
+        Router::new().fallback(move |request: Request| {
+            let (hall, clock) = (hall.clone(), clock.clone());
+            async move {
+                let only = hall.plan().only.clone();
+                match only.map(|only| only.awake()) {
+                    Some(Some(awake)) => answer_of(awake.metrics(clock), request).await,
+                    // It is being opened anew.
+                    Some(None) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+                    None if request.uri().path() == "/metrics" => {
+                        let census = hall.census();
+                        watch::metrics_of_all((census.communes, census.awake, census.broken))
+                    }
+                    None => StatusCode::NOT_FOUND.into_response(),
+                }
+            }
+        })
+    }
+
+    /// Whether requests can be taken, for all communes together.
+    fn ready(&self) -> Response {
+        let census = self.census();
+        let config = self.config();
+        let free = crate::intake::store::free_bytes_of(&config.common.data);
+        let is_full = free.is_ok_and(|free| free < config.common.reserve_bytes);
+        watch::ready_for_all(is_full, (census.communes, census.awake, census.broken))
+    }
+
+    /// Ends all that works, after the mails in hand; nobody is answered any more.
+    pub(super) async fn stop(&self) {
+        let plan = self.plan();
+        let all: Vec<Arc<Counter>> = plan.counters.values().cloned().chain(self.leaving()).collect();
+        let mut closing = tokio::task::JoinSet::new();
+        for awake in all.iter().filter_map(|counter| counter.awake()) {
+            closing.spawn(async move { awake.stop().await });
+        }
+        while closing.join_next().await.is_some() {}
+    }
+}
+
+/// The host that a request names.
+fn host(request: &Request) -> Option<String> {
+    let named = match request.uri().authority() {
+        Some(authority) => authority.as_str(),
+        None => request.headers().get(header::HOST)?.to_str().ok()?,
+    };
+    Some(plain_host(named)).filter(|host| !host.is_empty())
+}
+
+/// The request as the commune sees it, its path taken off; at the path itself, the way to its folder.
+fn under(mut request: Request, root: &str) -> Result<Request, Response> {
+    let uri = request.uri();
+    let rest = uri.path().strip_prefix(root).unwrap_or(uri.path());
+    if rest.is_empty() {
+        return Err(pages::to_folder(root));
+    }
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = PathAndQuery::try_from(format!("{rest}{query}")).ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    Ok(request)
+}
+
+/// An answer that leads elsewhere in the same guichet leads under its path.
+fn back_under(mut response: Response, root: &str) -> Response {
+    let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+    let own = |location: &str| location.starts_with("/guichet/") || location.starts_with("/assets/");
+    if let Some(location) = location.filter(|location| own(location))
+        && let Ok(location) = HeaderValue::from_str(&format!("{root}{location}"))
+    {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+async fn answer_of(router: Router, request: Request) -> Response {
+    match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+fn is_locked(error: &StartError) -> bool {
+    let (StartError::Store(error) | StartError::Files(FileError::Store(error))) = error else { return false };
+    matches!(error, StoreError::Locked { .. })
+}
+
+/// Why a guichet cannot be opened, in a word for the log.
+fn reason(error: &StartError) -> &'static str {
+    match error {
+        StartError::Content(_) => "content",
+        StartError::Store(StoreError::Locked { .. }) => "locked",
+        StartError::Store(StoreError::Full { .. }) => "full",
+        StartError::Store(StoreError::Key(_) | StoreError::WrongKey { .. }) => "key",
+        StartError::Store(StoreError::Damaged { .. }) => "damaged",
+        StartError::Store(_) => "store",
+        StartError::Files(_) => "files",
+        StartError::Mailer(_) => "mailer",
+        _ => "machine",
+    }
+}
+
+/// Whether the guichet of one commune is open for good.
+fn is_pinned(plan: &Plan) -> bool {
+    plan.only.is_some()
+}
+
+/// Guichets opened at the same time.
+const OPENING: usize = 2;
+/// Times a request tries to come in: it may find a door that closes.
+const ENTRIES: usize = 8;
+/// How long a request waits for a place.
+const SLOT_WITHIN: Duration = Duration::from_secs(10);
+/// How long the lock of a guichet that was closed may take to be free.
+const UNLOCKED_WITHIN: Duration = Duration::from_secs(5);
+/// A commune with data is opened at least so often.
+const VISIT_EVERY: SignedDuration = SignedDuration::from_hours(6);
+/// When what could not be opened is tried again without a visitor.
+const AGAIN_AFTER_TROUBLE: SignedDuration = SignedDuration::from_mins(15);

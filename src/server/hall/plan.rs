@@ -1,0 +1,176 @@
+//! Who answers where: the hosts of all communes, and the paths of those that share one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rayon::prelude::*;
+
+use super::counter::{Counter, Counters};
+use super::settings::Settings;
+use crate::diagnostic::{Code, Diagnostic, Place, has_errors};
+use crate::load::Territoire;
+use crate::server::config::HallConfig;
+
+/// The communes of a configuration, and how they are reached; replaced as a whole.
+pub(super) struct Plan {
+    pub(super) config: Arc<HallConfig>,
+    pub(super) counters: Counters,
+    hosts: HashMap<String, Host>,
+    /// The one commune of a guichet that serves no other: it answers to any name.
+    pub(super) only: Option<Arc<Counter>>,
+}
+
+/// Who answers on a host.
+#[derive(Default)]
+struct Host {
+    /// Paths of guichets, without their first slash.
+    paths: BTreeMap<String, Arc<Counter>>,
+    /// All the rest.
+    whole: Option<Arc<Counter>>,
+}
+
+/// Where a request goes.
+pub(super) enum Way {
+    /// To a commune, under a path that is taken off (`/le-plantay`, or nothing).
+    Counter(Arc<Counter>, String),
+    /// The host is ours, the path is nobody's.
+    NoPath,
+    /// Nobody answers to this host here.
+    NoHost,
+}
+
+impl Plan {
+    /// Reads what is known of each commune; those that `before` had keep what they are doing.
+    ///
+    /// # Errors
+    /// All that is wrong, with its place; nothing has changed.
+    pub(super) fn read(config: HallConfig, before: &Counters, now: Timestamp) -> Result<Plan, Vec<Diagnostic>> {
+        let config = Arc::new(config);
+        let settings = match &config.territoire {
+            None => vec![Settings::read(&config, ("", config.common.folder.clone()), None)],
+            Some(root) => {
+                let (territoire, mut told) = Territoire::read(root);
+                let Some(territoire) = territoire.map(Arc::new) else { return Err(told) };
+                let members = territoire.members().map_err(|error| {
+                    let place =
+                        Place::file(root.join(crate::model::territoire::Territoire::COMMUNES).display().to_string());
+                    let cause = format!("ce dossier ne peut pas être lu : {}", crate::fs::cause(&error.source));
+                    told.push(
+                        Diagnostic::error(Code::Unreadable, place, cause).hint("vérifiez le chemin et les droits"),
+                    );
+                    told
+                })?;
+                strangers(&config, &members)?;
+                let read = |member: &crate::load::Member| {
+                    Settings::read(&config, (&member.name, member.folder.clone()), Some(&territoire))
+                };
+                members.par_iter().filter(|member| member.exists).map(read).collect()
+            }
+        };
+        let mut plan = Plan { config: config.clone(), counters: Counters::new(), hosts: HashMap::new(), only: None };
+        let mut diagnostics = Vec::new();
+        // First all is judged, then the communes are told.
+        let mut places: BTreeMap<(String, String), String> = BTreeMap::new();
+        for settings in &settings {
+            for place in places_of(settings) {
+                let other = places.insert(place.clone(), settings.name.clone());
+                diagnostics.extend(other.map(|other| same_place(&place, (&other, &settings.name))));
+            }
+        }
+        if has_errors(&diagnostics) {
+            return Err(diagnostics);
+        }
+        for settings in settings {
+            let (name, places) = (settings.name.clone(), places_of(&settings));
+            let counter = match before.get(&name) {
+                Some(counter) => {
+                    counter.set(settings);
+                    counter.clone()
+                }
+                None => {
+                    let config = settings.config();
+                    let has_data = config.base.is_some() || config.data.join("guichet.db").exists();
+                    let asks = settings.known.has_mailboxes && config.confirms_mailboxes;
+                    let is_due = plan.config.role.delivers() && (has_data || asks);
+                    Counter::new(settings, is_due.then_some(now))
+                }
+            };
+            for (host, path) in places {
+                let host = plan.hosts.entry(host).or_default();
+                match path.strip_prefix('/') {
+                    Some(path) => {
+                        host.paths.insert(path.to_owned(), counter.clone());
+                    }
+                    None => host.whole = Some(counter.clone()),
+                }
+            }
+            if plan.config.territoire.is_none() {
+                plan.only = Some(counter.clone());
+            }
+            plan.counters.insert(name, counter);
+        }
+        Ok(plan)
+    }
+
+    /// Who answers to a host (lower case, without port) and a path.
+    pub(super) fn way(&self, host: Option<&str>, path: &str) -> Way {
+        let found = host.and_then(|host| self.hosts.get(host));
+        if let Some(host) = found {
+            // The longest first: `/nord/le-plantay` before `/nord`.
+            let inside = path.trim_start_matches('/');
+            let under = |(at, _): &(&String, &Arc<Counter>)| {
+                inside.strip_prefix(at.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            if let Some((at, counter)) = host.paths.iter().filter(under).max_by_key(|(at, _)| at.len()) {
+                return Way::Counter(counter.clone(), format!("/{at}"));
+            }
+            if let Some(counter) = &host.whole {
+                return Way::Counter(counter.clone(), String::new());
+            }
+        }
+        match (&self.only, found) {
+            (Some(only), _) => Way::Counter(only.clone(), String::new()),
+            (None, Some(_)) => Way::NoPath,
+            (None, None) => Way::NoHost,
+        }
+    }
+
+    /// The hosts that are answered for.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &String> {
+        self.hosts.keys()
+    }
+}
+
+/// The places of a commune: a host and a path each.
+fn places_of(settings: &Settings) -> Vec<(String, String)> {
+    let known = &settings.known;
+    let mut places: Vec<(String, String)> = known.hosts.iter().map(|host| (host.clone(), String::new())).collect();
+    places.extend(known.guichet.clone().filter(|place| !places.contains(place)));
+    places
+}
+
+/// Two communes at the same address: a request would go to one of them by chance.
+fn same_place((host, path): &(String, String), (one, other): (&str, &str)) -> Diagnostic {
+    let place = Place::file(format!("communes/{other}/commune.toml"));
+    let message = format!("« {host}{path} » est déjà l'adresse de la commune « {one} »");
+    Diagnostic::error(Code::BadValue, place, message).hint(
+        "donnez à chacune son domaine, ou une adresse de guichet qui finit par son nom : adresse = \"https://guichet.exemple.fr/{commune}\"",
+    )
+}
+
+/// Settings of communes that are not there.
+fn strangers(config: &HallConfig, members: &[crate::load::Member]) -> Result<(), Vec<Diagnostic>> {
+    let unknown = |name: &&String| !members.iter().any(|member| member.name == **name);
+    let told: Vec<Diagnostic> = config
+        .named
+        .iter()
+        .filter(unknown)
+        .map(|name| {
+            let message = format!("aucune commune du territoire ne s'appelle « {name} »");
+            Diagnostic::error(Code::BadValue, Place::file("guichet.toml"), message)
+                .hint("écrivez [communes.NOM] avec le nom d'un dossier de communes/")
+        })
+        .collect();
+    if told.is_empty() { Ok(()) } else { Err(told) }
+}

@@ -1,0 +1,123 @@
+//! What is known of a commune without opening its guichet: where it answers, and what it would be opened with.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::load::{self, Layers, Territoire};
+use crate::model::commune::Commune;
+use crate::server::config::{GuichetConfig, HallConfig};
+use crate::server::headers::{Outside, origin};
+
+/// The settings of a commune; replaced as a whole.
+pub(super) struct Settings {
+    pub(super) hall: Arc<HallConfig>,
+    /// Name of its folder.
+    pub(super) name: String,
+    pub(super) folder: PathBuf,
+    pub(super) territoire: Option<Arc<Territoire>>,
+    pub(super) known: Known,
+    /// Changes when the guichet must be opened anew.
+    pub(super) fingerprint: [u8; 32],
+}
+
+/// What `commune.toml` says of how the guichet is reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Known {
+    /// Name of the commune, for who cannot be served; its folder's when its file is broken.
+    pub(super) title: String,
+    /// Telephone of the mairie as written; empty when it is not known.
+    pub(super) telephone: String,
+    /// Hosts of its site, without port, lower case.
+    pub(super) hosts: BTreeSet<String>,
+    /// Host of a guichet that is elsewhere, and the path under which it answers there (`/le-plantay`, or empty).
+    pub(super) guichet: Option<(String, String)>,
+    /// Origins that forms may come from.
+    pub(super) trusted: Vec<String>,
+    pub(super) outside: Outside,
+    /// Address of the site, when the guichet is on another host.
+    pub(super) home: Option<String>,
+    /// Whether the mairie has a mailbox that must be asked to confirm.
+    pub(super) has_mailboxes: bool,
+}
+
+impl Settings {
+    /// Reads what is known of a commune. Its file may be broken: it is then reached by what its territoire says.
+    pub(super) fn read(
+        hall: &Arc<HallConfig>,
+        (name, folder): (&str, PathBuf),
+        territoire: Option<&Arc<Territoire>>,
+    ) -> Settings {
+        let none = load::Shared::default();
+        let layers = match territoire {
+            Some(territoire) => Layers::within(territoire, &folder, &none),
+            None => Layers::of(&folder, &none),
+        };
+        let (commune, _) = load::described(&layers);
+        let declared = territoire.and_then(|territoire| territoire.model.declared(name));
+        let domains = declared.map_or(&[][..], |declared| &declared.domaines);
+        let known = Known::of(commune.as_ref(), (name, domains), hall.common.hsts_seconds);
+        let mut settings = Settings {
+            hall: hall.clone(),
+            name: name.to_owned(),
+            folder,
+            territoire: territoire.cloned(),
+            known,
+            fingerprint: [0; 32],
+        };
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&settings.config().fingerprint()).update(format!("{:?}", settings.known).as_bytes());
+        settings.fingerprint = *hasher.finalize().as_bytes();
+        settings
+    }
+
+    /// What the guichet is opened with.
+    pub(super) fn config(&self) -> GuichetConfig {
+        match &self.hall.territoire {
+            Some(_) => self.hall.of(&self.name, &self.folder),
+            None => self.hall.common.clone(),
+        }
+    }
+}
+
+impl Known {
+    fn of(commune: Option<&Commune>, (name, domains): (&str, &[String]), hsts_seconds: u64) -> Known {
+        let (domaine, adresse) =
+            commune.map_or(("", ""), |commune| (commune.domaine.as_str(), commune.guichet.adresse.as_str()));
+        let sites = || [domaine].into_iter().chain(domains.iter().map(String::as_str));
+        let public = if adresse.is_empty() { domaine } else { adresse };
+        let path = commune.map_or("", Commune::guichet_path);
+        let guichet = host_of(adresse).map(|host| (host, path.to_owned()));
+        let home = (!adresse.is_empty() && !domaine.is_empty()).then(|| format!("{}/", domaine.trim_end_matches('/')));
+        Known {
+            title: commune.map_or_else(|| name.to_owned(), |commune| commune.names.nom.clone()),
+            telephone: commune.map_or_else(String::new, |commune| commune.mairie.telephone.clone()),
+            hosts: sites().filter_map(host_of).collect(),
+            guichet,
+            trusted: sites().chain([adresse]).filter_map(origin).collect::<BTreeSet<_>>().into_iter().collect(),
+            outside: Outside { https: public.starts_with("https://"), guichet_origin: origin(adresse), hsts_seconds },
+            home,
+            has_mailboxes: commune.is_some_and(|commune| !commune.guichet.destinataires.is_empty()),
+        }
+    }
+
+    /// Whether nobody can reach it.
+    pub(super) fn is_nowhere(&self) -> bool {
+        self.hosts.is_empty() && self.guichet.is_none()
+    }
+}
+
+/// The host of an address, lower case, without port.
+fn host_of(url: &str) -> Option<String> {
+    let uri: axum::http::Uri = url.parse().ok()?;
+    Some(plain_host(uri.authority()?.as_str()))
+}
+
+/// A host as a request names it: lower case, without port nor final dot.
+pub(super) fn plain_host(authority: &str) -> String {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    host.trim_end_matches('.').to_ascii_lowercase()
+}

@@ -1,0 +1,338 @@
+//! One guichet for the communes of a territoire: who answers where, who sleeps, who is left alone by the trouble of others.
+
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp, Zoned};
+use mulot::diagnostic::{Code, Diagnostic, Place};
+
+use crate::server_test::*;
+
+/// Waits until something is so.
+fn until(what: &str, is: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+fn get(server: &ServerTest, host: &str, path: &str) -> Answer {
+    server.ask("GET", path, &[("host", host)], b"")
+}
+
+fn post(server: &ServerTest, host: &str, path: &str, fields: &[(String, String)]) -> Answer {
+    let kind = ("content-type", "application/x-www-form-urlencoded");
+    server.ask("POST", path, &[("host", host), kind], urlencoded(fields).as_bytes())
+}
+
+/// A request from its first page to its receipt; gives where the receipt is.
+fn send(server: &ServerTest, host: &str, under: &str) -> String {
+    let check = post(server, host, &format!("{under}/guichet/{FORM}/verifier"), &valid_answers());
+    assert_eq!(check.status, 200, "{}", check.text());
+    let sent = post(server, host, &format!("{under}/guichet/{FORM}/envoyer"), &check.fields());
+    assert_eq!(sent.status, 303, "{}", sent.text());
+    sent.location().to_owned()
+}
+
+fn mails_from(server: &ServerTest, name: &str) -> usize {
+    server.mails.taken().iter().filter(|mail| mail.from == format!("formulaires@{name}.example")).count()
+}
+
+#[test]
+fn each_host_leads_to_its_commune_and_nothing_is_shared() {
+    let server = ServerTest::hall_with(&["grillon", "mesange"], |_, _| {});
+    assert_eq!((server.census().communes, server.census().awake), (2, 0), "nothing is opened before it is needed");
+    for (host, name, other) in
+        [("grillon.example", "grillon", "mesange"), ("MESANGE.example:443", "mesange", "grillon")]
+    {
+        let page = get(&server, host, &format!("/guichet/{FORM}/"));
+        assert_eq!(page.status, 200, "{}", page.text());
+        assert!(page.text().contains(name) && !page.text().contains(other), "{}", page.text());
+        let place = send(&server, host, "");
+        assert_eq!(get(&server, host, &place).status, 200);
+        let elsewhere = get(&server, &format!("{other}.example"), &place);
+        assert_eq!(elsewhere.status, 404, "a receipt of one commune is unknown to the other");
+        until("the mails leave", || mails_from(&server, name) == 2);
+        assert!(server.data().join(name).join("guichet.db").is_file());
+    }
+    let keys = ["grillon", "mesange"].map(|name| std::fs::read(server.data().join(name).join("cle")).unwrap());
+    assert_ne!(keys[0], keys[1], "each has its key");
+    assert_eq!(server.census().awake, 2);
+}
+
+#[test]
+fn an_unknown_host_learns_nothing_and_the_machine_itself_learns_only_that_all_is_well() {
+    let server = ServerTest::hall_with(&["grillon"], |_, _| {});
+    for host in ["ailleurs.example", "grillon.example.ailleurs.example", "127.0.0.1", ""] {
+        let answer = get(&server, host, &format!("/guichet/{FORM}/"));
+        assert_eq!(answer.status, 421, "{host}");
+        assert!(!answer.text().contains("grillon"), "{}", answer.text());
+        assert!(answer.header("content-security-policy").is_some());
+    }
+    let mut nameless = server.connect();
+    nameless.send(b"GET /guichet/x/ HTTP/1.0\r\n\r\n");
+    assert!(nameless.answer().status >= 400);
+    assert_eq!(server.get("/guichet/sante").status, 200);
+    let ready = server.get("/guichet/pret");
+    assert_eq!(
+        (ready.status, ready.text().as_str()),
+        (200, "{\"pret\":true,\"raisons\":[],\"communes\":1,\"ouvertes\":0,\"en_panne\":0}\n")
+    );
+    assert_eq!(get(&server, "grillon.example", "/guichet/pret").status, 200, "the commune's own, on its host");
+}
+
+#[test]
+fn communes_may_share_a_host_each_under_its_path() {
+    let server = ServerTest::hall_with(&["grillon", "mesange"], |_, territoire| {
+        let shared = "nom = \"Communauté\"\n[defauts.guichet]\nadresse = \"https://guichet.example/{commune}\"\n";
+        std::fs::write(territoire.join("territoire.toml"), shared).unwrap();
+    });
+    let host = "guichet.example";
+    for name in ["grillon", "mesange"] {
+        let under = format!("/{name}");
+        let page = get(&server, host, &format!("{under}/guichet/{FORM}/"));
+        assert_eq!(page.status, 200, "{}", page.text());
+        let style = page
+            .text()
+            .split("href=\"")
+            .find_map(|rest| rest.strip_prefix(&format!("{under}/assets/")).map(str::to_owned));
+        let style = style.unwrap_or_else(|| panic!("no style under the path: {}", page.text()));
+        let sheet = get(&server, host, &format!("{under}/assets/{}", style.split('"').next().unwrap()));
+        assert_eq!(sheet.status, 200);
+        // Its fonts are beside it.
+        let font = sheet.text().split("url(\"").nth(1).map(|rest| rest.split('"').next().unwrap().to_owned()).unwrap();
+        assert!(!font.contains('/'), "{font}");
+        assert_eq!(get(&server, host, &format!("{under}/assets/{font}")).status, 200, "{font}");
+        for root_relative in ["action=\"/guichet", "href=\"/guichet", "href=\"/assets", "src=\"/"] {
+            assert!(!page.text().contains(root_relative), "{root_relative}: {}", page.text());
+        }
+        let place = send(&server, host, &under);
+        assert!(place.starts_with(&format!("{under}/guichet/recu/")), "{place}");
+        let receipt = get(&server, host, &place);
+        assert_eq!(receipt.status, 200, "{place}");
+        let follow = format!("{under}/guichet/suivi/");
+        let text = receipt.text();
+        let at = text.find(&follow).unwrap_or_else(|| panic!("no follow-up: {text}"));
+        let follow = text[at..].split('"').next().unwrap();
+        assert_eq!(get(&server, host, follow).status, 200, "{follow}");
+        assert_eq!(get(&server, host, &under).location(), format!("{under}/"));
+        until("the mails leave", || mails_from(&server, name) == 2);
+    }
+    let request = server.mails.taken().into_iter().find(|mail| mail.to == "mairie@mesange.example").unwrap();
+    let message = mail_parser::MessageParser::default().parse(request.bytes.as_slice()).unwrap();
+    let text = message.body_text(0).unwrap().into_owned();
+    let at = text.find("https://guichet.example/mesange/guichet/agir/").unwrap_or_else(|| panic!("{text}"));
+    let act = text[at + "https://guichet.example".len()..].split_whitespace().next().unwrap().to_owned();
+    let page = get(&server, host, &act);
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("href=\"/mesange/guichet/agir/"), "{}", page.text());
+    assert_eq!(get(&server, host, "/ailleurs/guichet/x/").status, 404);
+    assert_eq!(
+        get(&server, "mesange.example", &format!("/guichet/{FORM}/")).status,
+        200,
+        "its own host leads there too"
+    );
+}
+
+#[test]
+fn two_communes_at_one_address_are_refused_before_anything_is_open() {
+    let server = ServerTest::hall_with(&["grillon"], |_, _| {});
+    add_commune(&server.territoire(), "double");
+    edit(&server.territoire().join("communes/double/commune.toml"), "double.example\"", "grillon.example\"");
+    let told = server.reload_with(|_, _| {}).unwrap_err();
+    assert!(told[0].message.contains("« grillon.example » est déjà l'adresse de la commune"), "{told:?}");
+    assert_eq!(get(&server, "grillon.example", &format!("/guichet/{FORM}/")).status, 200);
+}
+
+#[test]
+fn a_broken_commune_says_whom_to_call_and_the_others_go_on() {
+    let server = ServerTest::hall_with(&["casse", "grillon", "pleine"], |_, territoire| {
+        std::fs::write(territoire.join("communes/casse/pages/mairie/index.md"), "+++\ntitre = \n+++\n").unwrap();
+    });
+    std::fs::create_dir_all(server.data()).unwrap();
+    std::fs::write(server.data().join("pleine"), "pas un dossier").unwrap();
+    for name in ["casse", "pleine"] {
+        let answer = get(&server, &format!("{name}.example"), &format!("/guichet/{FORM}/"));
+        assert_eq!(answer.status, 503, "{name}");
+        assert!(answer.text().contains("04 65 71 00 01") && answer.text().contains(name), "{}", answer.text());
+        assert!(answer.header("retry-after").is_some());
+    }
+    assert_eq!(get(&server, "grillon.example", &format!("/guichet/{FORM}/")).status, 200);
+    assert_eq!(server.census().broken, 2);
+}
+
+#[test]
+fn a_commune_sleeps_when_nobody_asks_and_many_who_wake_it_wait_for_one_opening() {
+    let server = ServerTest::hall_with(&["grillon"], |_, _| {});
+    let place = send(&server, "grillon.example", "");
+    until("the mails leave", || mails_from(&server, "grillon") == 2);
+    server.advance(SignedDuration::from_mins(16));
+    until("it sleeps", || server.census().awake == 0);
+    std::thread::scope(|scope| {
+        let asked: Vec<_> = (0..16).map(|_| scope.spawn(|| get(&server, "grillon.example", &place).status)).collect();
+        for answer in asked {
+            assert_eq!(answer.join().unwrap(), 200);
+        }
+    });
+    assert_eq!(server.census().awake, 1);
+}
+
+#[test]
+fn no_more_communes_are_awake_than_may_be_and_the_least_asked_for_sleeps_first() {
+    let names = ["un", "deux", "trois", "quatre"];
+    let server = ServerTest::hall_with(&names, |config, _| config.most_awake = 2);
+    for round in 0..2 {
+        for name in names {
+            let answer = get(&server, &format!("{name}.example"), &format!("/guichet/{FORM}/"));
+            assert_eq!(answer.status, 200, "{name} {round}");
+            assert!(server.census().awake <= 2);
+        }
+    }
+}
+
+/// A clock at nine in the morning of a Monday, as far ahead as need be.
+fn to_monday_morning(server: &ServerTest) {
+    let zone = jiff::tz::TimeZone::get("Europe/Paris").unwrap();
+    let now: Zoned = Timestamp::now().to_zoned(zone);
+    let days = match now.weekday().to_monday_zero_offset() {
+        0 => 7,
+        day => 7 - i64::from(day),
+    };
+    let monday = now.date().saturating_add(jiff::Span::new().days(days)).at(9, 0, 0, 0);
+    let monday = monday.to_zoned(now.time_zone().clone()).unwrap();
+    server.advance(monday.timestamp().duration_since(now.timestamp()));
+}
+
+#[test]
+fn duties_of_a_sleeping_commune_are_done_without_a_visitor() {
+    let server = ServerTest::hall_with(&["grillon"], |_, _| {});
+    let place = send(&server, "grillon.example", "");
+    until("the mails leave", || mails_from(&server, "grillon") == 2);
+    server.advance(SignedDuration::from_mins(16));
+    until("it sleeps", || server.census().awake == 0);
+    // The digest of the morning, and on Mondays what is still open.
+    to_monday_morning(&server);
+    until("the digest leaves", || mails_from(&server, "grillon") == 3);
+    let digest = server.mails.taken().pop().unwrap();
+    assert!(String::from_utf8_lossy(&digest.bytes).contains("Bulletin"), "{}", String::from_utf8_lossy(&digest.bytes));
+    until("it sleeps again", || server.census().awake == 0);
+    // Answers are erased when their time has come, whoever sleeps.
+    let erased = || {
+        let options =
+            mulot::intake::store::StoreOptions { access: mulot::intake::store::Access::Beside, ..Default::default() };
+        let store = mulot::intake::store::Store::open(&server.data().join("grillon"), options).unwrap();
+        store.counts().unwrap().purged
+    };
+    assert_eq!(erased(), 0);
+    server.advance(SignedDuration::from_hours(24 * 366 * 6));
+    until("the answers are erased", || erased() == 1);
+    until("it sleeps for good", || server.census().awake == 0);
+    assert_eq!(get(&server, "grillon.example", &place).status, 410, "the receipt says so");
+}
+
+#[test]
+fn what_waited_when_the_process_stopped_leaves_without_a_visitor() {
+    let server = ServerTest::hall_with(&["grillon", "mesange"], |_, _| {});
+    send(&server, "grillon.example", "");
+    until("the mails leave", || mails_from(&server, "grillon") == 2);
+    server.advance(SignedDuration::from_mins(16));
+    until("it sleeps", || server.census().awake == 0);
+    // An order of the administration, beside the server: all mails once more.
+    let options =
+        mulot::intake::store::StoreOptions { access: mulot::intake::store::Access::Beside, ..Default::default() };
+    let store = mulot::intake::store::Store::open(&server.data().join("grillon"), options).unwrap();
+    let reference = server.mails.taken()[0].reference.clone();
+    assert_eq!(store.resend(&reference, None, true, Timestamp::now()).unwrap(), 2);
+    drop(store);
+    until("they leave again", || mails_from(&server, "grillon") == 4);
+}
+
+#[test]
+fn a_flood_on_one_commune_leaves_the_others_answering() {
+    let server = ServerTest::hall_with(&["grillon", "mesange"], |config, _| {
+        config.common.rates.under_way = Some(8);
+    });
+    assert_eq!(get(&server, "mesange.example", &format!("/guichet/{FORM}/")).status, 200);
+    // Uploads that never end take every seat of one commune.
+    let slow: Vec<Connection> = (0..8)
+        .map(|_| {
+            let mut connection = server.connect();
+            let headers =
+                [("host", "grillon.example"), ("content-type", &*multipart_type()), ("content-length", "1000000")];
+            let head = format!("{}\r\n", connection.head("POST", &format!("/guichet/{FORM}/verifier"), &headers));
+            connection.send(head.as_bytes());
+            connection
+        })
+        .collect();
+    until("the seats are taken", || get(&server, "grillon.example", &format!("/guichet/{FORM}/")).status == 503);
+    let crowded = get(&server, "grillon.example", &format!("/guichet/{FORM}/"));
+    assert!(crowded.text().contains("très demandé") && crowded.text().contains("04 65 71 00 01"), "{}", crowded.text());
+    send(&server, "mesange.example", "");
+    for _ in 0..20 {
+        assert_eq!(get(&server, "mesange.example", &format!("/guichet/{FORM}/")).status, 200);
+    }
+    drop(slow);
+    until("the seats are free", || get(&server, "grillon.example", &format!("/guichet/{FORM}/")).status == 200);
+}
+
+#[test]
+fn limits_are_remembered_while_a_commune_sleeps() {
+    let server = ServerTest::hall_with(&["grillon"], |config, _| config.common.rates.form_sends = 1);
+    send(&server, "grillon.example", "");
+    until("the mails leave", || mails_from(&server, "grillon") == 2);
+    server.advance(SignedDuration::from_mins(16));
+    until("it sleeps", || server.census().awake == 0);
+    let check = post(&server, "grillon.example", &format!("/guichet/{FORM}/verifier"), &valid_answers());
+    let again = post(&server, "grillon.example", &format!("/guichet/{FORM}/envoyer"), &check.fields());
+    assert_eq!(again.status, 429);
+}
+
+#[test]
+fn a_new_configuration_is_taken_under_load_without_losing_a_request() {
+    let server = ServerTest::hall_with(&["grillon", "partante"], |config, _| {
+        config.common.rates.form_sends = 100_000;
+        config.common.rates.all_sends = 100_000;
+        config.common.rates.receipts = 100_000;
+        config.common.rates.email_sends = 100_000;
+    });
+    assert_eq!(get(&server, "nouvelle.example", &format!("/guichet/{FORM}/")).status, 421);
+    assert_eq!(get(&server, "partante.example", &format!("/guichet/{FORM}/")).status, 200);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let sent = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    send(&server, "grillon.example", "");
+                    sent.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                }
+            });
+        }
+        let reached = |count: usize| until("requests", || sent.load(std::sync::atomic::Ordering::Relaxed) >= count);
+        reached(5);
+        add_commune(&server.territoire(), "nouvelle");
+        std::fs::remove_dir_all(server.territoire().join("communes/partante")).unwrap();
+        // Other settings: the open guichet is opened anew while they send.
+        server.reload_with(|config, _| config.common.form_limits.mail_bytes = 3 << 20).unwrap();
+        assert_eq!(get(&server, "nouvelle.example", &format!("/guichet/{FORM}/")).status, 200);
+        assert_eq!(get(&server, "partante.example", &format!("/guichet/{FORM}/")).status, 421);
+        let before = sent.load(std::sync::atomic::Ordering::Relaxed);
+        reached(before + 10);
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    let sent = sent.load(std::sync::atomic::Ordering::Relaxed);
+    until("all mails leave", || mails_from(&server, "grillon") == 2 * sent);
+    until("who left is closed", || server.census().awake == 2);
+}
+
+#[test]
+fn a_configuration_with_mistakes_is_refused_as_a_whole() {
+    let server = ServerTest::hall_with(&["grillon"], |_, _| {});
+    add_commune(&server.territoire(), "nouvelle");
+    edit(&server.territoire().join("territoire.toml"), "nom = ", "nomm = ");
+    let told = server.reload_with(|_, _| {}).unwrap_err();
+    assert!(told.iter().any(|one: &Diagnostic| one.code == Code::UnknownKey), "{told:?}");
+    assert_ne!(told[0].place, Place::file(""));
+    assert_eq!(get(&server, "nouvelle.example", "/guichet/sante").status, 421, "nothing of it is taken");
+    assert_eq!(get(&server, "grillon.example", &format!("/guichet/{FORM}/")).status, 200);
+}

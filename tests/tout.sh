@@ -41,6 +41,7 @@ need chromium chromium
 need clamd clamav-daemon
 need curl curl
 need dpkg-shlibdeps dpkg-dev
+need faketime faketime
 need java default-jre-headless
 need nginx nginx-light
 need node nodejs
@@ -49,6 +50,8 @@ need pdftotext poppler-utils
 need pgrep procps
 need postfix postfix
 [ -n "$(find /usr/lib/postgresql -name initdb 2>/dev/null)" ] || packages="$packages postgresql"
+need rsync rsync
+need sshd openssh-server
 need strace strace
 need systemd-nspawn systemd-container
 need openssl openssl

@@ -12,6 +12,7 @@ use super::integrity::Integrity;
 use super::place::{is_key_open, open_key_words};
 use super::{Exit, destinataires, quarantaine, report, resolved};
 use crate::diagnostic::Code;
+use crate::intake::backup::MARK as BACKUP_MARK;
 use crate::intake::files::Reading;
 use crate::intake::store::{Counts, MailboxState, Pace, RouteState, Store, StoreError};
 use crate::model::content::Kind;
@@ -27,8 +28,6 @@ const STUCK_AFTER: SignedDuration = SignedDuration::from_mins(15);
 const BACKUP_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// A certificate that ends sooner should have been renewed long ago.
 const CERTIFICATE_BEFORE: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// Touched by whatever makes a backup, in the data folder.
-const BACKUP_MARK: &str = "derniere-sauvegarde";
 
 struct StateReport {
     en_ordre: bool,

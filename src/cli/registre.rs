@@ -1,10 +1,11 @@
 //! `mulot registre`: the register of processing, from the forms.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{Exit, FolderArgs, missing_folder, report, resolved};
+use super::{Exit, FolderArgs, missing_folder, report, resolved, territoire};
+use crate::load::Territoire;
 use crate::records;
 use crate::text::numbers::plural;
 
@@ -38,6 +39,43 @@ pub(super) fn run(args: &RegistreArgs) -> Exit {
     if let Some(exit) = missing_folder(folder) {
         return exit;
     }
+    if Territoire::is_one(folder) {
+        return all(args);
+    }
+    one(args, folder, args.output.as_deref())
+}
+
+/// The registers of all communes of a territoire, a file each in the folder that is asked for.
+fn all(args: &RegistreArgs) -> Exit {
+    let Some(output) = &args.output else {
+        report::say("erreur : chaque commune a son registre : dites dans quel dossier les écrire");
+        report::say("aide : mulot registre TERRITOIRE --sortie registres");
+        return Exit::Fault;
+    };
+    let read = match territoire::read(&args.folder.folder) {
+        Ok(read) => read,
+        Err(exit) => return exit,
+    };
+    if let Err(error) = crate::fs::create_dir(output) {
+        report::say(format!("erreur : {}", error.sentence()));
+        return Exit::Machine;
+    }
+    let extension = match args.format {
+        Shape::Csv => "csv",
+        Shape::Md => "md",
+    };
+    let mut worst = Exit::Done;
+    for member in &read.members {
+        report::say(format!("── {} ──", member.name));
+        let exit = one(args, &member.folder, Some(&output.join(format!("{}.{extension}", member.name))));
+        if exit != Exit::Done && worst != Exit::Machine {
+            worst = exit;
+        }
+    }
+    worst
+}
+
+fn one(args: &RegistreArgs, folder: &Path, output: Option<&Path>) -> Exit {
     let Some((site, _)) = resolved(folder, args.folder.now()) else {
         report::say(format!("erreur : « {} » n'a pas de commune.toml utilisable", folder.display()));
         report::say("aide : mulot check DOSSIER dit ce qui ne va pas");
@@ -48,7 +86,7 @@ pub(super) fn run(args: &RegistreArgs) -> Exit {
         Shape::Csv => records::csv(&entries).unwrap_or_default(),
         Shape::Md => records::markdown(&entries, &site.commune),
     };
-    match &args.output {
+    match output {
         None => report::give(text.trim_end()),
         Some(path) => {
             if let Err(error) = std::fs::write(path, &text) {

@@ -9,6 +9,8 @@ use clap::Args;
 use super::faults::start_fault;
 use super::{Exit, FolderArgs, cache_dir, day_note, generator, missing_folder, picture_cache, report, telemetry};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::load::Territoire;
+use crate::model::territoire::Territoire as Model;
 use crate::pipeline::Base;
 use crate::server::listen::{Limits, ListenAddress, stop_signal};
 use crate::server::preview::{Preview, PreviewConfig};
@@ -30,6 +32,16 @@ pub(super) fn run(args: &ServeArgs) -> Exit {
     let folder = args.folder.folder.clone();
     if let Some(exit) = missing_folder(&folder) {
         return exit;
+    }
+    if Territoire::is_one(&folder) {
+        report::say("erreur : ce dossier est celui d'un territoire ; on voit le site d'une commune à la fois");
+        let first = crate::fs::folders(&folder.join(Model::COMMUNES)).unwrap_or_default().into_iter().next();
+        let example = first.map_or_else(|| "NOM".to_owned(), |name| name);
+        report::say(format!(
+            "aide : mulot serve {} ; une commune par port, avec --port, si vous en voulez plusieurs",
+            folder.join(Model::COMMUNES).join(example).display()
+        ));
+        return Exit::Fault;
     }
     // Known once it listens; builds are told it by then.
     let address = Arc::new(OnceLock::new());

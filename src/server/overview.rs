@@ -19,6 +19,7 @@ use super::front::Hosted;
 use crate::builds::{self, BuildRecord, Issue};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::fs::FsError;
+use crate::intake::backup;
 use crate::intake::digest::is_late;
 use crate::intake::store::{Access, Store, StoreError, StoreOptions};
 use crate::intake::token::KEY_FILE;
@@ -110,8 +111,6 @@ const BACKUP_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 const BUILD_AFTER: SignedDuration = SignedDuration::from_hours(3 * 24);
 /// A certificate that ends sooner should have been renewed.
 const CERTIFICATE_BEFORE: SignedDuration = SignedDuration::from_hours(14 * 24);
-/// Touched by whatever makes a backup, in the data folder.
-pub const BACKUP_MARK: &str = "derniere-sauvegarde";
 /// Free bytes below which a disk is said to be full.
 const FULL_BELOW: u64 = 256 << 20;
 
@@ -200,7 +199,7 @@ fn row(
         let why = state.trouble.as_ref().map(|why| format!(" : {why}")).unwrap_or_default();
         a_regarder.push(format!("le certificat de {} manque ou se termine{why}", state.host));
     }
-    let sauvegarde_le = modified(&config.data.join(BACKUP_MARK));
+    let sauvegarde_le = modified(&config.data.join(backup::MARK));
     if demandes.as_ref().is_some_and(|requests| requests.recues > 0) {
         match sauvegarde_le {
             None => a_regarder.push("les demandes n'ont jamais été sauvegardées (mulot backup)".to_owned()),

@@ -14,4 +14,5 @@ mod layering;
 mod mangled;
 mod migrate;
 mod new;
+mod overview;
 mod schema;

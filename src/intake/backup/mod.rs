@@ -243,6 +243,6 @@ fn failed(path: &Path, source: io::Error) -> BackupError {
 }
 
 /// Touched in the data folder each time a copy was made.
-const MARK: &str = "derniere-sauvegarde";
+pub const MARK: &str = "derniere-sauvegarde";
 /// How often a copy is begun again when a purge removes files under it.
 const ATTEMPTS: u32 = 3;

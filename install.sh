@@ -8,6 +8,9 @@ prefixe=
 essai=non
 desinstaller=non
 dossier_service=
+dossier_paquet=
+programme=
+suffixe=
 
 aide() {
     cat <<'FIN'
@@ -19,6 +22,9 @@ Construit Mulot et installe la commande « mulot ».
   --essai               installe, puis ouvre la commune d'exemple sur cet ordinateur
   --service DOSSIER     installe, puis crée le service systemd qui lance
                         « mulot guichet DOSSIER/guichet.toml » à chaque démarrage
+  --paquet DOSSIER      n'installe rien : fait le paquet Debian (.deb) dans DOSSIER
+  --programme FICHIER   avec --paquet : prend ce programme au lieu de le construire
+  --suffixe TEXTE       avec --paquet : ajoute TEXTE à la version, par exemple « +cdg53.1 »
   --desinstaller        retire la commande et le service ; les dossiers et les demandes restent
   --aide                affiche cette aide
 
@@ -35,9 +41,16 @@ refuser() { # code, message, aide
 
 while [ $# -gt 0 ]; do
     case $1 in
-        --prefix | --service)
-            [ -n "${2-}" ] || refuser 1 "$1 attend un dossier" "./install.sh --aide"
-            if [ "$1" = --prefix ]; then prefixe=$2; else dossier_service=$2; fi
+        --prefix | --service | --paquet | --programme | --suffixe)
+            case $1 in --programme) attendu='un fichier' ;; --suffixe) attendu='un texte' ;; *) attendu='un dossier' ;; esac
+            [ -n "${2-}" ] || refuser 1 "$1 attend $attendu" "./install.sh --aide"
+            case $1 in
+                --prefix) prefixe=$2 ;;
+                --service) dossier_service=$2 ;;
+                --paquet) dossier_paquet=$2 ;;
+                --programme) programme=$2 ;;
+                --suffixe) suffixe=$2 ;;
+            esac
             shift
             ;;
         --prefix=?*) prefixe=${1#*=} ;;
@@ -109,14 +122,36 @@ verifier_outils() {
     refuser 2 "il manque un compilateur C" "sur Debian ou Ubuntu : sudo apt install build-essential"
 }
 
-construire() {
+construire() { # profil
     dire "Construction de Mulot (quelques minutes la première fois)…"
-    (cd -- "$racine" && cargo build --release --locked --bin mulot) ||
+    (cd -- "$racine" && cargo build --profile "$1" --locked --bin mulot) ||
         refuser 2 "la construction a échoué" "le message ci-dessus dit pourquoi ; sans réseau, les bibliothèques ne peuvent pas être téléchargées"
     cible=$(cd -- "$racine" && cargo metadata --format-version 1 --no-deps --locked |
         sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
-    binaire=$cible/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}release/mulot
+    binaire=$cible/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}$1/mulot
     [ -x "$binaire" ] || refuser 2 "« $binaire » est introuvable après la construction" "vérifiez CARGO_TARGET_DIR"
+}
+
+faire_paquet() {
+    case $suffixe in
+        *[!A-Za-z0-9.+~]*) refuser 1 "« $suffixe » ne va pas dans une version Debian" "lettres sans accent, chiffres, point, + et ~" ;;
+    esac
+    for outil in dpkg-deb dpkg-shlibdeps strip; do
+        command -v $outil >/dev/null 2>&1 ||
+            refuser 2 "il manque $outil" "sur Debian ou Ubuntu : sudo apt install build-essential"
+    done
+    if [ -z "$programme" ]; then
+        verifier_outils
+        construire dist
+    elif [ -x "$programme" ]; then
+        binaire=$programme
+    else
+        refuser 1 "« $programme » n'est pas un programme" "donnez celui que cargo a construit, par exemple target/dist/mulot"
+    fi
+    paquet=$(sh "$racine/docs/deploiement/debian/construire.sh" "$binaire" "$dossier_paquet" "$suffixe") ||
+        refuser 2 "le paquet n'a pas pu être fait" "le message ci-dessus dit pourquoi"
+    dire "Paquet fait : $paquet"
+    dire "Pour l'installer : sudo apt install \"$(CDPATH='' cd -- "$dossier_paquet" && pwd)/${paquet##*/}\""
 }
 
 # Le nouveau programme prend la place de l'ancien d'un coup, même si celui-ci tourne.
@@ -172,6 +207,7 @@ Wants=network-online.target
 [Service]
 ExecStart="$(pour_systemd "$bin")/mulot" guichet "$(pour_systemd "$dossier")/guichet.toml"
 WorkingDirectory=$(printf '%s' "$dossier" | sed 's/%/%%/g')
+ExecReload=/bin/kill -HUP \$MAINPID
 Restart=on-failure
 RestartSec=5
 TimeoutStopSec=40
@@ -240,8 +276,15 @@ fi
 if [ -n "$dossier_service" ] && [ ! -d "$dossier_service" ]; then
     refuser 1 "le dossier « $dossier_service » n'existe pas" "créez-le, avec son guichet.toml (voir docs/guichet.md)"
 fi
+if [ -n "$dossier_paquet" ]; then
+    faire_paquet
+    exit 0
+fi
+if [ -n "$programme$suffixe" ]; then
+    refuser 1 "--programme et --suffixe vont avec --paquet" "./install.sh --aide"
+fi
 verifier_outils
-construire
+construire release
 installer
 [ -z "$dossier_service" ] || creer_service
 if [ $essai = oui ]; then

@@ -43,9 +43,10 @@ cat >"$essais/outils/cargo" <<'FIN'
 case $1 in
     --version) echo "cargo ${FAUX_CARGO:-1.95.0} (0000000 2026-01-01)" ;;
     build)
-        mkdir -p "$CARGO_TARGET_DIR/release"
-        printf '#!/bin/sh\necho "mulot 0.0.0 $*"\n' >"$CARGO_TARGET_DIR/release/mulot"
-        chmod +x "$CARGO_TARGET_DIR/release/mulot"
+        profil=$3
+        mkdir -p "$CARGO_TARGET_DIR/$profil"
+        printf '#!/bin/sh\necho "mulot 0.0.0 $*"\n' >"$CARGO_TARGET_DIR/$profil/mulot"
+        chmod +x "$CARGO_TARGET_DIR/$profil/mulot"
         ;;
     metadata) printf '{"packages":[],"target_directory":"%s","version":1}\n' "$CARGO_TARGET_DIR" ;;
 esac
@@ -54,13 +55,22 @@ chmod +x "$essais/outils/cargo"
 prefixe="$essais/un préfixe"
 
 install 0 --aide
-check "l'aide nomme chaque option" sh -c 'for o in prefix essai service desinstaller aide; do grep -q -- "--$o" "$1" || exit 1; done' - "$essais/sortie"
+check "l'aide nomme chaque option" sh -c 'for o in prefix essai service paquet programme suffixe desinstaller aide; do grep -q -- "--$o" "$1" || exit 1; done' - "$essais/sortie"
 
 install 1 --inconnue
 check "une option inconnue est nommée" says "l'option « --inconnue » n'existe pas"
 install 1 --prefix
 install 1 --service "$essais/absent"
 check "un dossier absent est nommé" says "$essais/absent"
+
+install 1 --paquet
+install 1 --programme "$essais/absent"
+check "une option du paquet, seule, est refusée" says "vont avec --paquet"
+install 1 --paquet "$essais/paquets" --programme "$essais/absent"
+check "un programme absent est nommé" says "« $essais/absent » n'est pas un programme"
+install 1 --paquet "$essais/paquets" --suffixe '+a b'
+check "un suffixe impossible est nommé" says "« +a b » ne va pas dans une version"
+check "rien n'a été fait" test ! -e "$essais/paquets"
 
 install 0 --prefix "$prefixe"
 check "la commande est installée" test -x "$prefixe/bin/mulot"

@@ -35,16 +35,25 @@ packages=
 need() { # command, package
     present "$1" || packages="$packages $2"
 }
+need caddy caddy
 need cc build-essential
 need chromium chromium
 need clamd clamav-daemon
+need curl curl
+need dpkg-shlibdeps dpkg-dev
+need faketime faketime
 need java default-jre-headless
+need nginx nginx-light
 need node nodejs
 need npm npm
 need pdftotext poppler-utils
+need pgrep procps
 need postfix postfix
 [ -n "$(find /usr/lib/postgresql -name initdb 2>/dev/null)" ] || packages="$packages postgresql"
+need rsync rsync
+need sshd openssh-server
 need strace strace
+need systemd-nspawn systemd-container
 need openssl openssl
 need python3 python3
 need unshare util-linux
@@ -55,6 +64,7 @@ need git git
 if [ -n "$long" ]; then
     need qemu-system-x86_64 qemu-system-x86
     need busybox busybox-static
+    need debootstrap debootstrap
     need cpio cpio
     need mkfs.ext4 e2fsprogs
     set -- /boot/vmlinuz-*
@@ -141,12 +151,14 @@ if [ -n "$long" ]; then
         --include-ignored --nocapture --test-threads=1
     suite morts env MULOT_KILL_CYCLES=1000 cargo test --locked --test kill -- --nocapture
 fi
-suite scripts shellcheck install.sh .ci/run tests/*.sh
+suite scripts shellcheck install.sh .ci/run tests/*.sh docs/deploiement/debian/construire.sh
 suite installation sh tests/installation.sh
+suite programme cargo build --locked
+MULOT=$CARGO_TARGET_DIR/debug/mulot
+export MULOT
+suite paquet sh tests/paquet.sh "$MULOT" ${long:+--long}
+suite frontal python3 tests/frontal.py "$MULOT"
 if [ -f tests/navigateur/suite.mjs ]; then
-    suite programme cargo build --locked
-    MULOT=$CARGO_TARGET_DIR/debug/mulot
-    export MULOT
     suite navigateur node tests/navigateur/suite.mjs
 fi
 

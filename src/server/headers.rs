@@ -37,6 +37,20 @@ pub(super) struct Outside {
     pub(super) hsts_seconds: u64,
 }
 
+/// The headers of the pages of a site, for a web server that serves its folder itself: name and value, in order of name.
+///
+/// `public` is scheme and host of the site, `guichet` that of the guichet when it is elsewhere, else empty.
+pub fn of_site(public: &str, guichet: &str, hsts_seconds: u64) -> Vec<(String, String)> {
+    let outside = Outside { https: public.starts_with("https://"), guichet_origin: origin(guichet), hsts_seconds };
+    let set = headers(Policy::Site, &outside);
+    let mut list: Vec<_> = set
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .collect();
+    list.sort();
+    list
+}
+
 /// Adds the headers to all that `router` answers; what an inner layer has set stays.
 pub(super) fn harden(router: Router, policy: Policy, outside: &Outside) -> Router {
     let plain = Outside { https: false, ..outside.clone() };
@@ -97,7 +111,7 @@ pub(super) fn is_loopback_host(request: &Request) -> bool {
 }
 
 /// Scheme and host of an address: what `Origin` holds.
-pub(super) fn origin(url: &str) -> Option<String> {
+pub fn origin(url: &str) -> Option<String> {
     let uri: Uri = url.parse().ok()?;
     let scheme = uri.scheme_str()?;
     Some(format!("{scheme}://{}", uri.authority()?.as_str().to_ascii_lowercase()))

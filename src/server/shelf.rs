@@ -154,12 +154,8 @@ pub(super) async fn take(wanted: &Wanted<'_>, metadata: &Metadata, coding: Codin
     if let Some(kept) = fresh(&key) {
         return Some(kept);
     }
-    let load = Load {
-        root: wanted.root.to_owned(),
-        file: PathBuf::from(wanted.file),
-        path: wanted.path.to_owned(),
-        coding,
-    };
+    let load =
+        Load { root: wanted.root.to_owned(), file: PathBuf::from(wanted.file), path: wanted.path.to_owned(), coding };
     let kept = tokio::task::spawn_blocking(move || load.read()).await.ok()?.ok().map(Arc::new)?;
     SHELF.kept.insert(key, kept.clone());
     Some(kept)

@@ -29,6 +29,8 @@ use crate::model::mail::MailRole;
 #[derive(Debug)]
 pub(super) struct Watch {
     key_file: PathBuf,
+    /// Whether this process is the one that delivers.
+    delivers: bool,
     delivering: AtomicBool,
     suspect: Notify,
     measures: Measures,
@@ -47,10 +49,11 @@ struct Verdict {
 }
 
 impl Watch {
-    /// Watches over a guichet, whose key is in this file.
-    pub(super) fn new(key_file: PathBuf) -> Arc<Self> {
+    /// Watches over a guichet, whose key is in this file, and whose mails this process delivers or not.
+    pub(super) fn new(key_file: PathBuf, delivers: bool) -> Arc<Self> {
         Arc::new(Watch {
             key_file,
+            delivers,
             delivering: AtomicBool::new(false),
             suspect: Notify::new(),
             measures: Measures::default(),
@@ -130,7 +133,7 @@ impl Watch {
         if !key {
             reasons.push("cle");
         }
-        if !self.delivering.load(Ordering::Relaxed) {
+        if self.delivers && !self.delivering.load(Ordering::Relaxed) {
             reasons.push("livraison");
         }
         let mail = oldest.map_or("inconnu", |oldest| mail_state(oldest.into_iter().flatten().min(), now));

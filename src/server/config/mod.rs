@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use self::hall::TERRITOIRE;
-pub use self::hall::{HallConfig, Role};
+pub use self::hall::{HallConfig, OverviewMail, Role};
 pub(super) use self::limits::RESERVE_BYTES;
 use self::limits::{set_files, set_limits};
 use self::mail::{bounces, dkim, transport};

@@ -108,7 +108,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("secret"), "du fichier\n").unwrap();
         std::fs::write(dir.path().join("guichet.toml"), format!("{REST}{lines}{MAIL}")).unwrap();
-        let secrets = Secrets { base: password.map(str::to_owned), ..Secrets::default() };
+        let secrets = Secrets::without_mail(password.map(str::to_owned));
         GuichetConfig::read(&dir.path().join("guichet.toml"), secrets)
             .map(|config| config.base)
             .map_err(|told| told.into_iter().map(|one| format!("{} {}", one.place, one.message)).collect())

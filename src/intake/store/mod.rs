@@ -359,7 +359,11 @@ impl Store {
         }
         let answer = answer.map_err(|fault| self.told(fault));
         let mut idle = readers();
-        if answer.is_ok() && idle.len() < IDLE_READERS {
+        let most = match &self.inner.reading {
+            Reading::File(_) => IDLE_READERS,
+            Reading::Server(_) => IDLE_SESSIONS,
+        };
+        if answer.is_ok() && idle.len() < most {
             idle.push(connection);
         }
         answer
@@ -436,3 +440,5 @@ fn instant(ms: i64) -> Result<Timestamp, Fault> {
 
 /// Reading connections kept open.
 const IDLE_READERS: usize = 4;
+/// The same, of a server: it has a hundred for all, and each is a process of its own there.
+const IDLE_SESSIONS: usize = 2;

@@ -192,6 +192,9 @@ creer_service() {
         fi
     fi
     mkdir -p -- "$unites"
+    # Les ports 80 et 443 demandent un droit, donné seulement à qui sert en HTTPS lui-même.
+    ports=
+    if grep -Eq '^[[:space:]]*\[+https[].]' "$dossier/guichet.toml" 2>/dev/null; then ports=CAP_NET_BIND_SERVICE; fi
     {
         cat <<FIN
 # Écrit par install.sh de Mulot : relancez-le plutôt que de modifier ce fichier.
@@ -204,6 +207,7 @@ Wants=network-online.target
 [Service]
 ExecStart="$(pour_systemd "$bin")/mulot" guichet "$(pour_systemd "$dossier")/guichet.toml"
 WorkingDirectory=$(printf '%s' "$dossier" | sed 's/%/%%/g')
+ExecReload=/bin/kill -HUP \$MAINPID
 Restart=on-failure
 RestartSec=5
 TimeoutStopSec=40
@@ -227,7 +231,8 @@ StateDirectoryMode=0700
 RuntimeDirectory=mulot
 CacheDirectory=mulot
 Environment=XDG_CACHE_HOME=/var/cache/mulot
-CapabilityBoundingSet=
+CapabilityBoundingSet=$ports
+AmbientCapabilities=$ports
 PrivateDevices=yes
 PrivateTmp=yes
 ProtectClock=yes

@@ -2,6 +2,7 @@
 //!
 //! Decides nothing. A record that is missing or cannot be read only means that the commune is built again.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -38,6 +39,9 @@ pub struct BuildRecord {
     pub issue: Issue,
     /// Diagnostics of the last try.
     pub signale: Counts,
+    /// The same by rule: `M0701` → how many.
+    #[serde(default)]
+    pub regles: BTreeMap<String, usize>,
 }
 
 /// How a build ended.

@@ -132,11 +132,12 @@ impl Staging {
             false => Vec::new(),
         };
         let (stale, gone) = rayon::join(|| others_of(&self.folder, !self.fresh), || others_of(&self.dest, self.live));
-        remove_all(&stale, &self.folder)?;
         written.removed = gone.len();
         if self.live && written.changed == 0 && written.removed == 0 {
+            // The previous site stays whole: pages taken before the last change still ask for its styles.
             return Ok(written);
         }
+        remove_all(&stale, &self.folder)?;
         swap(&self.folder, &self.dest, self.live)?;
         Ok(written)
     }
@@ -184,6 +185,11 @@ impl Drop for Staging {
             let _ = fs::remove(&self.folder);
         }
     }
+}
+
+/// Where the site that stood at `dest` before the last change is, if there was one.
+pub fn previous(dest: &Path) -> PathBuf {
+    staging_of(dest)
 }
 
 /// The folder a site is prepared in: `.site-public.precedent` beside `site-public`.

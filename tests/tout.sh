@@ -41,6 +41,7 @@ need chromium chromium
 need clamd clamav-daemon
 need curl curl
 need dpkg-shlibdeps dpkg-dev
+need faketime faketime
 need java default-jre-headless
 need nginx nginx-light
 need node nodejs
@@ -49,6 +50,8 @@ need pdftotext poppler-utils
 need pgrep procps
 need postfix postfix
 [ -n "$(find /usr/lib/postgresql -name initdb 2>/dev/null)" ] || packages="$packages postgresql"
+need rsync rsync
+need sshd openssh-server
 need strace strace
 need systemd-nspawn systemd-container
 need openssl openssl
@@ -68,6 +71,8 @@ if [ -n "$long" ]; then
     [ -e "$1" ] || packages="$packages linux-image-cloud-amd64"
 fi
 need dovecot dovecot-imapd
+need curl curl
+need pebble pebble
 need_python() { # module, package
     /usr/bin/python3 -c "import $1" 2>/dev/null || packages="$packages $2"
 }

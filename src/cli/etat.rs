@@ -17,6 +17,7 @@ use crate::intake::store::{Counts, MailboxState, Pace, RouteState, Store, StoreE
 use crate::model::content::Kind;
 use crate::model::intake::{Quarantined, QueueRow};
 use crate::model::mail::MailRole;
+use crate::server::acme::{self, HostState};
 use crate::server::config::GuichetConfig;
 use crate::text::numbers::{file_size, plural};
 
@@ -24,6 +25,8 @@ use crate::text::numbers::{file_size, plural};
 const STUCK_AFTER: SignedDuration = SignedDuration::from_mins(15);
 /// A backup older than this is told.
 const BACKUP_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// A certificate that ends sooner should have been renewed long ago.
+const CERTIFICATE_BEFORE: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Touched by whatever makes a backup, in the data folder.
 const BACKUP_MARK: &str = "derniere-sauvegarde";
 
@@ -42,6 +45,8 @@ struct StateReport {
     integrite: Integrity,
     /// Mailboxes of the mairie that must still be confirmed.
     boites: Vec<MailboxState>,
+    /// Certificates the server asks for by itself.
+    certificats: Vec<HostState>,
     /// Unknown when only the data folder was given.
     formulaires: Option<Forms>,
 }
@@ -60,6 +65,7 @@ struct StateJson<'r> {
     cle_lisible_par_d_autres: bool,
     integrite: &'r Integrity,
     boites_a_confirmer: Vec<destinataires::Mailbox>,
+    certificats: &'r [HostState],
     formulaires: &'r Option<Forms>,
 }
 
@@ -74,6 +80,7 @@ fn json_of<'r>(report: &'r StateReport, teller: &Teller) -> StateJson<'r> {
         cle_lisible_par_d_autres: report.cle_lisible.is_some(),
         integrite: &report.integrite,
         boites_a_confirmer: report.boites.iter().map(|state| destinataires::Mailbox::of(state, None, teller)).collect(),
+        certificats: &report.certificats,
         formulaires: &report.formulaires,
     }
 }
@@ -160,6 +167,7 @@ fn look(
     let (comptes, route, bloques) = (store.counts()?, store.route()?, store.stuck(now, STUCK_AFTER)?);
     let integrite = Integrity::look(store, data, reading)?;
     let boites = waiting_mailboxes(store, config)?;
+    let certificats = acme::states(data);
     let waiting = boites.iter().map(|state| state.address.to_lowercase()).collect();
     Ok(StateReport {
         en_ordre: integrite.is_sound()
@@ -167,6 +175,7 @@ fn look(
             && route.is_none()
             && bloques.is_empty()
             && boites.is_empty()
+            && !certificats.iter().any(|one| lacks_certificate(one, now))
             && !disque.plein
             && !disque.lecture_seule,
         // What waits in quarantine is dated from when it may leave.
@@ -184,6 +193,7 @@ fn look(
         cle_lisible: Some(store.key_file().to_owned()).filter(|path| is_key_open(path)),
         integrite,
         boites,
+        certificats,
         formulaires: config.and_then(|config| forms(&config.folder, &waiting, now)),
     })
 }
@@ -193,6 +203,28 @@ fn waiting_mailboxes(store: &Store, config: Option<&GuichetConfig>) -> Result<Ve
     let Some(config) = config.filter(|config| config.confirms_mailboxes) else { return Ok(Vec::new()) };
     let (states, named) = (store.mailboxes()?, destinataires::named(&config.folder));
     Ok(destinataires::waiting(&states, named.as_ref()).into_iter().cloned().collect())
+}
+
+/// Whether visitors of a host are turned away, or soon will be: what should have been renewed weeks ago is not.
+fn lacks_certificate(state: &HostState, now: Timestamp) -> bool {
+    state.until.is_none_or(|until| until < now + CERTIFICATE_BEFORE)
+}
+
+/// One line a host that lacks a certificate or waits for a better one; one for all the others.
+fn certificates(states: &[HostState], teller: &Teller, now: Timestamp) -> Vec<String> {
+    let good = states.iter().filter(|one| one.trouble.is_none() && !lacks_certificate(one, now)).count();
+    let mut lines = Vec::new();
+    if good > 0 {
+        lines.push(format!("  Certificats en règle      {good}"));
+    }
+    for one in states.iter().filter(|one| one.trouble.is_some() || lacks_certificate(one, now)) {
+        let mark = if lacks_certificate(one, now) { "!" } else { " " };
+        let until = one.until.map_or_else(|| "aucun".to_owned(), |until| format!("jusqu'au {}", teller.when(until)));
+        let why = one.trouble.as_ref().map(|why| format!(" ; {why}")).unwrap_or_default();
+        let again = one.again.map(|again| format!(" ; nouvel essai le {}", teller.when(again))).unwrap_or_default();
+        lines.push(format!("{mark} Certificat                {} : {until}{why}{again}", one.host));
+    }
+    lines
 }
 
 /// When the mark of a backup was last touched.
@@ -303,6 +335,7 @@ fn page(told: &StateReport, teller: &Teller) -> Vec<String> {
     if !told.boites.is_empty() {
         lines.push("    comment faire : mulot demandes destinataires".to_owned());
     }
+    lines.extend(certificates(&told.certificats, teller, Timestamp::now()));
     lines.push(format!("  En quarantaine            {}", told.quarantaine.len()));
     lines.extend(told.quarantaine.iter().map(|one| format!("    {}", quarantaine::line(one, teller))));
     lines.extend(told.bloques.iter().map(|row| format!("! {}", teller.line(row))));
@@ -340,6 +373,36 @@ mod tests {
         let told = look(&store, dir.path(), None, Reading::Sizes).unwrap();
         assert!(told.derniere_sauvegarde.is_some() && !told.is_at_risk(Timestamp::now()));
         assert!(told.is_at_risk(Timestamp::now() + BACKUP_AFTER * 2), "an old one");
+    }
+
+    #[test]
+    fn a_host_without_certificate_calls_and_one_that_only_lacks_a_name_does_not() {
+        let now = Timestamp::now();
+        let state = |host: &str, days: Option<i64>, trouble: Option<&str>| HostState {
+            host: host.into(),
+            until: days.map(|days| now + SignedDuration::from_hours(24 * days)),
+            trouble: trouble.map(str::to_owned),
+            again: trouble.map(|_| now),
+        };
+        let states = [
+            state("bon.example", Some(60), None),
+            state("sans.example", None, Some("sans.example : ce nom n'a pas d'adresse dans le DNS")),
+            state("bientot.example", Some(3), None),
+            state("partiel.example", Some(60), Some("www.partiel.example : ce nom n'a pas d'adresse")),
+        ];
+        let lines = certificates(&states, &teller(), now);
+        assert_eq!(lines[0], "  Certificats en règle      1");
+        assert!(
+            lines[1].starts_with("! Certificat                sans.example : aucun ; sans.example : ce nom"),
+            "{lines:?}"
+        );
+        assert!(lines[2].starts_with("! Certificat                bientot.example : jusqu'au "), "{lines:?}");
+        assert!(lines[3].starts_with("  Certificat                partiel.example : jusqu'au "), "{lines:?}");
+        let (dir, store) = store();
+        std::fs::create_dir(dir.path().join(acme::FOLDER)).unwrap();
+        std::fs::write(dir.path().join("certificats/etat.json"), serde_json::to_vec(&states).unwrap()).unwrap();
+        let told = look(&store, dir.path(), None, Reading::Sizes).unwrap();
+        assert!(!told.en_ordre && told.certificats == states);
     }
 
     #[test]

@@ -189,6 +189,16 @@ pub(super) fn start_fault(error: &StartError, in_use: &str) -> Exit {
             "trop de fichiers sont peut-être surveillés sur cette machine : fermez d'autres programmes",
             Exit::Machine,
         ),
+        StartError::Certificate { path, source } => told(
+            format!("le certificat « {} » ne peut pas servir : {source}", path.display()),
+            "vérifiez [[https.certificats]] : certificat est la chaîne (fullchain.pem), cle_privee la clé qui va avec",
+            Exit::Machine,
+        ),
+        StartError::Tls(reason) => told(
+            format!("le chiffrement ne peut pas être mis en route : {reason}"),
+            "redémarrez la machine ; si cela revient, signalez-le",
+            Exit::Machine,
+        ),
         StartError::Io { path, source } => told(
             format!("impossible d'utiliser « {} » : {}", path.display(), cause(source)),
             "vérifiez la place libre et vos droits à cet endroit",

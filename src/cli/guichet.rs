@@ -101,6 +101,16 @@ pub(super) fn run(args: &GuichetArgs) -> Exit {
         if let Err(exit) = told {
             return exit;
         }
+        if let Some(front) = guichet.front() {
+            report::say(format!("HTTPS sur {}", front.https_addr()));
+            let waiting = front.waiting();
+            if !waiting.is_empty() {
+                report::say(format!(
+                    "Sans certificat pour le moment : {} (mulot demandes etat dit où l'on en est)",
+                    waiting.join(", ")
+                ));
+            }
+        }
         if let Some(address) = guichet.metrics_addr() {
             report::say(format!("Mesures sur {address}, chemin /metrics"));
         }

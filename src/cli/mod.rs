@@ -16,6 +16,7 @@ mod guichet;
 mod integrity;
 mod migrate;
 mod new;
+mod overview;
 mod place;
 mod publish;
 mod quarantaine;
@@ -105,6 +106,8 @@ enum Command {
     Demandes(demandes::DemandesArgs),
     /// Écrit les réglages d'un serveur web, Caddy ou nginx, pour ces sites et leur guichet
     Exemple(exemple::ExempleArgs),
+    /// Dit comment vont toutes les communes : sites, demandes, certificats, sauvegardes
+    Etat(overview::OverviewArgs),
     /// Écrit le registre des traitements (RGPD) à partir des formulaires
     Registre(registre::RegistreArgs),
     /// Met un dossier d'une version précédente à la forme d'aujourd'hui
@@ -159,6 +162,7 @@ pub fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exit {
         Command::Guichet(args) => guichet::run(&args),
         Command::Demandes(args) => demandes::run(&args),
         Command::Exemple(args) => exemple::run(&args),
+        Command::Etat(args) => overview::run(&args),
         Command::Registre(args) => registre::run(&args),
         Command::Migrate(args) => migrate::run(&args),
         Command::Backup(args) => backup::run_backup(&args),

@@ -164,13 +164,7 @@ pub fn site_of(sites: &Path, commune: &str) -> PathBuf {
 
 /// Folder of the sites of a territoire: the one its file names, or `NOM-public` beside its own.
 pub fn sites_of(territoire: &Territoire) -> PathBuf {
-    match &territoire.model.sites {
-        Some(written) => territoire.root.join(written),
-        None => {
-            let name = territoire.root.file_name().map_or_else(|| "sites".into(), |name| name.to_string_lossy());
-            territoire.root.with_file_name(format!("{name}-public"))
-        }
-    }
+    territoire.model.sites_in(&territoire.root)
 }
 
 /// What was seen of a commune without reading it.
@@ -277,7 +271,7 @@ fn no_folder(request: &FleetRequest<'_>, member: &Member) -> Diagnostic {
 fn refuse(request: &FleetRequest<'_>, member: &Member, look: &Look, why: Diagnostic) -> Line {
     let counts = Counts { erreurs: 1, ..Counts::default() };
     let issue = Issue::Refuse(why.message.clone());
-    keep(request, member, look, issue, counts, None);
+    keep(request, member, look, issue, (counts, rules(std::slice::from_ref(&why))), None);
     line(member, look.record.as_ref(), Outcome::Refused, counts, vec![why])
 }
 
@@ -321,7 +315,7 @@ fn build_one(request: &FleetRequest<'_>, member: &Member, look: &Look, whole: bo
         (Outcome::Built(written), Some(built)) => Some((*written, built)),
         _ => None,
     };
-    keep(request, member, look, issue, counts, fresh);
+    keep(request, member, look, issue, (counts, rules(diagnostics)), fresh);
     let kept = if whole { diagnostics.to_vec() } else { errors(diagnostics) };
     let mut line = line(member, look.record.as_ref(), outcome, counts, kept);
     if let Some(site) = built.as_ref().and_then(|built| built.site.as_ref()) {
@@ -369,7 +363,7 @@ fn keep(
     member: &Member,
     look: &Look,
     issue: Issue,
-    signale: Counts,
+    (signale, regles): (Counts, BTreeMap<String, usize>),
     fresh: Option<(Written, &Built)>,
 ) {
     let before = look.record.as_ref();
@@ -378,6 +372,7 @@ fn keep(
         domaine: String::new(),
         empreinte: String::new(),
         verifie: String::new(),
+        regles: BTreeMap::new(),
         pour: request.now,
         jusqu_a: request.now,
         construit_le: None,
@@ -387,7 +382,7 @@ fn keep(
         issue: issue.clone(),
         signale,
     });
-    (record.issue, record.signale, record.essaye_le) = (issue, signale, request.now);
+    (record.issue, record.signale, record.regles, record.essaye_le) = (issue, signale, regles, request.now);
     record.domaine.clone_from(&look.domaine);
     match fresh.and_then(|(written, built)| Some((written, built.site.as_ref()?))) {
         Some((written, site)) => {
@@ -411,6 +406,15 @@ fn errors(diagnostics: &[Diagnostic]) -> Vec<Diagnostic> {
 fn first_error(diagnostics: &[Diagnostic]) -> String {
     let error = diagnostics.iter().find(|told| told.severity == Severity::Error);
     error.map_or_else(String::new, |told| format!("{} : {}", told.place, told.message))
+}
+
+/// How often each rule fails.
+fn rules(diagnostics: &[Diagnostic]) -> BTreeMap<String, usize> {
+    let mut rules = BTreeMap::new();
+    for told in diagnostics {
+        *rules.entry(told.code.as_str().to_owned()).or_default() += 1;
+    }
+    rules
 }
 
 fn counts(diagnostics: &[Diagnostic]) -> Counts {

@@ -67,8 +67,7 @@ pub fn publish(
 
 /// Where the register and the state of the publications of a commune are: beside the territoire's folder, never in it.
 pub fn state_of(territoire: &Territoire, commune: &str) -> PathBuf {
-    let name = territoire.root.file_name().map_or_else(|| "territoire".into(), |name| name.to_string_lossy());
-    territoire.root.with_file_name(format!("{name}-publications")).join(commune)
+    territoire.model.publications_in(&territoire.root).join(commune)
 }
 
 /// Where the site of a commune goes; `None` when nothing says so.

@@ -252,6 +252,19 @@ fn told(open: &Open, since: Date, today: Date) -> Option<(Section, String, bool)
     Some((section, words, is_decided))
 }
 
+/// Whether the legal date of a request is past without an answer.
+pub fn is_late(open: &Open, now: Timestamp) -> bool {
+    let today = now.to_zoned(open.received_at.time_zone().clone()).date();
+    let Ok(kept) = serde_json::from_value::<KeptReceipt>(open.receipt.clone()) else { return false };
+    let life = Life::of(&kept.receipt, &open.acts);
+    !life.state.is_closed()
+        && match life.horizon(today) {
+            Horizon::On(_, on) | Horizon::IfComplete(_, on) => on <= today,
+            Horizon::Accuse(before) => before < today,
+            Horizon::Nothing | Horizon::Unsaid | Horizon::Stopped(_) => false,
+        }
+}
+
 fn pressing(open: &Open, life: &Life, since: Date, today: Date) -> Option<(Section, String)> {
     let is_new = |day: Date| since < day && day <= today;
     let days = |from: Date, to: Date| from.until((Unit::Day, to)).map_or(0, |span| span.get_days());

@@ -1,6 +1,7 @@
 //! A territoire: what `territoire.toml` says of the communes that share a folder, a server and a technician.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Place;
 
@@ -46,6 +47,16 @@ impl Territoire {
     /// Newest shape of `territoire.toml` and of the folder around it that this program knows.
     pub const FORMAT: i64 = 1;
 
+    /// Folder of the sites of the territoire in `root`: the one it names, or `NOM-public` beside its own.
+    pub fn sites_in(&self, root: &Path) -> PathBuf {
+        self.sites.as_ref().map_or_else(|| beside(root, "public"), |written| root.join(written))
+    }
+
+    /// Folder of the registers of publication, one folder a commune: beside its own, never in it.
+    pub fn publications_in(&self, root: &Path) -> PathBuf {
+        beside(root, "publications")
+    }
+
     /// What is said of a commune.
     pub fn declared(&self, commune: &str) -> Option<&Declared> {
         self.communes.get(commune)
@@ -55,4 +66,10 @@ impl Territoire {
     pub fn is_active(&self, commune: &str) -> bool {
         self.declared(commune).is_none_or(|declared| declared.active)
     }
+}
+
+/// `../pays-public` for `pays`.
+fn beside(root: &Path, what: &str) -> PathBuf {
+    let name = root.file_name().map_or_else(|| "territoire".into(), |name| name.to_string_lossy());
+    root.with_file_name(format!("{name}-{what}"))
 }

@@ -100,8 +100,7 @@ impl Shell {
             return Err(PublishError::NotOurs { place, remedy: REMEDY });
         }
         let kept = line.target.versions;
-        let lock = local.and_then(|local| local.lock.try_clone().ok());
-        let shell = Shell { line, live: state.version, kept, lock };
+        let mut shell = Shell { line, live: state.version, kept, lock: None };
         if access == Access::Change {
             let ours = quoted(local.map_or("", |local| local.name.as_str()));
             let force = if order.take_over { "true" } else { "false" };
@@ -116,6 +115,7 @@ impl Shell {
             if said.trim() == "occupe" {
                 return Err(PublishError::Busy { place });
             }
+            shell.lock = local.and_then(|local| local.lock.try_clone().ok());
         }
         Ok(shell)
     }

@@ -196,9 +196,9 @@ fn words(errors: &str, host: &str, key: Option<String>) -> (Option<String>, Stri
         )
     } else if any(&["Connection closed", "Connection reset", "Broken pipe", "connection unexpectedly closed"]) {
         (format!("la connexion avec {bare} a été coupée"), again.into())
-    } else if has("\": Failure") {
+    } else if any(&["\": Failure", "I/O error", "Input/output error"]) {
         (
-            format!("{bare} a refusé d'écrire un fichier, sans dire pourquoi"),
+            format!("{bare} n'a pas pu écrire un fichier, sans dire pourquoi"),
             "c'est souvent un disque plein ou un quota atteint : voyez avec l'hébergeur, puis relancez".into(),
         )
     } else {
@@ -221,7 +221,8 @@ mod tests {
             ),
             ("rsync: [receiver] write failed on \"/a\": No space left on device (28)", "plus de place sur h.fr"),
             ("rsync: [Receiver] mkdir \"/a\" failed: Permission denied (13)", "n'a pas le droit d'écrire"),
-            ("write remote \"/a/b\": Failure", "a refusé d'écrire un fichier"),
+            ("write remote \"/a/b\": Failure", "n'a pas pu écrire un fichier"),
+            ("sh: 10: printf: printf: I/O error", "n'a pas pu écrire un fichier"),
             ("client_loop: send disconnect: Broken pipe", "a été coupée"),
             ("ssh: Could not resolve hostname h.fr: Name or service not known", "h.fr n'existe pas"),
         ] {

@@ -2,12 +2,13 @@
 //!
 //! Every date in them comes from the contents: the same site gives the same bytes on any day and any machine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use atom_syndication::{Entry, Feed, FixedDateTime, Generator, Link, Person, Text};
 use icalendar::{Calendar, Component as _, Event as CalendarEvent, EventLike as _, Property};
 use jiff::ToSpan as _;
 use jiff::civil::{Date, DateTime};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rayon::prelude::*;
 
 use super::pages::Edition;
@@ -59,7 +60,20 @@ pub(super) fn publish(
         put("sitemap.xml", sitemap);
     }
     put("robots.txt", robots(edition));
+    if !site.redirects.is_empty() {
+        put("_redirects", redirects(&site.redirects));
+    }
 }
+
+/// Former addresses for the servers that can redirect by themselves: ours, and hosts that know this file of Netlify's. The
+/// pages that redirect stay for the others.
+fn redirects(table: &BTreeMap<String, String>) -> Vec<u8> {
+    let escaped = |path: &str| utf8_percent_encode(path, ADDRESS).to_string();
+    table.iter().map(|(old, new)| format!("{old} {} 308\n", escaped(new))).collect::<String>().into_bytes()
+}
+
+/// What a path may not hold where it is told in a header.
+const ADDRESS: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
 
 /// Address that names something for ever; an `urn:` while the commune has no domain.
 fn permanent(edition: &Edition<'_>, url: &str) -> String {

@@ -29,6 +29,7 @@ pub mod view;
 #[allow(missing_docs)]
 mod view_dossier;
 // As in `view`.
+mod view_etat;
 #[allow(missing_docs)]
 mod view_mairie;
 

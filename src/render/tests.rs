@@ -68,6 +68,7 @@ fn a_whole_site_is_drawn_without_a_word() {
         "vieux/index.html",
         "sitemap.xml",
         "robots.txt",
+        "_redirects",
     ] {
         assert!(
             output.files.contains_key(path),
@@ -75,6 +76,13 @@ fn a_whole_site_is_drawn_without_a_word() {
             output.files.keys().collect::<Vec<_>>()
         );
     }
+}
+
+#[test]
+fn former_addresses_are_told_to_servers_too() {
+    let (output, _) = draw(&full());
+    let Artifact::Bytes(table) = &output.files["_redirects"] else { panic!("made by us") };
+    assert_eq!(std::str::from_utf8(table), Ok("/vieux/ /mairie/conseil/ 308\n"));
 }
 
 #[test]

@@ -31,6 +31,7 @@ pub use super::view_dossier::{
     ActCardView, ActPageView, CancelView, ComplementView, DoneView, FollowView, LetterFormView, MissingView,
     NoticeView, TimelineView,
 };
+pub use super::view_etat::{OverviewRow, OverviewView, ToSee};
 pub use super::view_mairie::{CodeView, HeldView, MailboxView, QuarantineView};
 
 /// A struct that one template draws.
@@ -96,6 +97,7 @@ views! {
     DiagnosticsView => "apercu/diagnostics.html",
     LetterboxView => "apercu/boite.html",
     LetterView => "apercu/lettre.html",
+    OverviewView => "etat.html",
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ use axum::Router;
 use super::StartError;
 use super::config::HallConfig;
 use super::desk::Clock;
+use super::front::{Front, Hosts};
 use super::hall::{self, Hall};
 use super::listen::{self, Limits, ListenAddress, Listener, Stop, Stopper};
 use crate::diagnostic::Diagnostic;
@@ -40,6 +41,9 @@ pub struct Guichet {
     listener: Option<Listener>,
     address: ListenAddress,
     metrics: Option<Listener>,
+    front: Option<Front>,
+    /// The hosts of that door, replaced with the configuration.
+    hosts: Hosts,
     limits: Limits,
     hall: Arc<Hall>,
     /// The one commune, when there is one.
@@ -54,6 +58,7 @@ pub struct Guichet {
 #[derive(Clone)]
 pub struct Reload {
     hall: Arc<Hall>,
+    hosts: Hosts,
     reread: Option<Reread>,
 }
 
@@ -87,14 +92,21 @@ impl Guichet {
         };
         let (limits, clock, address) =
             (config.common.limits.clone(), means.clock.clone(), config.common.listen.clone());
+        let https = config.common.https.clone().filter(|_| config.role.receives());
+        let (data, hsts_seconds) = (config.common.data.clone(), config.common.hsts_seconds);
         let hall = tokio::task::spawn_blocking(move || Hall::new(config, means)).await;
         let hall = match hall {
             Ok(hall) => hall.map_err(StartError::Content)?,
             Err(_) => return Err(StartError::Content(Vec::new())),
         };
+        let hosts = Hosts::new(hall.hosted());
+        let front = match https {
+            Some(https) => Some(Front::open(https, hosts.clone(), &data, hsts_seconds, clock.clone()).await?),
+            None => None,
+        };
         let only = hall.open_only().await?;
         let (stopper, stop) = listen::stop();
-        Ok(Guichet { listener, address, metrics, limits, hall, only, clock, reread: None, stopper, stop })
+        Ok(Guichet { listener, address, metrics, front, hosts, limits, hall, only, clock, reread: None, stopper, stop })
     }
 
     /// The same, reading its configuration again when asked to ([`Reload`], SIGHUP) and every hour.
@@ -106,12 +118,17 @@ impl Guichet {
 
     /// What has it read its configuration again.
     pub fn reload(&self) -> Reload {
-        Reload { hall: self.hall.clone(), reread: self.reread.clone() }
+        Reload { hall: self.hall.clone(), hosts: self.hosts.clone(), reread: self.reread.clone() }
     }
 
     /// The address, with the port the system chose; the one of the settings when it answers nobody.
     pub fn local_addr(&self) -> &ListenAddress {
         self.listener.as_ref().map_or(&self.address, Listener::local_addr)
+    }
+
+    /// The door without anything in front, when asked for.
+    pub fn front(&self) -> Option<&Front> {
+        self.front.as_ref()
     }
 
     /// Where measures are given, when asked for.
@@ -178,12 +195,14 @@ impl Guichet {
             tokio::spawn(listen::serve(listener, router, self.limits.clone(), self.stop.clone()));
         }
         let router = self.hall.router();
+        let front =
+            self.front.map(|front| tokio::spawn(front.serve(router.clone(), self.limits.clone(), self.stop.clone())));
         let web = self.listener.map(|listener| tokio::spawn(listen::serve(listener, router, self.limits, self.stop)));
         signal.await;
         tracing::info!(event = "stopping", "the guichet takes no more requests");
         self.stopper.stop();
-        if let Some(web) = web {
-            match web.await {
+        for door in [web, front].into_iter().flatten() {
+            match door.await {
                 Ok(0) => {}
                 Ok(cut) => tracing::warn!(event = "cut", connections = cut, "connections were cut after the delay"),
                 Err(_) => tracing::error!(event = "web.panic", "the accept loop panicked"),
@@ -210,7 +229,9 @@ impl Reload {
         let Some(reread) = &self.reread else { return Ok(()) };
         let mut config = reread()?;
         config.role = self.hall.config().role;
-        self.hall.reload(config)
+        self.hall.reload(config)?;
+        self.hosts.set(self.hall.hosted());
+        Ok(())
     }
 }
 

@@ -8,6 +8,9 @@
 //!    read;
 //! 3. a body must keep a minimum rate;
 //! 4. on stop, nothing more is accepted, idle connections close, requests in flight are finished within a delay.
+//!
+//! A listener may speak TLS; HTTP/2 then comes with it, for who asks. There the requests of a connection run side by side, so
+//! that its clocks are those of the whole: one that brings nothing forward any more is idle, whatever it sends meanwhile.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -15,7 +18,7 @@ use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -23,7 +26,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use hyper::body::{Frame, SizeHint};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 #[cfg(unix)]
@@ -31,7 +34,10 @@ use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
+
+use super::tls::{ACME_PROTOCOL, HTTP2};
 
 /// How much and how long strangers may hold; one value for all, so that tests can shorten them.
 #[derive(Debug, Clone)]
@@ -127,10 +133,16 @@ pub enum ListenError {
 pub struct Peer(pub Option<IpAddr>);
 
 /// An address listened to.
-#[derive(Debug)]
 pub struct Listener {
     socket: Socket,
     address: ListenAddress,
+    tls: Option<TlsAcceptor>,
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Listener").field("address", &self.address).field("tls", &self.tls.is_some()).finish()
+    }
 }
 
 #[derive(Debug)]
@@ -154,12 +166,12 @@ impl Listener {
             ListenAddress::Tcp(wanted) => {
                 let socket = TcpListener::bind(wanted).await.map_err(fail)?;
                 let address = ListenAddress::Tcp(socket.local_addr().map_err(fail)?);
-                Ok(Listener { socket: Socket::Tcp(socket), address })
+                Ok(Listener { socket: Socket::Tcp(socket), address, tls: None })
             }
             #[cfg(unix)]
             ListenAddress::Unix(path) => {
                 let socket = bind_unix(path).await.map_err(fail)?;
-                Ok(Listener { socket: Socket::Unix(socket), address: address.clone() })
+                Ok(Listener { socket: Socket::Unix(socket), address: address.clone(), tls: None })
             }
             #[cfg(not(unix))]
             ListenAddress::Unix(_) => Err(fail(io::ErrorKind::Unsupported.into())),
@@ -175,7 +187,7 @@ impl Listener {
         let fail = |source| ListenError::Io { address: unknown.clone(), source };
         let address = ListenAddress::Tcp(socket.local_addr().map_err(fail)?);
         socket.set_nonblocking(true).map_err(fail)?;
-        Ok(Listener { socket: Socket::Tcp(TcpListener::from_std(socket).map_err(fail)?), address })
+        Ok(Listener { socket: Socket::Tcp(TcpListener::from_std(socket).map_err(fail)?), address, tls: None })
     }
 
     /// The same for a Unix socket.
@@ -188,7 +200,12 @@ impl Listener {
         let address = ListenAddress::Unix(path.unwrap_or_default());
         let fail = |source| ListenError::Io { address: address.clone(), source };
         socket.set_nonblocking(true).map_err(fail)?;
-        Ok(Listener { socket: Socket::Unix(UnixListener::from_std(socket).map_err(fail)?), address })
+        Ok(Listener { socket: Socket::Unix(UnixListener::from_std(socket).map_err(fail)?), address, tls: None })
+    }
+
+    /// The same, speaking TLS, and HTTP/2 for who asks.
+    pub fn secured(self, config: Arc<rustls::ServerConfig>) -> Self {
+        Listener { tls: Some(TlsAcceptor::from(config)), ..self }
     }
 
     /// The address, with the port the system chose.
@@ -300,7 +317,8 @@ pub async fn serve(listener: Listener, router: Router, limits: Limits, mut stop:
             tracing::debug!(event = "connection.refused", "too many connections from one address");
             continue;
         };
-        let connection = connection(stream, peer, router.clone(), limits.clone(), stop.clone());
+        let tls = listener.tls.clone();
+        let connection = connection((stream, peer, tls), router.clone(), limits.clone(), stop.clone());
         connections.spawn(async move {
             connection.await;
             drop((seat, place));
@@ -341,33 +359,126 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn connection(stream: Stream, peer: Peer, router: Router, limits: Arc<Limits>, mut stop: Stop) {
+async fn connection(
+    (stream, peer, tls): (Stream, Peer, Option<TlsAcceptor>),
+    router: Router,
+    limits: Arc<Limits>,
+    mut stop: Stop,
+) {
+    let (stream, multiplexed) = match tls {
+        None => (stream, false),
+        Some(tls) => tokio::select! {
+            biased;
+            () = stop.asked() => return,
+            shaken = shake_hands(stream, &tls, limits.head) => match shaken {
+                Some(shaken) => shaken,
+                None => return,
+            },
+        },
+    };
     let activity = Arc::new(Activity::default());
-    let watched = Watched::new(stream, activity.clone(), limits.clone());
+    let watched = TokioIo::new(Watched::new(stream, activity.clone(), limits.clone(), multiplexed));
     let service = hyper::service::service_fn({
         let (activity, limits) = (activity.clone(), limits.clone());
         move |request: hyper::Request<hyper::body::Incoming>| {
-            let busy = Busy::begin(activity.clone());
+            let mut busy = Busy::begin(activity.clone());
             let mut request = request.map(|body| Body::new(TimedBody::new(body, limits.clone())));
             request.extensions_mut().insert(peer);
+            if multiplexed {
+                name_host(&mut request);
+            }
             let answer = router.clone().oneshot(request);
-            async move { Ok::<_, Infallible>(answer.await?.map(|body| Guarded { body, _busy: busy })) }
+            async move {
+                let answer = answer.await?;
+                busy.sends();
+                Ok::<_, Infallible>(answer.map(|body| Guarded { body, _busy: busy }))
+            }
         }
     });
+    if multiplexed {
+        let connection = http2().serve_connection(watched, service);
+        return drive(connection, |connection| connection.graceful_shutdown(), &activity, stop, multiplexed).await;
+    }
     let mut builder = hyper::server::conn::http1::Builder::new();
     // hyper's own clock is a backstop, and what makes it read between two requests.
     builder.timer(TokioTimer::new()).header_read_timeout(limits.idle + limits.head).max_buf_size(16 * 1024);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(watched), service));
+    let connection = builder.serve_connection(watched, service);
+    drive(connection, |connection| connection.graceful_shutdown(), &activity, stop, multiplexed).await;
+}
+
+/// HTTP/2 with what bounds it: streams at once, headers, memory for who does not read. h2 itself closes a connection that
+/// opens and resets streams, or goes on and on with headers.
+fn http2() -> hyper::server::conn::http2::Builder<TokioExecutor> {
+    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(16 * 1024)
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(64)
+        .max_send_buf_size(64 * 1024)
+        .initial_stream_window_size(256 * 1024)
+        .initial_connection_window_size(1024 * 1024);
+    // No pings of ours: the clocks of the stream take a seat back sooner, and would count them as something sent.
+    builder
+}
+
+/// Requests at once on one connection: a page with all its pictures, and no more.
+const STREAMS: u32 = 64;
+
+/// Drives a connection until its end, or until asked to stop.
+async fn drive<C: Future>(
+    connection: C,
+    quit: impl FnOnce(Pin<&mut C>),
+    activity: &Activity,
+    mut stop: Stop,
+    multiplexed: bool,
+) {
+    let mut connection = pin!(connection);
     tokio::select! {
         biased;
         // How a connection ends is the client's business; what it asked for was logged by the router.
-        _ = connection.as_mut() => {}
-        () = stop.asked() => {
-            if activity.in_flight() {
-                connection.as_mut().graceful_shutdown();
-                let _ = connection.await;
-            }
+        _ = connection.as_mut() => return,
+        () = stop.asked() => {}
+    }
+    if !multiplexed {
+        if activity.in_flight() {
+            quit(connection.as_mut());
+            let _ = connection.await;
         }
+        return;
+    }
+    quit(connection.as_mut());
+    // An answer may have left its handler and not the connection: as long as bytes go, they are given time.
+    loop {
+        let before = activity.written.load(Ordering::Acquire);
+        if tokio::time::timeout(Duration::from_secs(1), connection.as_mut()).await.is_ok() {
+            return;
+        }
+        if !activity.in_flight() && activity.written.load(Ordering::Acquire) == before {
+            return;
+        }
+    }
+}
+
+/// The stream inside, and whether HTTP/2 was chosen; `None` when nothing is to be served.
+async fn shake_hands(stream: Stream, tls: &TlsAcceptor, within: Duration) -> Option<(Stream, bool)> {
+    let stream = tokio::time::timeout(within, tls.accept(stream)).await.ok()?.ok()?;
+    let protocol = stream.get_ref().1.alpn_protocol();
+    // A certificate authority only looks at the certificate.
+    let (is_check, multiplexed) = (protocol == Some(ACME_PROTOCOL), protocol == Some(HTTP2));
+    (!is_check).then(|| (Box::new(stream) as Stream, multiplexed))
+}
+
+/// HTTP/2 names the host in the address: the routes find it where HTTP/1.1 has it.
+fn name_host(request: &mut hyper::Request<Body>) {
+    let Some(authority) = request.uri().authority() else { return };
+    if let Ok(host) = authority.as_str().parse() {
+        request.headers_mut().insert(hyper::header::HOST, host);
+    }
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).parse();
+    if let Ok(path) = path {
+        *request.uri_mut() = path;
     }
 }
 
@@ -427,31 +538,53 @@ pub(super) fn prefix(ip: IpAddr) -> u128 {
 /// What a connection is doing, told by its requests to the clocks of its stream.
 #[derive(Debug, Default)]
 struct Activity {
+    /// Requests not answered to the last byte.
     in_flight: AtomicUsize,
+    /// Of which those whose answer is on its way: what is awaited is the client.
+    sending: AtomicUsize,
     served: AtomicUsize,
+    /// Bytes sent.
+    written: AtomicU64,
 }
 
 impl Activity {
     fn in_flight(&self) -> bool {
         self.in_flight.load(Ordering::Acquire) > 0
     }
+
+    /// Whether an answer is being made, or the body of a request is awaited, which has its own clock.
+    fn working(&self) -> bool {
+        self.in_flight.load(Ordering::Acquire) > self.sending.load(Ordering::Acquire)
+    }
 }
 
 /// A request being answered, until the last byte of its answer.
 #[derive(Debug)]
-struct Busy(Arc<Activity>);
+struct Busy {
+    activity: Arc<Activity>,
+    sends: bool,
+}
 
 impl Busy {
     fn begin(activity: Arc<Activity>) -> Self {
         activity.in_flight.fetch_add(1, Ordering::AcqRel);
-        Busy(activity)
+        Busy { activity, sends: false }
+    }
+
+    /// The answer is made: it only has to be taken.
+    fn sends(&mut self) {
+        self.sends = true;
+        self.activity.sending.fetch_add(1, Ordering::AcqRel);
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.served.fetch_add(1, Ordering::AcqRel);
-        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+        self.activity.served.fetch_add(1, Ordering::AcqRel);
+        self.activity.in_flight.fetch_sub(1, Ordering::AcqRel);
+        if self.sends {
+            self.activity.sending.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 }
 
@@ -522,10 +655,14 @@ struct Watched {
     writing: Clock,
     waiting: Waiting,
     served: usize,
+    /// Whether requests run side by side.
+    multiplexed: bool,
+    /// What had been brought forward when the clock was last looked at.
+    brought: (usize, u64),
 }
 
 impl Watched {
-    fn new(stream: Stream, activity: Arc<Activity>, limits: Arc<Limits>) -> Self {
+    fn new(stream: Stream, activity: Arc<Activity>, limits: Arc<Limits>, multiplexed: bool) -> Self {
         Watched {
             stream,
             activity,
@@ -534,6 +671,37 @@ impl Watched {
             writing: Clock::default(),
             waiting: Waiting::FirstByte,
             served: 0,
+            multiplexed,
+            brought: (0, 0),
+        }
+    }
+
+    /// What comes in does not count: only answers and bytes that leave bring a connection forward.
+    fn read_multiplexed(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let outcome = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let activity = &self.activity;
+        let brought = (activity.served.load(Ordering::Acquire), activity.written.load(Ordering::Acquire));
+        if brought != self.brought || activity.working() {
+            self.brought = brought;
+            self.reading.stop();
+        }
+        if outcome.is_ready() || activity.working() {
+            return outcome;
+        }
+        let delay = match (activity.in_flight(), brought.0) {
+            (true, _) => self.limits.write_stall,
+            (false, 0) => self.limits.head,
+            (false, _) => self.limits.idle,
+        };
+        if self.reading.has_run_out(delay, context) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Poll::Pending
+    }
+
+    fn count(&self, outcome: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = outcome {
+            self.activity.written.fetch_add(*bytes as u64, Ordering::AcqRel);
         }
     }
 
@@ -559,6 +727,9 @@ impl AsyncRead for Watched {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.multiplexed {
+            return this.read_multiplexed(context, buffer);
+        }
         let served = this.activity.served.load(Ordering::Acquire);
         if served != this.served {
             this.served = served;
@@ -598,6 +769,7 @@ impl AsyncRead for Watched {
 impl AsyncWrite for Watched {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.count(&outcome);
         self.written(outcome, context)
     }
 
@@ -617,6 +789,7 @@ impl AsyncWrite for Watched {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.count(&outcome);
         self.written(outcome, context)
     }
 

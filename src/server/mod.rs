@@ -1,26 +1,32 @@
 //! HTTP, nothing but HTTP: connections, the guichet's routes, the live preview, the production server.
 
+pub mod acme;
 pub mod agent;
 mod agir;
 mod answer;
 mod asking;
 pub mod base;
 mod boite;
+mod conditions;
 pub mod config;
 pub mod desk;
 mod duties;
 mod file_words;
+mod folder;
 mod forms;
+pub mod front;
 mod guard;
 pub mod guichet;
 mod hall;
 pub mod headers;
+pub mod https_config;
 mod letterbox;
 pub mod listen;
 mod measures;
 mod observe;
 mod office;
 mod opening;
+pub mod overview;
 mod piece;
 pub mod preview;
 mod progress;
@@ -30,8 +36,10 @@ pub mod receive;
 mod recu;
 mod refusal;
 mod routes;
+mod shelf;
 pub mod site;
 mod suivi;
+pub mod tls;
 mod watch;
 mod workshop;
 
@@ -80,6 +88,17 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// A certificate cannot be used.
+    #[error("{}: {source}", path.display())]
+    Certificate {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: self::tls::CertificateError,
+    },
+    /// TLS cannot be spoken at all.
+    #[error("TLS: {0}")]
+    Tls(String),
     /// A folder or a thread cannot be made.
     #[error("{}: {source}", path.display())]
     Io {

@@ -20,6 +20,12 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let method = method(&request);
     let response = next.run(request).await;
+    // A file of the site that was given tells nothing without its address, and a thousand lines of it hide the rest.
+    let is_told = response.extensions().get::<Outcome>().is_some();
+    let is_plain = route.is_none() && !is_told && method != "POST" && !response.status().is_server_error();
+    if is_plain {
+        return response;
+    }
     tracing::info!(
         event = "request",
         route = route.as_deref().unwrap_or("–"),

@@ -50,8 +50,8 @@ pub(super) struct Office {
 }
 
 impl Office {
-    /// Opens the data folder, which is made if needed, and the way out; `key_file` when the key is not in that folder, `base` when
-    /// the database is not. Without deliveries there is no way out.
+    /// Opens the data folder, which is made if needed, and the way out; `key_file` when the key is not in that folder, `base`
+    /// when the database is not. Without deliveries there is no way out.
     pub(super) fn open(
         folder: &Path,
         (key_file, base, role): (Option<PathBuf>, Option<Base>, Role),

@@ -1,9 +1,7 @@
-//! Serves a built site: from memory for the preview, from its folder in production.
+//! Serves a built site from memory, for the preview; [`folder`] serves a written one.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header::{self, HeaderValue};
@@ -11,14 +9,15 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
 use tower::ServiceExt;
-use tower_http::services::{ServeDir, ServeFile};
+use tower_http::services::ServeFile;
 
+pub use super::folder::folder;
 use crate::model::media_type::{cache_control, media_type};
 use crate::model::output::{Artifact, Output};
 use crate::model::site::FileData;
 
 /// Page shown when nothing else is found.
-const NOT_FOUND: &str = "404.html";
+pub(super) const NOT_FOUND: &str = "404.html";
 
 /// Answers `request` from a built site.
 ///
@@ -40,21 +39,6 @@ pub async fn answer(output: &Output, request: Request) -> Response {
         return to_folder(&request);
     }
     not_found(output, request).await
-}
-
-/// Serves the site written in `folder`, precompressed copies included.
-pub fn folder(folder: &Path) -> Router {
-    let missing = ServeFile::new(folder.join(NOT_FOUND)).precompressed_br().precompressed_gzip();
-    let missing = tower_http::set_status::SetStatus::new(missing, StatusCode::NOT_FOUND);
-    let files =
-        ServeDir::new(folder).precompressed_br().precompressed_gzip().call_fallback_on_method_not_allowed(false);
-    let files = files.fallback(missing);
-    Router::new().fallback_service(files).layer(axum::middleware::from_fn(
-        async |request: Request, next: axum::middleware::Next| {
-            let path = request.uri().path().to_owned();
-            finish(&path, next.run(request).await)
-        },
-    ))
 }
 
 async fn file(path: &str, artifact: &Artifact, status: StatusCode, request: Request) -> Response {

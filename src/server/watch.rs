@@ -29,7 +29,7 @@ use crate::model::mail::MailRole;
 #[derive(Debug)]
 pub(super) struct Watch {
     key_file: PathBuf,
-    /// Whether delivering is the duty of this process.
+    /// Whether this process is the one that delivers.
     delivers: bool,
     delivering: AtomicBool,
     suspect: Notify,
@@ -49,7 +49,7 @@ struct Verdict {
 }
 
 impl Watch {
-    /// Watches over a guichet, whose key is in this file; `delivers` unless another process sends its mails.
+    /// Watches over a guichet, whose key is in this file, and whose mails this process delivers or not.
     pub(super) fn new(key_file: PathBuf, delivers: bool) -> Arc<Self> {
         Arc::new(Watch {
             key_file,

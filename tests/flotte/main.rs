@@ -28,6 +28,7 @@ use crate::letters::Letters;
 /// A commune, three configurations of its guichet with a folder each, one key, one schema.
 struct Fleet {
     test: CommuneTest,
+    server: &'static postgres::Server,
     schema: String,
     letters: Letters,
     /// Where each instance answers, while it does.
@@ -35,7 +36,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn new() -> Fleet {
+    fn new(server: &'static postgres::Server) -> Fleet {
         let (test, schema, letters) = (CommuneTest::minimal(), postgres::schema(), Letters::start());
         std::fs::create_dir(test.root().join("site")).unwrap();
         for number in 0..3 {
@@ -45,12 +46,12 @@ impl Fleet {
                  [courriel]\ntransport = \"smtp\"\nserveur = \"127.0.0.1\"\nport = {}\nchiffrement = \"aucun\"\n\n\
                  [limites]\nenvois_par_adresse = 10000\nenvois_par_heure = 1000000\n\
                  envois_par_formulaire = 100000\nenvois_par_courriel = 10000\nreserve_mo = 16\n",
-                postgres::server().url(),
+                server.url(),
                 letters.port
             );
             std::fs::write(test.root().join(Fleet::config(number)), config).unwrap();
         }
-        Fleet { test, schema, letters, addresses: Default::default() }
+        Fleet { test, server, schema, letters, addresses: Default::default() }
     }
 
     fn config(number: usize) -> String {
@@ -84,14 +85,14 @@ impl Fleet {
 
     /// A number the database tells.
     fn count(&self, what: &str) -> usize {
-        let rows = postgres::server().order(&format!("SELECT count(*) FROM {}.{what}", self.schema));
+        let rows = self.server.order(&format!("SELECT count(*) FROM {}.{what}", self.schema));
         rows[0].parse().unwrap()
     }
 
     /// Ends all connections of the guichets at once.
     fn cut(&self) -> usize {
         let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mulot'";
-        postgres::server().order(sql).len()
+        self.server.order(sql).len()
     }
 }
 
@@ -174,7 +175,7 @@ fn until(what: &str, holds: impl Fn() -> bool) {
 
 #[test]
 fn instances_and_connections_die_under_load_and_nothing_is_lost_nor_sent_twice() {
-    let (fleet, residents, over) = (Fleet::new(), Residents::default(), AtomicBool::new(false));
+    let (fleet, residents, over) = (Fleet::new(postgres::server()), Residents::default(), AtomicBool::new(false));
     let more = |count: usize| {
         let from = residents.count();
         until("requests are taken", || residents.count() >= from + count);
@@ -232,6 +233,30 @@ fn instances_and_connections_die_under_load_and_nothing_is_lost_nor_sent_twice()
     assert_eq!(sums.code, 0, "{}{}", sums.stdout, sums.stderr);
     let ready = fleet.client(0).unwrap().get("/guichet/pret").unwrap();
     assert_eq!(ready.status, 200, "{}", ready.body);
+}
+
+#[test]
+fn a_database_that_goes_away_is_told_costs_nothing_and_is_found_again() {
+    let server: &'static postgres::Server = Box::leak(Box::new(postgres::server_with("")));
+    let fleet = Fleet::new(server);
+    let _running = fleet.start(0);
+    let mut client = fleet.client(0).unwrap();
+    let page = client.post("/guichet/contact/verifier", &contact(7)).unwrap();
+    let fields = hidden_inputs(&page.body);
+    server.hide();
+    let refused = client.post("/guichet/contact/envoyer", &fields).unwrap();
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert!(refused.body.contains("message numéro 7"), "the answers are kept: {}", refused.body);
+    let ready = || fleet.client(0).unwrap().get("/guichet/pret").unwrap();
+    until("it says that it is not ready", || ready().status == 503);
+    assert!(ready().body.contains("\"base\""), "{}", ready().body);
+    assert_eq!(client.get("/guichet/sante").unwrap().status, 200);
+    server.show();
+    let done = client.post("/guichet/contact/envoyer", &fields).unwrap();
+    assert_eq!(done.status, 303, "{}", done.body);
+    until("it is ready again", || ready().status == 200);
+    until("the request leaves", || fleet.count("outbox WHERE state = 'remis'") == 2);
+    assert_eq!(fleet.count("submission"), 1);
 }
 
 const CLIENTS: usize = 6;

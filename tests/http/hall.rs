@@ -1,5 +1,6 @@
 //! One guichet for the communes of a territoire: who answers where, who sleeps, who is left alone by the trouble of others.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp, Zoned};
@@ -27,7 +28,12 @@ fn post(server: &ServerTest, host: &str, path: &str, fields: &[(String, String)]
 
 /// A request from its first page to its receipt; gives where the receipt is.
 fn send(server: &ServerTest, host: &str, under: &str) -> String {
-    let check = post(server, host, &format!("{under}/guichet/{FORM}/verifier"), &valid_answers());
+    // The same words again and again would look written by a machine.
+    static SENT: AtomicUsize = AtomicUsize::new(0);
+    let number = SENT.fetch_add(1, Ordering::Relaxed);
+    let answers = with(valid_answers(), "message", &format!("Une benne devant le numéro {number}, s'il vous plaît."));
+    let answers = with(answers, "courriel", &format!("zelie.{number}@exemple.fr"));
+    let check = post(server, host, &format!("{under}/guichet/{FORM}/verifier"), &answers);
     assert_eq!(check.status, 200, "{}", check.text());
     let sent = post(server, host, &format!("{under}/guichet/{FORM}/envoyer"), &check.fields());
     assert_eq!(sent.status, 303, "{}", sent.text());
@@ -92,12 +98,11 @@ fn communes_may_share_a_host_each_under_its_path() {
         let under = format!("/{name}");
         let page = get(&server, host, &format!("{under}/guichet/{FORM}/"));
         assert_eq!(page.status, 200, "{}", page.text());
-        let style = page
-            .text()
-            .split("href=\"")
-            .find_map(|rest| rest.strip_prefix(&format!("{under}/assets/")).map(str::to_owned));
-        let style = style.unwrap_or_else(|| panic!("no style under the path: {}", page.text()));
-        let sheet = get(&server, host, &format!("{under}/assets/{}", style.split('"').next().unwrap()));
+        let text = page.text();
+        let style = text.split("href=\"").filter_map(|rest| rest.split('"').next()).find(|url| url.ends_with(".css"));
+        let style = style.unwrap_or_else(|| panic!("no style: {text}"));
+        assert!(style.starts_with(&format!("{under}/assets/")), "{style}");
+        let sheet = get(&server, host, style);
         assert_eq!(sheet.status, 200);
         // Its fonts are beside it.
         let font = sheet.text().split("url(\"").nth(1).map(|rest| rest.split('"').next().unwrap().to_owned()).unwrap();
@@ -259,11 +264,20 @@ fn a_flood_on_one_commune_leaves_the_others_answering() {
             let mut connection = server.connect();
             let headers =
                 [("host", "grillon.example"), ("content-type", &*multipart_type()), ("content-length", "1000000")];
-            let head = format!("{}\r\n", connection.head("POST", &format!("/guichet/{FORM}/verifier"), &headers));
+            let head = format!("{}\r\n------", connection.head("POST", &format!("/guichet/{FORM}/verifier"), &headers));
             connection.send(head.as_bytes());
             connection
         })
         .collect();
+    let mut waiting = slow;
+    for connection in &mut waiting {
+        connection.stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        let mut bytes = [0; 400];
+        if let Ok(count) = std::io::Read::read(&mut connection.stream, &mut bytes) {
+            panic!("answered too soon: {}", String::from_utf8_lossy(&bytes[..count]));
+        }
+    }
+    let slow = waiting;
     until("the seats are taken", || get(&server, "grillon.example", &format!("/guichet/{FORM}/")).status == 503);
     let crowded = get(&server, "grillon.example", &format!("/guichet/{FORM}/"));
     assert!(crowded.text().contains("très demandé") && crowded.text().contains("04 65 71 00 01"), "{}", crowded.text());
@@ -297,18 +311,18 @@ fn a_new_configuration_is_taken_under_load_without_losing_a_request() {
     });
     assert_eq!(get(&server, "nouvelle.example", &format!("/guichet/{FORM}/")).status, 421);
     assert_eq!(get(&server, "partante.example", &format!("/guichet/{FORM}/")).status, 200);
-    let stop = std::sync::atomic::AtomicBool::new(false);
-    let sent = std::sync::atomic::AtomicUsize::new(0);
+    let stop = AtomicBool::new(false);
+    let sent = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
-                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                while !stop.load(Ordering::Relaxed) {
                     send(&server, "grillon.example", "");
-                    sent.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    sent.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
-        let reached = |count: usize| until("requests", || sent.load(std::sync::atomic::Ordering::Relaxed) >= count);
+        let reached = |count: usize| until("requests", || sent.load(Ordering::Relaxed) >= count);
         reached(5);
         add_commune(&server.territoire(), "nouvelle");
         std::fs::remove_dir_all(server.territoire().join("communes/partante")).unwrap();
@@ -316,11 +330,11 @@ fn a_new_configuration_is_taken_under_load_without_losing_a_request() {
         server.reload_with(|config, _| config.common.form_limits.mail_bytes = 3 << 20).unwrap();
         assert_eq!(get(&server, "nouvelle.example", &format!("/guichet/{FORM}/")).status, 200);
         assert_eq!(get(&server, "partante.example", &format!("/guichet/{FORM}/")).status, 421);
-        let before = sent.load(std::sync::atomic::Ordering::Relaxed);
+        let before = sent.load(Ordering::Relaxed);
         reached(before + 10);
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        stop.store(true, Ordering::Relaxed);
     });
-    let sent = sent.load(std::sync::atomic::Ordering::Relaxed);
+    let sent = sent.load(Ordering::Relaxed);
     until("all mails leave", || mails_from(&server, "grillon") == 2 * sent);
     until("who left is closed", || server.census().awake == 2);
 }

@@ -23,4 +23,6 @@ mod photo;
 mod preview;
 mod progress;
 mod refusals;
+mod roles;
 mod server_test;
+mod sites;

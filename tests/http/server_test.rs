@@ -479,6 +479,7 @@ fn settings(root: &Path, mails: &Letterbox) -> GuichetConfig {
     GuichetConfig {
         folder: root.join("commune"),
         data: root.join("donnees"),
+        base: None,
         key_file: None,
         base: None,
         listen: loopback(),
@@ -497,6 +498,7 @@ fn settings(root: &Path, mails: &Letterbox) -> GuichetConfig {
         bounces: None,
         metrics: None,
         files: FileSettings::default(),
+        https: None,
     }
 }
 

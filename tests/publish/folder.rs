@@ -56,7 +56,7 @@ fn documents_that_appear_or_go_are_in_the_register() {
     std::fs::create_dir_all(town.folder().join("medias")).unwrap();
     std::fs::write(town.folder().join("medias/arrete-2026-12.pdf"), "%PDF-1.4\n%%EOF\n").unwrap();
     let text =
-        "+++\ntitre = \"Arrêtés\"\nresume = \"Arrêtés\"\npieces = [\"medias/arrete-2026-12.pdf\"]\n+++\n\nTexte.\n";
+        "+++\ntitre = \"Arrêtés\"\nresume = \"Arrêtés\"\npieces = [\"../medias/arrete-2026-12.pdf\"]\n+++\n\nTexte.\n";
     std::fs::write(&page, text).unwrap();
     town.publish_well(&[]);
     std::fs::remove_file(&page).unwrap();
@@ -182,4 +182,36 @@ fn a_full_disk_leaves_the_site_as_it_was() {
         told.contains("il n'y a plus de place sur ce disque") && told.contains("aide : faites de la place"),
         "{told}"
     );
+}
+
+#[test]
+fn two_orders_at_once_come_one_after_the_other() {
+    let mut town = Town::new(TARGET);
+    town.publish_well(&[]);
+    town.change();
+    let mut both = [town.start(), town.start()];
+    for child in &mut both {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(files(&town.root().join("www/site")), files(&town.built()));
+    assert_eq!(town.register().len(), 2);
+}
+
+#[test]
+fn a_site_that_vanished_is_said_and_what_is_served_stays() {
+    use mulot::model::publication::{FolderTarget, Target};
+    use mulot::publish::{Order, PublishError, send};
+
+    let root = tempfile::tempdir().unwrap();
+    let (site, state) = (root.path().join("public"), root.path().join("publications"));
+    std::fs::create_dir(&site).unwrap();
+    std::fs::write(site.join("index.html"), "un").unwrap();
+    let target = Target::Folder(FolderTarget { path: root.path().join("www"), versions: 3 });
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let order = Order { site: &site, state: &state, target: &target, keys: None, take_over: false, now };
+    send(&order).unwrap();
+    std::fs::remove_dir_all(&site).unwrap();
+    let error = send(&order).unwrap_err();
+    assert!(matches!(error, PublishError::Fs(_)) && error.to_string().contains("public"), "{error}");
+    assert_eq!(std::fs::read_to_string(root.path().join("www/index.html")).unwrap(), "un");
 }

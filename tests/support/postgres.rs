@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub(crate) struct Server {
     dir: PathBuf,
     port: u16,
-    _alive: ChildStdin,
+    /// Its standard input is closed with it.
+    _alive: Child,
 }
 
 impl Server {
@@ -24,7 +25,27 @@ impl Server {
     /// A connection to it, not yet spoken on.
     #[allow(dead_code, reason = "not every program that shares this file asks for it")]
     pub(crate) fn connect(&self) -> UnixStream {
-        UnixStream::connect(self.dir.join(format!(".s.PGSQL.{}", self.port))).unwrap()
+        UnixStream::connect(self.socket(false)).unwrap()
+    }
+
+    /// Where it listens, to everybody or to [`Server::order`] alone.
+    fn socket(&self, is_hidden: bool) -> PathBuf {
+        let folder = if is_hidden { self.dir.join("cache") } else { self.dir.clone() };
+        folder.join(format!(".s.PGSQL.{}", self.port))
+    }
+
+    /// Nobody finds it any more, and who was there is cut off.
+    #[allow(dead_code, reason = "the same")]
+    pub(crate) fn hide(&self) {
+        std::fs::create_dir_all(self.dir.join("cache")).unwrap();
+        std::fs::rename(self.socket(false), self.socket(true)).unwrap();
+        self.order("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mulot'");
+    }
+
+    /// It is back.
+    #[allow(dead_code, reason = "the same")]
+    pub(crate) fn show(&self) {
+        std::fs::rename(self.socket(true), self.socket(false)).unwrap();
     }
 
     /// Does an order as its owner, by Debian's own client; gives the rows, `|` between columns.
@@ -32,7 +53,8 @@ impl Server {
     pub(crate) fn order(&self, sql: &str) -> Vec<String> {
         let mut psql = Command::new(program("psql"));
         psql.args(["-U", "mulot", "-d", "postgres", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h"]);
-        let done = psql.arg(&self.dir).args(["-p", &self.port.to_string(), "-c", sql]).output().unwrap();
+        let folder = self.socket(self.socket(true).exists());
+        let done = psql.arg(folder.parent().unwrap()).args(["-p", &self.port.to_string(), "-c", sql]).output().unwrap();
         assert!(done.status.success(), "{sql}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap().lines().map(str::to_owned).collect()
     }
@@ -91,7 +113,7 @@ fn start(port: u16, settings: &str, (certificate, key): (&str, &str)) -> Server 
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line.trim(), "prêt", "{}", std::fs::read_to_string(dir.join("log")).unwrap_or_default());
-    Server { dir, port, _alive: child.stdin.take().unwrap() }
+    Server { dir, port, _alive: child }
 }
 
 /// PostgreSQL refuses to run as root.

@@ -352,7 +352,7 @@ fn write_letter(dir: &Path, parcel: &Parcel) -> io::Result<()> {
 }
 
 /// How the Message-IDs begin of mails that are of no single request.
-const OWN_NAMES: [&str; 3] = ["bulletin.", "boite.", "quarantaine."];
+const OWN_NAMES: [&str; 4] = ["bulletin.", "boite.", "quarantaine.", "semaine."];
 
 /// `<reference>-<role>`, then what sets the mails of one request apart; the same for each try of the same mail.
 fn letter_name(parcel: &Parcel) -> String {

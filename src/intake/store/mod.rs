@@ -138,7 +138,7 @@ enum Reading {
     /// A file of this machine.
     File(open::Reading),
     /// A server.
-    Server(Base),
+    Server(Box<Base>),
 }
 
 impl Store {
@@ -203,7 +203,7 @@ impl Store {
         writer.instance = opened.instance;
         let (counts, wake) = (Arc::clone(&writer.counts), Arc::clone(&writer.wake));
         let (orders, thread) = writer.start(options.queue).map_err(|error| StoreError::io(dir, error))?;
-        let serves = options.access == Access::Serve;
+        let serves = options.access != Access::Beside;
         let listener = if serves { Listener::new(&base, Arc::clone(&wake)) } else { None };
         Ok(Store {
             inner: Arc::new(Inner {
@@ -212,7 +212,7 @@ impl Store {
                 readers: Mutex::new(Vec::new()),
                 dir: dir.to_owned(),
                 path,
-                reading: Reading::Server(base),
+                reading: Reading::Server(Box::new(base)),
                 min_free_bytes: options.min_free_bytes,
                 per_hour: options.per_hour,
                 counts,

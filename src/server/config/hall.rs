@@ -55,10 +55,21 @@ pub struct HallConfig {
     pub most_awake: usize,
     /// How long a commune without requests stays open.
     pub asleep_after: SignedDuration,
+    /// Who gets the weekly mail on the state of all this, and who it comes from.
+    pub overview: OverviewMail,
     /// Folder of the keys, one file for each commune; `None`: with its data.
     keys: Option<PathBuf>,
     /// Folder of the credentials of the service.
     credentials: Option<PathBuf>,
+}
+
+/// `[etat]`: the weekly mail of who looks after the machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OverviewMail {
+    /// Whom it goes to.
+    pub to: Vec<String>,
+    /// Who it comes from.
+    pub from: String,
 }
 
 impl From<GuichetConfig> for HallConfig {
@@ -72,6 +83,7 @@ impl From<GuichetConfig> for HallConfig {
             role: Role::Whole,
             most_awake: MOST_AWAKE,
             asleep_after: ASLEEP_AFTER,
+            overview: OverviewMail::default(),
             keys: None,
             credentials: None,
         }
@@ -149,6 +161,13 @@ impl HallConfig {
                 hall.asleep_after = minutes.map_or(ASLEEP_AFTER, SignedDuration::from_mins);
             }
         }
+        if let Some(mut table) = reader.table("etat", &mut diagnostics) {
+            let overview = overview(&mut table, &mut diagnostics);
+            table.finish(&mut diagnostics);
+            if let Some(hall) = &mut hall {
+                hall.overview = overview;
+            }
+        }
         reader.finish(&mut diagnostics);
         crate::diagnostic::sort(&mut diagnostics);
         // What is wrong for all was told again for each commune of which something is said.
@@ -175,6 +194,24 @@ impl HallConfig {
         config.key_file = config.key_file.take().or_else(in_keys).or_else(credential);
         config
     }
+}
+
+/// Who gets the weekly mail: both keys go together.
+fn overview(table: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> OverviewMail {
+    let to = table.texts("destinataires", diagnostics);
+    let from = table.text("expediteur", diagnostics).unwrap_or_default();
+    for address in to.iter().chain([&from]).filter(|address| !address.is_empty() && !address.contains('@')) {
+        let message = format!("« {address} » n'est pas une adresse électronique");
+        let told = Diagnostic::error(Code::BadValue, table.table_place(), message);
+        diagnostics.push(told.hint("écrivez par exemple \"technique@exemple.fr\""));
+    }
+    if to.is_empty() || from.is_empty() {
+        diagnostics.push(
+            Diagnostic::error(Code::MissingKey, table.table_place(), "[etat] demande destinataires et expediteur")
+                .hint("écrivez destinataires = [\"technique@exemple.fr\"] et expediteur = \"guichet@exemple.fr\""),
+        );
+    }
+    OverviewMail { to, from }
 }
 
 /// Gives a commune its part of what was said of all: its own folder of data, of site and of mails.
@@ -244,7 +281,7 @@ const COMMUNES: &str = "communes";
 /// What a commune may have to itself, and what is otherwise shared out by name.
 const KEYS: [&str; 4] = ["donnees", "site", "courriel", SCHEMA_KEY];
 /// What only the process can be told.
-const FOR_ALL: [&str; 7] = ["territoire", "dossier", "ecoute", "proxy", "mesures", "clamav", "hsts_jours"];
+const FOR_ALL: [&str; 8] = ["territoire", "dossier", "ecoute", "https", "proxy", "mesures", "clamav", "hsts_jours"];
 /// Communes open at the same time, unless told otherwise.
 const MOST_AWAKE: usize = 64;
 /// How long a commune without requests stays open, unless told otherwise.

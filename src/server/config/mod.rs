@@ -9,13 +9,14 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use self::hall::TERRITOIRE;
-pub use self::hall::{HallConfig, Role};
+pub use self::hall::{HallConfig, OverviewMail, Role};
 pub(super) use self::limits::RESERVE_BYTES;
 use self::limits::{set_files, set_limits};
 use self::mail::{bounces, dkim, transport};
 use self::places::{listen, metrics_address, proxies, scanner};
 use super::agent::{AgentCode, SHORTEST};
 use super::base::BASE_PASSWORD_VARIABLE;
+use super::https_config::{HttpsConfig, https};
 use super::listen::{Limits, ListenAddress};
 use super::rate::RateLimits;
 use super::receive::FormLimits;
@@ -142,6 +143,8 @@ pub struct GuichetConfig {
     pub metrics: Option<ListenAddress>,
     /// How many files may be kept, and who looks at them.
     pub files: FileSettings,
+    /// HTTPS, spoken without anything in front; `None`: a proxy does.
+    pub https: Option<HttpsConfig>,
 }
 
 /// Limits of the files kept, and the antivirus.
@@ -314,6 +317,7 @@ fn config(
         set_files(&mut table, &mut files, &mut form_limits, diagnostics);
         table.finish(diagnostics);
     }
+    let https = https(reader, base, diagnostics);
     let metrics = reader.table("mesures", diagnostics).and_then(|mut table| {
         let address = metrics_address(&mut table, base, diagnostics);
         table.finish(diagnostics);
@@ -340,6 +344,7 @@ fn config(
         per_hour,
         metrics,
         files,
+        https,
     })
 }
 

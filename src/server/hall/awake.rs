@@ -1,6 +1,6 @@
 //! The guichet of one commune, open: its content, its store, its routes, and what works beside them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::Router;
 use axum::extract::Request;
@@ -43,7 +43,7 @@ pub(in crate::server) struct Awake {
     role: Role,
     duties: Vec<Duty>,
     /// Says that the folder is to be read again now.
-    pub(super) refresh: Arc<Notify>,
+    refresh: Arc<Notify>,
     tasks: Mutex<Option<Tasks>>,
     /// Given back when the guichet is closed.
     _slot: Option<tokio::sync::OwnedSemaphorePermit>,
@@ -72,7 +72,7 @@ impl Awake {
         let (config, role) = (settings.config(), settings.hall.role);
         let source = Arc::new(Source {
             folder: config.folder.clone(),
-            territoire: settings.territoire.clone(),
+            territoire: RwLock::new(settings.territoire.clone()),
             means: means.clone(),
             is_thorough: settings.territoire.is_none(),
         });
@@ -179,6 +179,12 @@ impl Awake {
     /// When something is to be done without a visitor: now when something is under way, `None` when nothing is foreseen.
     pub(super) fn due(&self, now: Timestamp) -> Option<Timestamp> {
         self.office.watch().duties.next(&self.duties, now)
+    }
+
+    /// Has the folder read again, over what its territoire now says.
+    pub(super) fn refresh(&self, settings: &Settings) {
+        *self.source.territoire.write().unwrap_or_else(PoisonError::into_inner) = settings.territoire.clone();
+        self.refresh.notify_one();
     }
 
     /// Something was received: who delivers must look once more before the guichet closes.

@@ -39,10 +39,11 @@ use self::settings::plain_host;
 use super::answer::crashed;
 use super::config::HallConfig;
 use super::desk::Clock;
+use super::front::Hosted;
 use super::guichet::Means;
 use super::headers::{Outside, Policy, harden, is_loopback_host};
 use super::observe::observe;
-use super::{StartError, site, watch};
+use super::{StartError, overview, site, watch};
 use crate::diagnostic::Diagnostic;
 use crate::intake::files::FileError;
 use crate::intake::store::StoreError;
@@ -57,6 +58,8 @@ pub(super) struct Hall {
     opening: Semaphore,
     /// Communes that left the configuration and are not closed yet.
     leaving: Mutex<Vec<Arc<Counter>>>,
+    /// The page of the territoire as it was drawn last, with its secret.
+    overview: tokio::sync::Mutex<Option<(tokio::time::Instant, String, Arc<str>)>>,
 }
 
 /// How many communes there are, and how they stand.
@@ -96,6 +99,7 @@ impl Hall {
             slots: Arc::new(Semaphore::new(most_awake)),
             opening: Semaphore::new(OPENING),
             leaving: Mutex::default(),
+            overview: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -125,13 +129,29 @@ impl Hall {
         let gone: Vec<Arc<Counter>> = gone.map(|(_, counter)| counter.clone()).collect();
         gone.iter().for_each(|counter| counter.remove());
         *self.leaving.lock().unwrap_or_else(PoisonError::into_inner) = gone;
-        for awake in plan.counters.values().filter_map(|counter| counter.awake()) {
-            awake.refresh.notify_one();
+        for counter in plan.counters.values() {
+            if let Some(awake) = counter.awake() {
+                awake.refresh(&counter.settings());
+            }
         }
         let communes = plan.counters.len();
         *self.plan.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(plan);
         tracing::info!(event = "reloaded", communes, "the configuration was read again");
         Ok(())
+    }
+
+    /// The names of each commune for a door of our own, the main one first; a guichet on a host that communes share is one more.
+    pub(super) fn hosted(&self) -> Vec<Hosted> {
+        let plan = self.plan();
+        let settings: Vec<_> = plan.counters.values().map(|counter| counter.settings()).collect();
+        let sites = settings.iter().filter_map(|one| Hosted::of(one.known.sites.iter().map(String::as_str)));
+        let mut hosted: Vec<Hosted> = sites.collect();
+        for elsewhere in settings.iter().filter_map(|one| Hosted::of([one.known.elsewhere.as_str()])) {
+            if hosted.iter().all(|one| one.names().all(|name| name != elsewhere.main)) {
+                hosted.push(elsewhere);
+            }
+        }
+        hosted
     }
 
     /// The configuration in force.
@@ -188,6 +208,12 @@ impl Hall {
                 _ => {}
             }
         }
+        if let Some(secret) = request.uri().path().strip_prefix(overview::PATH) {
+            // Whoever knows the address may read; nobody else learns that there is one.
+            if let Some(page) = self.overview(secret.trim_end_matches('/').to_owned()).await {
+                return page;
+            }
+        }
         let host = host(&request);
         match plan.way(host.as_deref(), request.uri().path()) {
             Way::Counter(counter, root) if root.is_empty() => self.at(&counter, request).await,
@@ -200,10 +226,34 @@ impl Hall {
         }
     }
 
+    /// The page of the territoire; `None` when that is not its secret.
+    async fn overview(&self, secret: String) -> Option<Response> {
+        let (config, now, base) = (self.config(), self.now(), self.means.base.clone());
+        let mut last = self.overview.lock().await;
+        let fresh = last.as_ref().filter(|(at, known, _)| *known == secret && at.elapsed() < OVERVIEW_STAYS);
+        let html = match fresh {
+            Some((_, _, html)) => html.clone(),
+            None => {
+                let wanted = secret.clone();
+                let look = move || overview::served(&config, &wanted, &base, now);
+                let html: Arc<str> = tokio::task::spawn_blocking(look).await.ok()??.into();
+                *last = Some((tokio::time::Instant::now(), secret, html.clone()));
+                html
+            }
+        };
+        let router = Router::new().fallback(move || {
+            let page = ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html.to_string());
+            async move { page.into_response() }
+        });
+        Some(answer_of(harden(router, Policy::Sandbox, &Outside::default()), Request::default()).await)
+    }
+
     /// What a commune answers.
     async fn at(self: &Arc<Self>, counter: &Arc<Counter>, request: Request) -> Response {
         let path = request.uri().path();
+        let settings = counter.settings();
         if !path.starts_with("/guichet/")
+            && settings.has_site
             && let Some(router) = counter.site(|folder, settings| {
                 let router = site::folder(folder).layer(axum::middleware::from_fn(observe));
                 harden(router, Policy::Site, &settings.known.outside)
@@ -211,16 +261,16 @@ impl Hall {
         {
             return answer_of(router, request).await;
         }
-        let most = counter.settings().config().rates.under_way;
-        let Some(presence) = counter.arrive(most) else { return pages::busy(&counter.settings().known) };
+        let known = &settings.known;
+        let Some(presence) = counter.arrive(settings.under_way) else { return pages::busy(known) };
         let seat = match self.enter(counter).await {
             Ok(seat) => seat,
-            Err(Refused::Busy) => return pages::busy(&counter.settings().known),
-            Err(Refused::Trouble) => return pages::trouble(&counter.settings().known),
+            Err(Refused::Busy) => return pages::busy(known),
+            Err(Refused::Trouble) => return pages::trouble(known),
             Err(Refused::Gone) => return pages::no_host(),
         };
         let is_post = request.method() == Method::POST;
-        let Some(awake) = seat.awake().cloned() else { return pages::busy(&counter.settings().known) };
+        let Some(awake) = seat.awake().cloned() else { return pages::busy(known) };
         let response = answer_of(awake.router.clone(), request).await;
         if is_post {
             awake.received();
@@ -316,14 +366,14 @@ impl Hall {
             return false;
         }
         let now = self.now();
-        let (due, data) = (awake.due(now), counter.settings().config().data);
+        let (due, settings) = (awake.due(now), counter.settings());
         let latest = now.checked_add(VISIT_EVERY).ok();
         let due = if self.plan().config.role.delivers() { due.into_iter().chain(latest).min() } else { None };
         let open = counter.close(due);
         // The writer ends, and brings its log back into the database.
         let stamp = tokio::task::spawn_blocking(move || {
             drop((awake, open));
-            counter::stamp(&data)
+            counter::stamp(&settings.data)
         });
         counter.closed(stamp.await.unwrap_or_default());
         tracing::debug!(event = "asleep", commune = counter.settings().name, "a guichet is closed until it is needed");
@@ -482,6 +532,8 @@ fn is_pinned(plan: &Plan) -> bool {
 const OPENING: usize = 2;
 /// Times a request tries to come in: it may find a door that closes.
 const ENTRIES: usize = 8;
+/// How long the page of the territoire is shown again without looking.
+const OVERVIEW_STAYS: Duration = Duration::from_secs(30);
 /// How long a request waits for a place.
 const SLOT_WITHIN: Duration = Duration::from_secs(10);
 /// How long the lock of a guichet that was closed may take to be free.

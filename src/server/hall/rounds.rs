@@ -105,8 +105,8 @@ fn begin_close(hall: &Arc<Hall>, counter: &Arc<Counter>, patience: Duration) {
 fn look_at_stamps(hall: &Hall) {
     let (plan, now) = (hall.plan(), hall.now());
     for counter in plan.counters.values() {
-        let config = counter.settings().config();
-        if config.base.is_some() {
+        let settings = counter.settings();
+        if settings.is_on_server {
             // A server has no file to look at; whoever is open hears of it, who is closed is visited now and then.
             let next = now.saturating_add(SERVER_VISITS).unwrap_or(now);
             let glance = counter.glance();
@@ -115,11 +115,16 @@ fn look_at_stamps(hall: &Hall) {
             }
             continue;
         }
-        if !counter.was_written(stamp(&config.data)) {
+        if !counter.was_written(stamp(&settings.data)) {
             continue;
         }
         match counter.awake() {
-            Some(awake) => awake.look_again(),
+            Some(awake) => {
+                if plan.config.role == Role::Back {
+                    counter.touch(now);
+                }
+                awake.look_again();
+            }
             None if plan.config.role.delivers() => counter.is_due(now),
             None => {}
         }

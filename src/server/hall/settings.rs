@@ -17,6 +17,14 @@ pub(super) struct Settings {
     pub(super) folder: PathBuf,
     pub(super) territoire: Option<Arc<Territoire>>,
     pub(super) known: Known,
+    /// Where its requests are kept.
+    pub(super) data: PathBuf,
+    /// Whether its database is on a server.
+    pub(super) is_on_server: bool,
+    /// Whether its site is served too.
+    pub(super) has_site: bool,
+    /// Requests under way at the same time, at most.
+    pub(super) under_way: Option<usize>,
     /// Changes when the guichet must be opened anew.
     pub(super) fingerprint: [u8; 32],
 }
@@ -28,6 +36,10 @@ pub(super) struct Known {
     pub(super) title: String,
     /// Telephone of the mairie as written; empty when it is not known.
     pub(super) telephone: String,
+    /// Addresses of its site, the main one first.
+    pub(super) sites: Vec<String>,
+    /// Address of a guichet that is elsewhere, or empty.
+    pub(super) elsewhere: String,
     /// Hosts of its site, without port, lower case.
     pub(super) hosts: BTreeSet<String>,
     /// Host of a guichet that is elsewhere, and the path under which it answers there (`/le-plantay`, or empty).
@@ -63,11 +75,18 @@ impl Settings {
             folder,
             territoire: territoire.cloned(),
             known,
+            data: PathBuf::new(),
+            is_on_server: false,
+            has_site: false,
+            under_way: None,
             fingerprint: [0; 32],
         };
+        let config = settings.config();
         let mut hasher = blake3::Hasher::new();
-        hasher.update(&settings.config().fingerprint()).update(format!("{:?}", settings.known).as_bytes());
+        hasher.update(&config.fingerprint()).update(format!("{:?}", settings.known).as_bytes());
         settings.fingerprint = *hasher.finalize().as_bytes();
+        (settings.has_site, settings.under_way) = (config.site.is_some(), config.rates.under_way);
+        (settings.data, settings.is_on_server) = (config.data, config.base.is_some());
         settings
     }
 
@@ -92,6 +111,8 @@ impl Known {
         Known {
             title: commune.map_or_else(|| name.to_owned(), |commune| commune.names.nom.clone()),
             telephone: commune.map_or_else(String::new, |commune| commune.mairie.telephone.clone()),
+            sites: sites().filter(|url| !url.is_empty()).map(str::to_owned).collect(),
+            elsewhere: adresse.to_owned(),
             hosts: sites().filter_map(host_of).collect(),
             guichet,
             trusted: sites().chain([adresse]).filter_map(origin).collect::<BTreeSet<_>>().into_iter().collect(),

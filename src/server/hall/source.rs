@@ -1,7 +1,7 @@
 //! What a guichet shows, read from the commune's folder.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::diagnostic::Diagnostic;
 use crate::load::Territoire;
@@ -18,8 +18,8 @@ use crate::server::guichet::Means;
 pub(super) struct Source {
     /// The commune's folder.
     pub(super) folder: PathBuf,
-    /// Its territoire.
-    pub(super) territoire: Option<Arc<Territoire>>,
+    /// Its territoire, as it was last read.
+    pub(super) territoire: RwLock<Option<Arc<Territoire>>>,
     pub(super) means: Arc<Means>,
     /// Whether the pages of the site are drawn too, so that every mistake of the folder is told. One commune's guichet does; that
     /// of a territoire opens communes all day long, and a dead link in the news is no reason to refuse a request.
@@ -42,10 +42,11 @@ impl Source {
     pub(super) fn content(&self) -> Result<Content, StartError> {
         let options = Options { preview: None, generator: self.means.generator.clone() };
         let pictures = &*self.means.pictures;
+        let territoire = self.territoire.read().unwrap_or_else(PoisonError::into_inner).clone();
         let request = BuildRequest {
             folder: &self.folder,
             base: &self.means.base,
-            territoire: self.territoire.as_ref(),
+            territoire: territoire.as_ref(),
             pictures,
             now: (self.means.clock)(),
             options: options.clone(),

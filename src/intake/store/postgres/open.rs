@@ -28,7 +28,7 @@ pub(in crate::intake::store) struct Opened {
 pub(in crate::intake::store) fn open(base: &Base, dir: &Path, options: &StoreOptions) -> Result<Opened, StoreError> {
     let place = PathBuf::from(base.name());
     let wrong = |error| StoreError::sql(&place, error);
-    let serves = options.access == Access::Serve;
+    let serves = options.access != Access::Beside;
     let (instance, dead) = match serves {
         true => {
             create_private_dir(dir)?;

@@ -9,12 +9,13 @@ use std::thread;
 use jiff::{SignedDuration, Timestamp};
 
 use super::super::testing::{fresh_base, postgres as real};
-use super::super::{Access, Claimed, Settlement, Store, StoreError, StoreOptions, Trace};
+use super::super::{Access, Claimed, NewBulletin, Settlement, Store, StoreError, StoreOptions, Trace};
 use super::Base;
 use crate::intake::backup::{BackupError, back_up, restore};
-use crate::intake::sample::{now, reference, submission};
+use crate::intake::sample::{mail, now, reference, submission};
 use crate::intake::seal::Seal;
 use crate::model::intake::{NewSubmission, Quota, Recorded};
+use crate::model::mail::MailRole;
 
 /// Several instances, each with a folder of its own, one schema and one key.
 struct Fleet {
@@ -130,7 +131,7 @@ fn one_confirmation_gives_one_reference_whatever_instance_takes_it() {
             let store = &stores[press as usize % 3];
             let (again, first) = (reference(1000 + press), submission(1));
             let mails = submission(1000 + press).mails;
-            let quota = (press % 2 == 0).then_some(Quota { limit: 1, since: Timestamp::MIN });
+            let quota = press.is_multiple_of(2).then_some(Quota { limit: 1, since: Timestamp::MIN });
             store.record_blocking(NewSubmission { reference: again, mails, quota, ..first }).unwrap()
         };
         let presses: Vec<_> = (0..24).map(|number| scope.spawn(move || press(number))).collect();
@@ -223,6 +224,25 @@ fn what_one_instance_commits_wakes_the_others() {
     stores[0].record_blocking(submission(1)).unwrap();
     wait(async { tokio::time::timeout(std::time::Duration::from_secs(20), wake.notified()).await }).unwrap();
     assert!(matches!(claim(&stores[2], now()), Claimed::Mail(_)));
+}
+
+#[test]
+fn a_morning_is_looked_at_by_one_instance() {
+    let fleet = Fleet::new();
+    let stores = fleet.three();
+    stores[0].record_blocking(submission(1)).unwrap();
+    let day = "2026-07-13".parse().unwrap();
+    let written: usize = thread::scope(|scope| {
+        let write = |store: &Store| {
+            let mut digest = mail(&reference(1), MailRole::Mairie, "mairie@saint-mulot.fr");
+            digest.message_id = "bulletin.2026-07-13@saint-mulot.fr".into();
+            let new = NewBulletin { day, mails: vec![(reference(1), digest)] };
+            usize::from(wait(store.bulletin(new, now())).unwrap())
+        };
+        let writers: Vec<_> = stores.iter().map(|store| scope.spawn(move || write(store))).collect();
+        writers.into_iter().map(|writer| writer.join().unwrap()).sum()
+    });
+    assert_eq!((written, stores[0].counts().unwrap().waiting), (1, 3));
 }
 
 #[test]

@@ -1,0 +1,177 @@
+//! `mulot etat`: how all the communes stand, for the one person who looks after them.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use jiff::Timestamp;
+
+use super::report::{self, Format};
+use super::{Exit, runtime};
+use crate::intake::mailer::{Mailer, MailerError};
+use crate::pipeline::Base;
+use crate::server::config::{HallConfig, Secrets};
+use crate::server::overview::mail::{Sent, Weekly, send, to_mairies, to_technician};
+use crate::server::overview::{self, Overview, page};
+use crate::text::numbers::plural;
+
+#[derive(Debug, Args)]
+#[command(help_template = super::usage::TEMPLATE)]
+pub(super) struct OverviewArgs {
+    /// Configuration du guichet (guichet.toml s'il n'est pas donné)
+    #[arg(value_name = "CONFIG", default_value = "guichet.toml", hide_default_value = true)]
+    config: PathBuf,
+    /// Forme du rapport : texte ou json
+    #[arg(
+        long = "format",
+        value_name = "FORMAT",
+        default_value = "texte",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    format: Format,
+    /// Écrit aussi la page dans ce fichier
+    #[arg(long = "page", value_name = "FICHIER")]
+    page: Option<PathBuf>,
+    /// Donne l'adresse secrète où le guichet sert la page
+    #[arg(long = "adresse")]
+    address: bool,
+    /// Change cette adresse : l'ancienne ne mène plus à rien
+    #[arg(long = "nouvelle-adresse")]
+    new_address: bool,
+    /// Envoie le message de la semaine à qui s'occupe du territoire ([etat] de la configuration), une fois par semaine
+    #[arg(long = "courriel")]
+    mail: bool,
+    /// Envoie à chaque mairie ses quatre points à vérifier, une fois par semaine
+    #[arg(long = "mairies")]
+    mairies: bool,
+}
+
+pub(super) fn run(args: &OverviewArgs) -> Exit {
+    let sends = args.mail || args.mairies;
+    let secrets = match sends {
+        true => Secrets::of_service(),
+        false => Secrets::without_mail(std::env::var(crate::server::base::BASE_PASSWORD_VARIABLE).ok()),
+    };
+    let config = match HallConfig::read(&args.config, &secrets) {
+        Ok(config) => config,
+        Err(told) => {
+            let folder = args.config.parent().unwrap_or(Path::new("."));
+            report::say(report::text(&told, folder, report::colour(&std::io::stderr())).trim_end());
+            report::say("aide : donnez la configuration du guichet : mulot etat chemin/vers/guichet.toml");
+            return Exit::Fault;
+        }
+    };
+    if args.address || args.new_address {
+        return address(&config, args.new_address);
+    }
+    let now = Timestamp::now();
+    let overview = match overview::look(&config, now) {
+        Ok(overview) => overview,
+        Err(told) => {
+            report::say(report::text(&told, &config.common.folder, report::colour(&std::io::stderr())).trim_end());
+            return Exit::Fault;
+        }
+    };
+    if let Some(path) = &args.page
+        && let Err(exit) = write_page(&overview, path)
+    {
+        return exit;
+    }
+    if sends {
+        return send_all(args, &config, &overview, now);
+    }
+    match args.format {
+        Format::Json => report::give(serde_json::to_string_pretty(&overview).unwrap_or_default()),
+        Format::Text => page::text(&overview).iter().for_each(report::give),
+    }
+    if overview.en_ordre { Exit::Done } else { Exit::Fault }
+}
+
+fn write_page(overview: &Overview, path: &Path) -> Result<(), Exit> {
+    let drawn = Base::embedded().plain_theme().and_then(|theme| page::html(overview, &theme)).unwrap_or_default();
+    crate::fs::write_atomic(path, drawn.as_bytes()).map_err(|error| {
+        report::say(format!("erreur : {}", error.sentence()));
+        report::say("aide : vérifiez le chemin et le droit d'y écrire");
+        Exit::Machine
+    })
+}
+
+/// The address of the page, made at the first time it is asked for.
+fn address(config: &HallConfig, anew: bool) -> Exit {
+    let data = &config.common.data;
+    let known = overview::secret(data).filter(|_| !anew);
+    let secret = match known.map_or_else(|| overview::make_secret(data), Ok) {
+        Ok(secret) => secret,
+        Err(error) => {
+            report::say(format!("erreur : {}", error.sentence()));
+            report::say("aide : lancez la commande avec le compte du guichet : sudo -u mulot mulot etat … --adresse");
+            return Exit::Machine;
+        }
+    };
+    report::give(format!("/guichet/etat/{secret}"));
+    report::say("Cette adresse suit celle d'un site du territoire, par exemple https://www.exemple.fr/guichet/etat/…");
+    report::say("Elle ne montre que des nombres et des dates. Qui la connaît la lit : --nouvelle-adresse la change.");
+    Exit::Done
+}
+
+fn send_all(args: &OverviewArgs, config: &HallConfig, overview: &Overview, now: Timestamp) -> Exit {
+    let settings = &config.overview;
+    if args.mail && settings.to.is_empty() {
+        report::say("erreur : la configuration ne dit pas à qui envoyer l'état");
+        report::say(
+            "aide : ajoutez [etat] avec destinataires = [\"technique@exemple.fr\"] et expediteur = \"guichet@exemple.fr\"",
+        );
+        return Exit::Fault;
+    }
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(exit) => return exit,
+    };
+    let mut mails: Vec<(Weekly, Result<Mailer, MailerError>)> = Vec::new();
+    if args.mail {
+        let mailer = Mailer::new(config.common.transport.clone());
+        let mailer = mailer.map(|mailer| mailer.signing(config.common.signer.clone()));
+        mails.push((to_technician(overview, &settings.from, &settings.to), mailer));
+    }
+    if args.mairies {
+        for letter in to_mairies(overview) {
+            let own = match &config.territoire {
+                Some(root) => {
+                    let folder = root.join(crate::model::territoire::Territoire::COMMUNES).join(&letter.name);
+                    config.of(&letter.name, &folder)
+                }
+                None => config.common.clone(),
+            };
+            let mailer = Mailer::new(own.transport).map(|mailer| mailer.signing(own.signer));
+            mails.push((letter, mailer));
+        }
+    }
+    let (mut taken, mut already, mut refused) = (0, 0, 0);
+    for (weekly, mailer) in mails {
+        let sent = match mailer {
+            Ok(mailer) => runtime.block_on(send(&weekly, &mailer, &config.common.data, now)),
+            Err(error) => Ok(Sent::Refused(error.to_string())),
+        };
+        match sent {
+            Ok(Sent::Taken) => taken += 1,
+            Ok(Sent::Already) => already += 1,
+            Ok(Sent::Refused(why)) => {
+                refused += 1;
+                report::say(format!("{} : {why}", weekly.name));
+            }
+            Err(error) => {
+                refused += 1;
+                report::say(format!("{} : {}", weekly.name, error.sentence()));
+            }
+        }
+    }
+    let mut parts = vec![plural(taken, "message parti", "messages partis")];
+    if already > 0 {
+        parts.push(format!("{} cette semaine", plural(already, "déjà parti", "déjà partis")));
+    }
+    if refused > 0 {
+        parts.push(plural(refused, "non parti", "non partis"));
+    }
+    report::give(parts.join(", "));
+    if refused == 0 { Exit::Done } else { Exit::Machine }
+}

@@ -1,0 +1,322 @@
+//! Serves the site written in a folder, whatever is put in its place meanwhile.
+//!
+//! Each request looks at the file on disk, then takes it from the [`shelf`](super::shelf) or reads it. A build that exchanges
+//! the folder is seen by the next request; a page taken before still finds its styles and pictures, whose names change with
+//! their bytes, in the previous site that the build leaves beside.
+//!
+//! It never lists a folder, never shows a hidden file, never leaves the folder.
+
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{self, HeaderMap, HeaderValue};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use percent_encoding::percent_decode_str;
+use tower::ServiceExt;
+use tower_http::services::ServeFile;
+
+use super::conditions::{Part, Verdict, judge, part};
+use super::shelf::{self, Coding, Kept, REDIRECTS, Wanted};
+use super::site::NOT_FOUND;
+use crate::model::media_type::{ASSETS, cache_control, media_type};
+
+/// Folder of pictures and documents.
+const PICTURES: &str = "medias/";
+/// How long pictures of the previous site stay: a page loads in less, and a picture taken off a site must be gone.
+const PICTURES_STAY: Duration = Duration::from_secs(300);
+
+/// Serves the site written in `folder`.
+///
+/// Shape: `GET` and `HEAD`; `/agenda` leads to `/agenda/` when only the folder exists; a former address leads to the new one
+/// (308); an unknown address gives the site's 404 page.
+pub fn folder(folder: &Path) -> Router {
+    let site = Arc::new(Site { previous: crate::write::previous(folder), root: folder.to_owned() });
+    Router::new().fallback(move |request: Request| {
+        let site = site.clone();
+        async move { site.answer(request.into_parts().0).await }
+    })
+}
+
+struct Site {
+    root: PathBuf,
+    /// The site that stood there before the last build.
+    previous: PathBuf,
+}
+
+/// A file found for an address.
+struct Found {
+    /// Path on disk.
+    file: String,
+    metadata: Metadata,
+    /// Path in the site.
+    path: String,
+}
+
+impl Site {
+    async fn answer(&self, request: Parts) -> Response {
+        if request.method != Method::GET && request.method != Method::HEAD {
+            return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
+        }
+        let Some(path) = path_of(request.uri.path()) else { return self.not_found(&request).await };
+        if let Some(found) = self.find(&path) {
+            return self.file(found, request).await;
+        }
+        if !path.ends_with("index.html")
+            && let Some(found) = self.find(&format!("{path}/index.html"))
+        {
+            let wanted = self.wanted(&found);
+            let kept = shelf::take(&wanted, &found.metadata, Coding::Plain).await;
+            return match kept.as_ref().and_then(|kept| kept.redirect.as_deref()) {
+                Some(to) => redirect(to, &request),
+                // The path is taken as sent, so that nothing is decoded twice.
+                None => redirect(&format!("/{}/", request.uri.path().trim_matches('/')), &request),
+            };
+        }
+        self.not_found(&request).await
+    }
+
+    fn find(&self, path: &str) -> Option<Found> {
+        let of = |root: &Path| {
+            let file = format!("{}/{path}", root.display());
+            let metadata = std::fs::metadata(&file).ok().filter(Metadata::is_file)?;
+            Some(Found { file, metadata, path: path.to_owned() })
+        };
+        of(&self.root).or_else(|| if self.may_be_of_the_previous(path) { of(&self.previous) } else { None })
+    }
+
+    /// Whether a file that is gone may still be given to who has the page that names it.
+    fn may_be_of_the_previous(&self, path: &str) -> bool {
+        is_fingerprinted(path) || (is_picture(path) && exchanged(&self.root).is_some_and(|since| since < PICTURES_STAY))
+    }
+
+    fn wanted<'a>(&'a self, found: &'a Found) -> Wanted<'a> {
+        let (file, path) = (found.file.as_str(), found.path.as_str());
+        Wanted { root: &self.root, file, path }
+    }
+
+    async fn file(&self, found: Found, request: Parts) -> Response {
+        // A part of a compressed copy is of no use to who asks for a part.
+        let is_part = request.headers.contains_key(header::RANGE);
+        let coding = if is_part { Coding::Plain } else { Coding::accepted(&request.headers) };
+        match shelf::take(&self.wanted(&found), &found.metadata, coding).await {
+            Some(kept) => match &kept.redirect {
+                Some(to) => redirect(to, &request),
+                None => give(&kept, &request),
+            },
+            None => large(&found, request).await,
+        }
+    }
+
+    async fn not_found(&self, request: &Parts) -> Response {
+        let page = match self.find(NOT_FOUND) {
+            Some(found) => {
+                let coding = Coding::accepted(&request.headers);
+                shelf::take(&self.wanted(&found), &found.metadata, coding).await
+            }
+            None => None,
+        };
+        let Some(page) = page else { return StatusCode::NOT_FOUND.into_response() };
+        let mut response = whole(&page, request);
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        for name in [header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES] {
+            response.headers_mut().remove(name);
+        }
+        response
+    }
+}
+
+/// The path in the site of an address: `/agenda/` → `agenda/index.html`; `None` for what no site holds.
+fn path_of(address: &str) -> Option<String> {
+    let path = percent_decode_str(address.strip_prefix('/')?).decode_utf8().ok()?;
+    let mut parts = path.split('/').peekable();
+    let mut first = true;
+    while let Some(part) = parts.next() {
+        let is_last = parts.peek().is_none();
+        let hidden = part.starts_with('.') && !(first && part == ".well-known");
+        if hidden || (part.is_empty() && !is_last) || part.contains(['\\', '\0']) {
+            return None;
+        }
+        first = false;
+    }
+    if path == REDIRECTS {
+        return None;
+    }
+    let is_folder = path.is_empty() || path.ends_with('/');
+    Some(if is_folder { format!("{path}index.html") } else { path.into_owned() })
+}
+
+/// Whether the name of a file changes with its bytes.
+fn is_fingerprinted(path: &str) -> bool {
+    path.starts_with(ASSETS)
+}
+
+/// Whether a name may be that of a picture made ready: `medias/vue-3fa9c2d1-960.webp`.
+fn is_picture(path: &str) -> bool {
+    let Some((stem, _)) = path.strip_prefix(PICTURES).and_then(|name| name.rsplit_once('.')) else { return false };
+    let mut parts = stem.rsplit('-');
+    let width = parts.next().is_some_and(|width| !width.is_empty() && width.bytes().all(|byte| byte.is_ascii_digit()));
+    width && parts.next().is_some_and(|print| print.len() == 8 && print.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// How long ago a folder took the place of another one: a rename is the last thing that happens to it.
+#[cfg(unix)]
+fn exchanged(folder: &Path) -> Option<Duration> {
+    use std::os::unix::fs::MetadataExt;
+    let seconds = u64::try_from(std::fs::metadata(folder).ok()?.ctime()).ok()?;
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)).ok()
+}
+
+#[cfg(not(unix))]
+fn exchanged(_: &Path) -> Option<Duration> {
+    None
+}
+
+fn redirect(to: &str, request: &Parts) -> Response {
+    let query = request.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let headers = [(header::LOCATION, format!("{to}{query}")), (header::CACHE_CONTROL, "no-cache".to_owned())];
+    (StatusCode::PERMANENT_REDIRECT, headers).into_response()
+}
+
+/// A file kept in memory, its conditions and its part.
+fn give(kept: &Kept, request: &Parts) -> Response {
+    let tag = kept.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()).unwrap_or("");
+    match judge(&request.headers, tag, kept.modified) {
+        Verdict::Send => {}
+        Verdict::NotModified => return without_body(StatusCode::NOT_MODIFIED, kept),
+        Verdict::Failed => return without_body(StatusCode::PRECONDITION_FAILED, kept),
+    }
+    let size = kept.bytes.len() as u64;
+    let asked =
+        if request.method == Method::GET { part(&request.headers, size, tag, kept.modified) } else { Part::Whole };
+    match asked {
+        Part::Whole => whole(kept, request),
+        Part::Range(range) => {
+            let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+            let (from, to) = (at(*range.start()), at(*range.end()).saturating_add(1).min(kept.bytes.len()));
+            let told = format!("bytes {}-{}/{size}", range.start(), range.end());
+            let mut response = Body::from(kept.bytes.slice(from..to)).into_response();
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            set(&mut response, kept.headers.clone());
+            response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(to - from));
+            if let Ok(told) = HeaderValue::from_str(&told) {
+                response.headers_mut().insert(header::CONTENT_RANGE, told);
+            }
+            response
+        }
+        Part::Beyond => {
+            (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, format!("bytes */{size}"))]).into_response()
+        }
+    }
+}
+
+fn whole(kept: &Kept, request: &Parts) -> Response {
+    let body = if request.method == Method::HEAD { Body::empty() } else { Body::from(kept.bytes.clone()) };
+    let mut response = Response::new(body);
+    set(&mut response, kept.headers.clone());
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(kept.bytes.len()));
+    response
+}
+
+fn set(response: &mut Response, headers: HeaderMap) {
+    *response.headers_mut() = headers;
+}
+
+/// What a 304 repeats of the headers: all but those of a body.
+fn without_body(status: StatusCode, kept: &Kept) -> Response {
+    let mut response = Response::new(Body::empty());
+    set(&mut response, kept.headers.clone());
+    *response.status_mut() = status;
+    for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::ACCEPT_RANGES] {
+        response.headers_mut().remove(name);
+    }
+    response
+}
+
+/// A file too large to be kept: read from the disk while it is sent.
+async fn large(found: &Found, mut request: Parts) -> Response {
+    if request.headers.contains_key(header::IF_RANGE) && !is_same_file(found, &request).await {
+        request.headers.remove(header::RANGE);
+    }
+    let mut response = from_disk(found, request).await;
+    let headers = response.headers_mut();
+    if headers.contains_key(header::CONTENT_TYPE) {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(&found.path)));
+    }
+    let cache = cache_control(&found.path);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    response
+}
+
+async fn from_disk(found: &Found, request: Parts) -> Response {
+    let file = ServeFile::new(&found.file);
+    // A part of a compressed copy is of no use to who asks for a part.
+    let file =
+        if request.headers.contains_key(header::RANGE) { file } else { file.precompressed_br().precompressed_gzip() };
+    let served = file.oneshot(Request::from_parts(request, Body::empty())).await;
+    served.unwrap_or_else(|never| match never {}).map(Body::new)
+}
+
+/// Whether the part asked for is of the file that is there: the kept service does not look at `If-Range`.
+async fn is_same_file(found: &Found, request: &Parts) -> bool {
+    let mut look = request.clone();
+    look.method = Method::HEAD;
+    look.headers = request.headers.get(header::RANGE).map(|range| (header::RANGE, range.clone())).into_iter().collect();
+    let told = from_disk(found, look).await;
+    let text = |name| told.headers().get(name).and_then(|value| value.to_str().ok());
+    let modified = text(header::LAST_MODIFIED).and_then(|date| httpdate::parse_http_date(date).ok());
+    part(&request.headers, found.metadata.len(), text(header::ETAG).unwrap_or(""), modified) != Part::Whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_never_leaves_the_site() {
+        let cases = [
+            ("/", Some("index.html")),
+            ("/agenda/", Some("agenda/index.html")),
+            ("/plan.txt", Some("plan.txt")),
+            ("/f%C3%AAte/", Some("fête/index.html")),
+            ("/.well-known/security.txt", Some(".well-known/security.txt")),
+            ("/..%2f..%2fetc/passwd", None),
+            ("/../etc/passwd", None),
+            ("/a/./b", None),
+            ("/a//b", None),
+            ("//etc/passwd", None),
+            ("/.mulot", None),
+            ("/a/.git/config", None),
+            ("/a/.well-known/x", None),
+            ("/a%00b", None),
+            ("/a%5c..%5cb", None),
+            ("/%ff", None),
+            ("/_redirects", None),
+        ];
+        for (address, path) in cases {
+            assert_eq!(path_of(address).as_deref(), path, "{address}");
+        }
+    }
+
+    #[test]
+    fn only_names_that_change_with_their_bytes_outlive_their_site() {
+        assert!(is_fingerprinted("assets/mulot-1234.css") && !is_fingerprinted("x/assets/a.css"));
+        assert!(is_picture("medias/village-3fa9c2d1-960.webp"));
+        for path in [
+            "medias/plan.pdf",
+            "medias/budget-2026.pdf",
+            "medias/a-20260101-x.jpg",
+            "medias/a-b",
+            "a-3fa9c2d1-960.webp",
+        ] {
+            assert!(!is_picture(path), "{path}");
+        }
+    }
+}

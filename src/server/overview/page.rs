@@ -1,0 +1,160 @@
+//! The words of the page: for a browser, for a terminal, for a mail.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::{Overview, Row, rules};
+use crate::builds::Issue;
+use crate::render::Theme;
+use crate::render::view::{OverviewRow, OverviewView, ToSee};
+use crate::text::dates::{short_date, time};
+use crate::text::numbers::{file_size, plural};
+
+/// The page, self-contained; `None` when the theme cannot draw it.
+pub fn html(overview: &Overview, theme: &Theme) -> Option<String> {
+    theme.render(&view(overview)).ok()
+}
+
+/// The same for a terminal or a mail, a line each.
+pub fn text(overview: &Overview) -> Vec<String> {
+    let view = view(overview);
+    let mut lines = vec![format!("{} – {}", view.title, view.seen), view.summary.clone(), String::new()];
+    if !view.to_see.is_empty() {
+        lines.push("À regarder".to_owned());
+        for one in &view.to_see {
+            lines.push(format!("! {} : {}", one.name, one.words.join(" ; ")));
+        }
+        lines.push(String::new());
+    }
+    let width = view.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max("Commune".len());
+    lines.push(format!(
+        "  {:width$}  {:>10}  {:>10}  {:>8}  {:>7}  {:>8}  {:>8}  {:>9}  {:>8}",
+        "Commune", "site du", "publié le", "corriger", "relire", "demandes", "ouvertes", "en retard", "bloquées"
+    ));
+    for (row, shown) in overview.communes.iter().zip(&view.rows) {
+        let mark = if shown.wrong { "!" } else { " " };
+        let built = row.site.as_ref().and_then(|site| site.construit_le);
+        lines.push(format!(
+            "{mark} {:width$}  {:>10}  {:>10}  {:>8}  {:>7}  {:>8}  {:>8}  {:>9}  {:>8}",
+            shown.name,
+            iso(built, &overview.zone()),
+            iso(row.publie_le, &overview.zone()),
+            shown.to_mend,
+            shown.stale,
+            shown.received,
+            shown.open,
+            shown.late,
+            shown.stuck
+        ));
+    }
+    lines.push(String::new());
+    lines.extend(view.rules.iter().take(8).map(|rule| format!("  {rule}")));
+    lines.extend(view.disks.iter().map(|disk| format!("  {disk}")));
+    lines
+}
+
+fn view(overview: &Overview) -> OverviewView<'_> {
+    let zone = overview.zone();
+    let seen = overview.le.to_zoned(zone.clone());
+    let wrong: Vec<&Row> = overview.communes.iter().filter(|row| !row.a_regarder.is_empty()).collect();
+    let full: Vec<String> = overview.disques.iter().filter(|disk| disk.plein).map(|disk| shown_disk(disk)).collect();
+    let summary = match (wrong.len(), full.is_empty()) {
+        (0, true) => "Tout va bien.".to_owned(),
+        (0, false) => "Le disque est presque plein.".to_owned(),
+        (count, _) => format!("{} à regarder.", plural(count as u64, "commune", "communes")),
+    };
+    let name = |row: &Row| if row.nom.is_empty() { row.dossier.clone() } else { row.nom.clone() };
+    OverviewView {
+        title: overview.territoire.as_str().into(),
+        summary,
+        in_order: overview.en_ordre,
+        seen: format!("{} à {}", short_date(seen.date()), time(seen.time())),
+        to_see: wrong.iter().map(|row| ToSee { name: name(row), words: row.a_regarder.clone() }).collect(),
+        caption: plural(overview.communes.len() as u64, "commune", "communes"),
+        rows: overview.communes.iter().map(|row| shown_row(row, name(row), &zone)).collect(),
+        rules: rules(overview)
+            .into_iter()
+            .map(|(code, count)| format!("{code} dans {}", plural(count as u64, "commune", "communes")))
+            .collect(),
+        disks: overview.disques.iter().map(shown_disk).collect(),
+    }
+}
+
+fn shown_row(row: &Row, name: String, zone: &TimeZone) -> OverviewRow {
+    const NOTHING: &str = "–";
+    let day = |at: Option<Timestamp>| {
+        at.map_or_else(|| NOTHING.to_owned(), |at| short_date(at.to_zoned(zone.clone()).date()))
+    };
+    let number = |count: Option<u64>| count.map_or_else(|| NOTHING.to_owned(), |count| count.to_string());
+    let requests = |of: fn(&super::Requests) -> u64| number(row.demandes.as_ref().map(of));
+    let site = match row.site.as_ref().map(|site| &site.issue) {
+        None => NOTHING.to_owned(),
+        Some(Issue::Construit) => day(row.site.as_ref().and_then(|site| site.construit_le)),
+        Some(Issue::Refuse(_)) => "refusé".to_owned(),
+        Some(Issue::Panne(_)) => "en panne".to_owned(),
+    };
+    let to_mend = row.site.as_ref().map(|site| (site.signale.erreurs + site.signale.avertissements) as u64);
+    OverviewRow {
+        name,
+        site,
+        published: day(row.publie_le),
+        to_mend: number(to_mend),
+        stale: number(row.site.as_ref().map(|_| row.perimes as u64)),
+        received: requests(|requests| requests.recues),
+        open: requests(|requests| requests.ouvertes),
+        late: requests(|requests| requests.en_retard),
+        stuck: requests(|requests| requests.bloques),
+        certificate: day(row.certificats.iter().filter_map(|state| state.until).min()),
+        backup: day(row.sauvegarde_le),
+        wrong: !row.a_regarder.is_empty(),
+    }
+}
+
+fn shown_disk(disk: &super::Disk) -> String {
+    let full = if disk.plein { " : presque plein" } else { "" };
+    format!("{} libres pour {}{full}", file_size(disk.octets_libres), disk.dossier.display())
+}
+
+fn iso(at: Option<Timestamp>, zone: &TimeZone) -> String {
+    at.map_or_else(|| "–".to_owned(), |at| at.to_zoned(zone.clone()).date().to_string())
+}
+
+/// The weekly letter of a mairie: what it alone can check, in two minutes. Subject and text.
+pub fn letter(row: &Row) -> (String, String) {
+    let mut points = vec![
+        "Les heures d'ouverture des deux prochaines semaines sont-elles justes ? Un congé, un pont se notent dans \
+         commune.toml, sous exceptions."
+            .to_owned(),
+        "Les alertes en cours le sont-elles encore ? Celle qui est finie se retire du dossier alertes.".to_owned(),
+    ];
+    points.push(match row.perimes {
+        0 => "Aucun contenu n'est à relire cette semaine : une actualité, un événement à ajouter ?".to_owned(),
+        count => format!(
+            "{} : mulot check en donne la liste.",
+            plural(count as u64, "contenu est à relire", "contenus sont à relire")
+        ),
+    });
+    let requests = row.demandes.as_ref();
+    let (open, late) = requests.map_or((0, 0), |requests| (requests.ouvertes, requests.en_retard));
+    points.push(match (open, late) {
+        (0, _) => "Aucune demande d'habitant n'attend de réponse.".to_owned(),
+        (open, 0) => {
+            format!("{} de réponse ; aucune n'est en retard.", plural(open, "demande attend", "demandes attendent"))
+        }
+        (open, late) => format!(
+            "{} de réponse, dont {} : elles sont dans votre boîte.",
+            plural(open, "demande attend", "demandes attendent"),
+            plural(late, "en retard", "en retard")
+        ),
+    });
+    let mut text = format!("Bonjour,\n\nQuatre points à vérifier pour le site {}, deux minutes :\n\n", of_name(row));
+    for (number, point) in points.iter().enumerate() {
+        text.push_str(&format!("{}. {point}\n\n", number + 1));
+    }
+    text.push_str("Ce message part une fois par semaine. Il ne contient rien de ce que les habitants ont écrit.\n");
+    ("[Site de la commune] Quatre points à vérifier".to_owned(), text)
+}
+
+fn of_name(row: &Row) -> String {
+    if row.de.is_empty() { "de la commune".to_owned() } else { row.de.clone() }
+}

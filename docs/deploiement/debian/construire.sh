@@ -81,8 +81,7 @@ Architecture: $architecture
 Maintainer: $mainteneur
 Installed-Size: $(du -k -s --apparent-size -- "$arbre" | cut -f 1)
 Depends: $bibliotheques, adduser, ca-certificates
-Recommends: openssh-client, rsync
-Suggests: caddy | nginx, clamav-daemon
+Suggests: caddy | nginx, clamav-daemon, openssh-client, rsync
 Section: web
 Priority: optional
 Description: le site et le guichet d'une commune rurale

@@ -427,8 +427,7 @@ impl Acme {
             }
             if authorization.status != AuthorizationStatus::Valid {
                 let why = authorization.challenges.iter().find_map(|challenge| challenge.error.as_ref());
-                let words =
-                    why.map_or_else(|| "l'autorité de certification a refusé ce nom".to_owned(), |why| words_of(why));
+                let words = why.map_or_else(|| "l'autorité de certification a refusé ce nom".to_owned(), words_of);
                 refused.by_name.insert(authorization.identifier().to_string(), words);
             }
         }

@@ -3,6 +3,8 @@
 #
 #   benches/site.sh [MULOT]        MULOT: the program (target/release/mulot if not given)
 #
+# All answer with the same security headers, those that mulot gives: nginx and Caddy are told to.
+#
 # Needs nginx, caddy, wrk, curl and openssl; installs nothing. SECONDS_EACH (4) and ROUNDS (3) may be set. Servers and wrk share
 # the machine; rounds are interleaved and the median is told, so that a busy moment spares nobody.
 set -eu
@@ -40,43 +42,6 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 
 chmod 644 "$work/cle.pem"
 
 # --- The servers -----------------------------------------------------------------------------------------------------
-cat >"$work/nginx.conf" <<EOF
-worker_processes 2;
-pid $work/nginx.pid;
-error_log /dev/null;
-daemon off;
-events { worker_connections 1024; }
-http {
-    include /etc/nginx/mime.types;
-    access_log off;
-    sendfile on;
-    tcp_nopush on;
-    gzip_static on;
-    ssl_certificate $work/chaine.pem;
-    ssl_certificate_key $work/cle.pem;
-    server { listen 127.0.0.1:9101; listen 127.0.0.1:9111 ssl; root $work/copies; index index.html; }
-}
-EOF
-cat >"$work/Caddyfile" <<EOF
-{
-    admin off
-    auto_https off
-}
-http://127.0.0.1:9102 {
-    root * $work/copies
-    file_server {
-        precompressed gzip
-    }
-}
-https://localhost:9112 {
-    bind 127.0.0.1
-    tls $work/chaine.pem $work/cle.pem
-    root * $work/copies
-    file_server {
-        precompressed gzip
-    }
-}
-EOF
 cat >"$work/guichet.toml" <<EOF
 dossier = "commune"
 donnees = "donnees"
@@ -93,9 +58,57 @@ ecoute_http = "aucune"
 certificat = "chaine.pem"
 cle_privee = "cle.pem"
 EOF
+"$mulot" guichet "$work/guichet.toml" 2>"$work/mulot.log" & pids="$pids $!"
+curl -s --noproxy '*' --retry 60 --retry-delay 1 --retry-connrefused -o /dev/null -D "$work/tete" http://127.0.0.1:9103/page.html
+security() { # TEMPLATE of printf: one line a header
+    tr -d '\r' <"$work/tete" | grep -Ei '^(content-security|x-|referrer|cross-origin|permissions|origin-agent|cache-control)' |
+        while IFS=': ' read -r name value; do
+            # shellcheck disable=SC2059 # the template is ours
+            printf "$1" "$name" "$value"
+        done
+}
+cat >"$work/nginx.conf" <<EOF
+worker_processes 2;
+pid $work/nginx.pid;
+error_log /dev/null;
+daemon off;
+events { worker_connections 1024; }
+http {
+    include /etc/nginx/mime.types;
+    access_log off;
+    sendfile on;
+    tcp_nopush on;
+    gzip_static on;
+$(security '    add_header %s "%s" always;\n')
+    ssl_certificate $work/chaine.pem;
+    ssl_certificate_key $work/cle.pem;
+    server { listen 127.0.0.1:9101; listen 127.0.0.1:9111 ssl; root $work/copies; index index.html; }
+}
+EOF
+cat >"$work/Caddyfile" <<EOF
+{
+    admin off
+    auto_https off
+}
+http://127.0.0.1:9102 {
+$(security '    header %s "%s"\n')
+    root * $work/copies
+    file_server {
+        precompressed gzip
+    }
+}
+https://localhost:9112 {
+    bind 127.0.0.1
+    tls $work/chaine.pem $work/cle.pem
+$(security '    header %s "%s"\n')
+    root * $work/copies
+    file_server {
+        precompressed gzip
+    }
+}
+EOF
 nginx -c "$work/nginx.conf" 2>/dev/null & pids="$pids $!"
 XDG_DATA_HOME=$work HOME=$work caddy run --config "$work/Caddyfile" --adapter caddyfile >"$work/caddy.log" 2>&1 & pids="$pids $!"
-"$mulot" guichet "$work/guichet.toml" 2>"$work/mulot.log" & pids="$pids $!"
 for port in 9101 9102 9103; do
     curl -s --noproxy '*' --retry 40 --retry-delay 1 --retry-connrefused -o /dev/null "http://127.0.0.1:$port/page.html"
 done

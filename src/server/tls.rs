@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use rustls::ServerConfig;
-use rustls::crypto::ring;
+use rustls::crypto::ring as cryptography;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
@@ -77,10 +77,11 @@ impl Certificate {
             return Err(CertificateError::NoName);
         }
         let (from, until) = validity(first).ok_or(CertificateError::Unreadable)?;
-        let key = CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => CertificateError::Mismatch,
-            _ => CertificateError::NoKey,
-        })?;
+        let key =
+            CertifiedKey::from_der(chain, key, &cryptography::default_provider()).map_err(|error| match error {
+                rustls::Error::InconsistentKeys(_) => CertificateError::Mismatch,
+                _ => CertificateError::NoKey,
+            })?;
         Ok(Certificate { key: Arc::new(key), names, from, until })
     }
 
@@ -171,7 +172,7 @@ impl Certificates {
         let pair = rcgen::KeyPair::generate()?;
         let certificate = parameters.self_signed(&pair)?;
         let key = PrivateKeyDer::try_from(pair.serialize_der()).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
-        let key = ring::sign::any_supported_type(&key).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
+        let key = cryptography::sign::any_supported_type(&key).map_err(|_| rcgen::Error::CouldNotParseKeyPair)?;
         // Not `from_der`: it reads the certificate, and what proves is an extension that it must not know.
         let key = CertifiedKey::new(vec![certificate.der().clone()], key);
         self.proofs.write().unwrap_or_else(PoisonError::into_inner).insert(host.to_ascii_lowercase(), Arc::new(key));
@@ -199,14 +200,14 @@ impl ResolvesServerCert for Certificates {
 /// # Errors
 /// When the cryptography refuses what it offers itself.
 pub(super) fn server_config(certificates: Arc<Certificates>) -> Result<Arc<ServerConfig>, rustls::Error> {
-    let provider = Arc::new(ring::default_provider());
+    let provider = Arc::new(cryptography::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_cert_resolver(certificates);
     config.alpn_protocols = vec![HTTP2.to_vec(), b"http/1.1".to_vec(), ACME_PROTOCOL.to_vec()];
     // Tickets whose key is drawn here and replaced every six hours: nothing about visitors is kept.
-    config.ticketer = ring::Ticketer::new()?;
+    config.ticketer = cryptography::Ticketer::new()?;
     Ok(Arc::new(config))
 }
 

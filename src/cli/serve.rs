@@ -36,7 +36,7 @@ pub(super) fn run(args: &ServeArgs) -> Exit {
     if Territoire::is_one(&folder) {
         report::say("erreur : ce dossier est celui d'un territoire ; on voit le site d'une commune à la fois");
         let first = crate::fs::folders(&folder.join(Model::COMMUNES)).unwrap_or_default().into_iter().next();
-        let example = first.map_or_else(|| "NOM".to_owned(), |name| name);
+        let example = first.unwrap_or_else(|| "NOM".to_owned());
         report::say(format!(
             "aide : mulot serve {} ; une commune par port, avec --port, si vous en voulez plusieurs",
             folder.join(Model::COMMUNES).join(example).display()

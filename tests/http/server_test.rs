@@ -479,7 +479,6 @@ fn settings(root: &Path, mails: &Letterbox) -> GuichetConfig {
     GuichetConfig {
         folder: root.join("commune"),
         data: root.join("donnees"),
-        base: None,
         key_file: None,
         base: None,
         listen: loopback(),

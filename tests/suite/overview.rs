@@ -16,11 +16,15 @@ impl Territoire {
         let test = CommuneTest::empty();
         let model = CommuneTest::minimal();
         for name in ["aulnay", "bazoches"] {
-            for file in walkdir::WalkDir::new(model.folder()).into_iter().flatten().filter(|one| one.file_type().is_file()) {
+            for file in
+                walkdir::WalkDir::new(model.folder()).into_iter().flatten().filter(|one| one.file_type().is_file())
+            {
                 let inside = file.path().strip_prefix(model.folder()).expect("inside");
                 let dest = test.root().join("pays/communes").join(name).join(inside);
                 std::fs::create_dir_all(dest.parent().expect("a parent")).expect("a folder");
-                let text = std::fs::read_to_string(file.path()).expect("a text").replace("trou.example", &format!("{name}.example"));
+                let text = std::fs::read_to_string(file.path())
+                    .expect("a text")
+                    .replace("trou.example", &format!("{name}.example"));
                 std::fs::write(dest, text.replace("Trou-la-Ville", &name.to_uppercase())).expect("written");
             }
         }
@@ -55,7 +59,11 @@ fn all_is_on_one_page_and_what_calls_for_a_person_comes_first() {
     let territoire = Territoire::new();
     let run = territoire.run(&["etat", "guichet.toml"]);
     assert_eq!(run.code, 1, "{} {}", run.stdout, run.stderr);
-    assert!(run.stdout.contains("2 communes à regarder") && run.stdout.contains("jamais été construit"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("2 communes à regarder") && run.stdout.contains("jamais été construit"),
+        "{}",
+        run.stdout
+    );
     assert_eq!(territoire.run(&["build", "pays"]).code, 0);
     let run = territoire.run(&["etat", "guichet.toml", "--page", "etat.html"]);
     assert_eq!(run.code, 0, "{} {}", run.stdout, run.stderr);

@@ -143,6 +143,12 @@ impl Work<'_> {
         if diagnostic::has_errors(&diagnostics) {
             return refuse(self.args, Some(self.target), &diagnostics);
         }
+        // Two orders at once would build in the same folder.
+        let turn = (!self.args.dry).then(|| publish::take_turn(&self.state)).transpose();
+        let _turn = match turn {
+            Ok(turn) => turn,
+            Err(error) => return self.fail(&error, &diagnostics),
+        };
         // What is only tried leaves nothing behind, not even the site beside the folder.
         let aside = self.args.dry.then(tempfile::tempdir);
         let dest = match &aside {

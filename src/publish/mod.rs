@@ -182,6 +182,36 @@ pub fn go_back(order: &Order<'_>) -> Result<Done> {
     Ok(Done { version: Version { at: to.at, ..version }, before, files: manifest.files.len(), changes })
 }
 
+/// The turn of an order that builds and publishes: two of them would build in the same folder. Given back when dropped.
+#[derive(Debug)]
+pub struct Turn {
+    _lock: File,
+}
+
+/// Takes the turn of the site whose state is kept in a folder, after waiting a little for another order to end.
+///
+/// # Errors
+/// [`PublishError::Running`] when it does not end; [`PublishError::Fs`].
+pub fn take_turn(state: &Path) -> Result<Turn> {
+    fs::create_dir(state)?;
+    Ok(Turn { _lock: held(&state.join("tour"))? })
+}
+
+/// A lock of this machine, once whoever has it lets it go.
+fn held(path: &Path) -> Result<File> {
+    let failed = |source| FsError { action: "écrire", path: path.to_owned(), source };
+    let lock = File::options().create(true).append(true).open(path).map_err(failed)?;
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(Duration::from_millis(50)),
+            Err(TryLockError::WouldBlock) => return Err(PublishError::Running),
+            Err(TryLockError::Error(source)) => return Err(failed(source).into()),
+        }
+    }
+}
+
 /// What is kept on this machine of publications: one run at a time, and the name by which targets know this machine.
 struct Local {
     folder: PathBuf,
@@ -193,20 +223,7 @@ impl Local {
     /// Makes the folder, and waits a little for another run to end.
     fn take(folder: &Path) -> Result<Local> {
         fs::create_dir(folder)?;
-        let path = folder.join("verrou");
-        let failed = |source| FsError { action: "écrire", path: path.clone(), source };
-        let lock = File::options().create(true).append(true).open(&path).map_err(failed)?;
-        let until = Instant::now() + PATIENCE;
-        loop {
-            match lock.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if Instant::now() < until => {
-                    std::thread::sleep(Duration::from_millis(50));
-                }
-                Err(TryLockError::WouldBlock) => return Err(PublishError::Running),
-                Err(TryLockError::Error(source)) => return Err(failed(source).into()),
-            }
-        }
+        let lock = held(&folder.join("verrou"))?;
         let name = name_of(folder)?;
         Ok(Local { folder: folder.to_owned(), lock, name })
     }

@@ -277,7 +277,7 @@ dans "le site aussi" 'curl -fsS http://127.0.0.1:8080/ | grep -q "Le Plantay"'
 cloisonne mulot.service
 mise_a_jour mulot.service '/root/mulot_*essai2*.deb'
 dans "la mise à jour a d'abord fait une sauvegarde" 'test -s /var/backups/mulot/*/manifeste.json'
-remis() { dedans sh -c 'test "$(ls /var/lib/mulot/essai | wc -l)" -ge "$(grep -c - /tmp/notes)"'; }
+remis() { dedans sh -c 'test "$(ls /var/cache/mulot/essai | wc -l)" -ge "$(grep -c - /tmp/notes)"'; }
 check "les messages partent, sous le cloisonnement" until_true 60 remis
 
 dans "l'entretien de la nuit se fait" 'systemctl start mulot-entretien.service; test -z "$(systemctl list-units --failed --plain --no-legend "mulot*")"'

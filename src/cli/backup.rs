@@ -12,6 +12,7 @@ use crate::fs::cause;
 use crate::intake::backup::{BackupError, back_up, restore};
 use crate::intake::files::FileTrouble;
 use crate::intake::store::{Damage, Store};
+use crate::intake::token::KEY_FILE;
 use crate::text::dates::{short_date, time};
 use crate::text::numbers::plural;
 
@@ -61,7 +62,7 @@ pub(super) struct RestoreArgs {
     /// Une seule commune d'un territoire : le nom de son dossier (sans cette option : toutes celles de la sauvegarde)
     #[arg(long = "commune", value_name = "NOM")]
     commune: Option<String>,
-    /// La clé gardée à part, quand elle n'est pas dans la sauvegarde
+    /// La clé gardée à part, quand elle n'est pas dans la sauvegarde ; pour un territoire, un dossier qui a COMMUNE/cle
     #[arg(long = "cle", value_name = "FICHIER")]
     key: Option<PathBuf>,
     /// Dossier de la sauvegarde
@@ -111,7 +112,11 @@ fn back_up_one(args: &BackupArgs, place: DataPlace, destination: &Path) -> Exit 
 
 pub(super) fn run_restore(args: &RestoreArgs) -> Exit {
     match DataPlace::to_fill(&args.guichet, args.commune.as_deref(), "mulot restore") {
-        Ok(Places::One(place)) => restore_one(args, &args.backup, &place),
+        Ok(Places::One(place)) => {
+            // The copy of a whole territoire holds one folder for each of its communes.
+            let inside = place.commune.as_ref().map(|name| args.backup.join(name)).filter(|inside| inside.is_dir());
+            restore_one(args, inside.as_deref().unwrap_or(&args.backup), &place)
+        }
         Ok(Places::All(places)) => {
             let is_there = |place: &DataPlace| args.backup.join(place.commune.as_deref().unwrap_or_default()).is_dir();
             let places: Vec<DataPlace> = places.into_iter().filter(is_there).collect();
@@ -123,9 +128,11 @@ pub(super) fn run_restore(args: &RestoreArgs) -> Exit {
                 report::say("aide : donnez le dossier qu'a rempli mulot backup, ou une commune : --commune NOM");
                 return Exit::Fault;
             }
-            if args.key.is_some() {
-                report::say("erreur : chaque commune a sa clé : --cle va avec --commune");
-                report::say("aide : remettez d'abord les clés à leur place, ou restaurez une commune à la fois");
+            if args.key.as_ref().is_some_and(|key| !key.is_dir()) {
+                report::say("erreur : chaque commune a sa clé : celle-ci n'en ouvre qu'une");
+                report::say(
+                    "aide : donnez le dossier où elles sont gardées, COMMUNE/cle : --cle DOSSIER ; ou une commune : --commune NOM",
+                );
                 return Exit::Fault;
             }
             communes::each(places, |place| {
@@ -138,7 +145,11 @@ pub(super) fn run_restore(args: &RestoreArgs) -> Exit {
 }
 
 fn restore_one(args: &RestoreArgs, backup: &Path, place: &DataPlace) -> Exit {
-    let keys = (args.key.as_deref(), place.key_file.as_deref());
+    let key = args.key.as_ref().map(|key| match (key.is_dir(), &place.commune) {
+        (true, Some(name)) => key.join(name).join(KEY_FILE),
+        _ => key.clone(),
+    });
+    let keys = (key.as_deref(), place.key_file.as_deref());
     let done = match restore(backup, &place.data, keys, place.base()) {
         Ok(done) => done,
         Err(error) => return fault(&error),

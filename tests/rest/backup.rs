@@ -141,6 +141,47 @@ fn the_drill_brings_back_everything_and_what_waited_is_delivered() {
 }
 
 #[test]
+fn the_communes_of_a_territoire_come_back_with_the_keys_of_one_folder() {
+    let root = tempfile::tempdir().unwrap();
+    let [territoire, data, safe, backup] =
+        ["territoire", "donnees", "coffre", "sauvegarde"].map(|name| root.path().join(name));
+    for commune in ["amont", "aval"] {
+        std::fs::create_dir_all(territoire.join("communes").join(commune)).unwrap();
+        std::fs::create_dir_all(&data).unwrap();
+        std::fs::rename(folder().keep(), data.join(commune)).unwrap();
+    }
+    std::fs::create_dir(territoire.join("commun")).unwrap();
+    std::fs::write(territoire.join("territoire.toml"), "format = 1\nnom = \"Le pays\"\n").unwrap();
+    let config = root.path().join("guichet.toml");
+    let text = "territoire = \"territoire\"\ndonnees = \"donnees\"\n\
+                [courriel]\ntransport = \"dossier\"\ndossier = \"boite\"\n";
+    std::fs::write(&config, text).unwrap();
+    let output = mulot("backup", &[], [&config, &backup]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    // The machine burns; the keys were kept elsewhere.
+    for commune in ["amont", "aval"] {
+        std::fs::create_dir_all(safe.join(commune)).unwrap();
+        std::fs::rename(data.join(commune).join("cle"), safe.join(commune).join("cle")).unwrap();
+    }
+    std::fs::remove_dir_all(&data).unwrap();
+
+    let one_key = safe.join("amont/cle");
+    let refused = mulot("restore", &["--cle", one_key.to_str().unwrap()], [&config, &backup]);
+    assert!(refused.status.code() == Some(1) && said(&refused).contains("COMMUNE/cle"), "{}", said(&refused));
+    let keys = safe.to_str().unwrap();
+    let one = mulot("restore", &["--commune", "aval", "--cle", keys], [&config, &backup]);
+    assert_eq!(one.status.code(), Some(0), "{}", said(&one));
+    assert!(data.join("aval/guichet.db").is_file() && !data.join("amont").exists());
+    std::fs::remove_dir_all(&data).unwrap();
+    let all = mulot("restore", &["--cle", keys], [&config, &backup]);
+    assert_eq!(all.status.code(), Some(0), "{}", said(&all));
+    for commune in ["amont", "aval"] {
+        let store = beside(&data.join(commune));
+        assert_eq!(store.reconcile(Timestamp::MIN, Timestamp::MAX).unwrap().accepted, 40, "{commune}");
+    }
+}
+
+#[test]
 fn a_damaged_copy_is_refused_with_a_sentence() {
     let (dir, away) = (folder(), tempfile::tempdir().unwrap());
     let backup = away.path().join("sauvegarde");

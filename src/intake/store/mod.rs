@@ -198,7 +198,8 @@ impl Store {
         options: &StoreOptions,
     ) -> Result<Store, StoreError> {
         let path = PathBuf::from(base.name());
-        let mut writer = Writer::new(opened.connection, path.clone(), options.batch);
+        // Each order is a few journeys to the server, and other instances wait for what its transaction has locked.
+        let mut writer = Writer::new(opened.connection, path.clone(), options.batch.min(MOST_ON_SERVER));
         writer.base = Some(base.clone());
         writer.instance = opened.instance;
         let (counts, wake) = (Arc::clone(&writer.counts), Arc::clone(&writer.wake));
@@ -437,6 +438,9 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 fn instant(ms: i64) -> Result<Timestamp, Fault> {
     Timestamp::from_millisecond(ms).map_err(|error| Fault::content("instant", error))
 }
+
+/// Orders in one transaction on a server, at most.
+const MOST_ON_SERVER: usize = 64;
 
 /// Reading connections kept open.
 const IDLE_READERS: usize = 4;

@@ -57,7 +57,7 @@ fn view(overview: &Overview) -> OverviewView<'_> {
     let zone = overview.zone();
     let seen = overview.le.to_zoned(zone.clone());
     let wrong: Vec<&Row> = overview.communes.iter().filter(|row| !row.a_regarder.is_empty()).collect();
-    let full: Vec<String> = overview.disques.iter().filter(|disk| disk.plein).map(|disk| shown_disk(disk)).collect();
+    let full: Vec<String> = overview.disques.iter().filter(|disk| disk.plein).map(shown_disk).collect();
     let summary = match (wrong.len(), full.is_empty()) {
         (0, true) => "Tout va bien.".to_owned(),
         (0, false) => "Le disque est presque plein.".to_owned(),

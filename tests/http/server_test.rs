@@ -481,7 +481,6 @@ fn settings(root: &Path, mails: &Letterbox) -> GuichetConfig {
         data: root.join("donnees"),
         base: None,
         key_file: None,
-        base: None,
         listen: loopback(),
         site: None,
         proxies: Vec::new(),

@@ -480,7 +480,6 @@ fn settings(root: &Path, mails: &Letterbox) -> GuichetConfig {
         folder: root.join("commune"),
         data: root.join("donnees"),
         key_file: None,
-        base: None,
         listen: loopback(),
         site: None,
         proxies: Vec::new(),

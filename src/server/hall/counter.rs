@@ -123,7 +123,7 @@ impl Counter {
         let awake = seats.open.clone().filter(|_| !seats.is_closing && !seats.is_removed)?;
         seats.taken += 1;
         seats.last = now.or(seats.last);
-        Some(Seat { counter: self.clone(), awake: Some(awake) })
+        Some(Seat { counter: self.clone(), awake: Some(awake), is_post: false })
     }
 
     pub(super) fn is_removed(&self) -> bool {
@@ -284,6 +284,8 @@ impl Drop for Presence {
 pub(super) struct Seat {
     counter: Arc<Counter>,
     awake: Option<Arc<Awake>>,
+    /// Whether something may have been received here.
+    pub(super) is_post: bool,
 }
 
 impl Seat {
@@ -294,6 +296,10 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
+        // Even when the visitor left before the answer: what was accepted must leave before the guichet closes.
+        if let Some(awake) = self.awake.as_ref().filter(|_| self.is_post) {
+            awake.received();
+        }
         // What it holds of the guichet goes before the seat: who closes must be the last to hold it.
         self.awake = None;
         self.counter.seats().taken -= 1;

@@ -263,19 +263,15 @@ impl Hall {
         }
         let known = &settings.known;
         let Some(presence) = counter.arrive(settings.under_way) else { return pages::busy(known) };
-        let seat = match self.enter(counter).await {
+        let mut seat = match self.enter(counter).await {
             Ok(seat) => seat,
             Err(Refused::Busy) => return pages::busy(known),
             Err(Refused::Trouble) => return pages::trouble(known),
             Err(Refused::Gone) => return pages::no_host(),
         };
-        let is_post = request.method() == Method::POST;
-        let Some(awake) = seat.awake().cloned() else { return pages::busy(known) };
-        let response = answer_of(awake.router.clone(), request).await;
-        if is_post {
-            awake.received();
-        }
-        drop(awake);
+        seat.is_post = request.method() == Method::POST;
+        let Some(router) = seat.awake().map(|awake| awake.router.clone()) else { return pages::busy(known) };
+        let response = answer_of(router, request).await;
         seated(response, (seat, presence))
     }
 

@@ -84,7 +84,9 @@ mod tests {
                 .map(|entry| entry.expect("a readable folder"))
                 .filter(|entry| entry.file_type().is_file())
                 .map(|entry| entry.path().strip_prefix(&root).expect("below the root").to_owned())
-                .filter(|path| !path.starts_with("donnees") && !path.starts_with("nouvelle-commune"))
+                .filter(|path| {
+                    !["donnees", "nouvelle-commune", "nouveau-territoire"].iter().any(|aside| path.starts_with(aside))
+                })
                 .map(|path| path.to_str().expect("an UTF-8 path").replace('\\', "/"))
                 .collect();
             on_disk.sort();

@@ -365,7 +365,7 @@ mod tests {
     fn a_real_commune_is_filled_in() {
         let record = record("01299");
         let files = files(Starter::Commune { record: &record, examples: false });
-        let filled: Vec<_> = text(&files, "commune.toml").lines().skip(7).take(20).map(str::to_owned).collect();
+        let filled: Vec<_> = text(&files, "commune.toml").lines().skip(8).take(20).map(str::to_owned).collect();
         let expected = r##"nom = "Le Plantay"
 forme_de = "du Plantay"   # pour écrire « la mairie du Plantay »
 forme_a = "au Plantay"   # pour écrire « bienvenue au Plantay »

@@ -167,7 +167,7 @@ fn words(errors: &str, host: &str, key: Option<String>) -> (Option<String>, Stri
             format!("{host} a refusé trop de clés SSH à la suite"),
             "dites laquelle est la bonne : cle_fichier = \"…\" dans [publication]".into(),
         )
-    } else if any(&["Permission denied (", "no mutual signature", "Permission denied, please try again"]) {
+    } else if any(&KEY_REFUSED) {
         let asked = key.map_or_else(String::new, |key| format!(" ({key}.pub)"));
         (
             format!("la clé SSH est refusée par {host}"),
@@ -206,6 +206,16 @@ fn words(errors: &str, host: &str, key: Option<String>) -> (Option<String>, Stri
     };
     (Some(sentence), remedy)
 }
+
+/// How ssh says that it may not come in; a folder that refuses also says « Permission denied », with a number after it.
+const KEY_REFUSED: [&str; 6] = [
+    "Permission denied (publickey",
+    "Permission denied (password",
+    "Permission denied (keyboard",
+    "Permission denied (gssapi",
+    "Permission denied, please try again",
+    "no mutual signature",
+];
 
 #[cfg(test)]
 mod tests {

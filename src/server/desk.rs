@@ -20,7 +20,7 @@ use crate::intake::accept::Depot;
 use crate::intake::links::Links;
 use crate::intake::store::StoreError;
 use crate::intake::token::{CounterCheck, Keys};
-use crate::model::content::Kind;
+use crate::model::content::{Content, Kind};
 use crate::model::form::Form;
 use crate::model::receipt::Issuer;
 use crate::model::site::Site;
@@ -33,17 +33,26 @@ pub struct DeskContent {
     pub(super) pages: Pages,
     pub(super) issuer: Issuer,
     pub(super) zone: jiff::tz::TimeZone,
+    /// Slug, title and address of each fiche that declares a form, open or not.
+    fiches: Vec<(String, String, String)>,
 }
 
 impl DeskContent {
-    /// The content of a built site.
-    pub fn new(site: Site, pages: Pages) -> Self {
+    /// The content of a built site. What only the site's own pages show is let go: a process may hold many guichets.
+    pub fn new(mut site: Site, pages: Pages) -> Self {
+        let fiche = |(content, url): (&Content, &String)| {
+            let is_fiche = matches!(&content.kind, Kind::Demarche(demarche) if demarche.form.is_some());
+            is_fiche.then(|| (content.slug.clone(), content.title.clone(), url.clone()))
+        };
+        let fiches = site.contents.iter().zip(&site.urls).filter_map(fiche).collect();
+        (site.contents, site.urls) = (Vec::new(), Vec::new());
+        (site.targets, site.redirects, site.files) = Default::default();
         let issuer = Issuer::of(&site.commune);
         let zone = jiff::tz::TimeZone::get(&site.commune.fuseau).unwrap_or(jiff::tz::TimeZone::UTC);
-        DeskContent { site, pages, issuer, zone }
+        DeskContent { site, pages, issuer, zone, fiches }
     }
 
-    /// The site it was made from.
+    /// The commune and the forms of the site it was made from.
     pub fn site(&self) -> &Site {
         &self.site
     }
@@ -78,13 +87,10 @@ impl DeskContent {
     }
 
     fn no_form(&self, id: &str) -> Response {
-        let fiche = self.site.contents.iter().zip(&self.site.urls).find(|(content, _)| {
-            content.slug == id && matches!(&content.kind, Kind::Demarche(demarche) if demarche.form.is_some())
-        });
-        match fiche {
-            Some((content, url)) => {
+        match self.fiches.iter().find(|(slug, ..)| slug == id) {
+            Some((_, title, url)) => {
                 let words = [
-                    format!("« {} » ne peut pas être rempli en ligne en ce moment.", content.title),
+                    format!("« {title} » ne peut pas être rempli en ligne en ce moment."),
                     "Appelez la mairie, écrivez-lui ou venez au guichet : votre démarche sera prise de la même façon."
                         .to_owned(),
                 ];

@@ -49,7 +49,7 @@ pub struct Secrets {
     /// Folder of the credentials of the service (systemd): `smtp`, `imap`, and `smtp-NOM`, `imap-NOM` of one commune.
     pub folder: Option<PathBuf>,
     /// Whether no file that holds a secret of mails may be read.
-    withheld: bool,
+    pub(super) withheld: bool,
 }
 
 impl Secrets {

@@ -479,6 +479,7 @@ fn settings(root: &Path, mails: &Letterbox) -> GuichetConfig {
     GuichetConfig {
         folder: root.join("commune"),
         data: root.join("donnees"),
+        base: None,
         key_file: None,
         listen: loopback(),
         site: None,

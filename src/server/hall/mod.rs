@@ -448,8 +448,13 @@ impl Hall {
         let plan = self.plan();
         let all: Vec<Arc<Counter>> = plan.counters.values().cloned().chain(self.leaving()).collect();
         let mut closing = tokio::task::JoinSet::new();
-        for awake in all.iter().filter_map(|counter| counter.awake()) {
-            closing.spawn(async move { awake.stop().await });
+        for counter in all {
+            closing.spawn(async move {
+                let Some(awake) = counter.awake() else { return };
+                awake.stop().await;
+                let open = counter.close(None);
+                let _ = tokio::task::spawn_blocking(move || drop((awake, open))).await;
+            });
         }
         while closing.join_next().await.is_some() {}
     }

@@ -234,6 +234,11 @@ impl Counter {
         seats.retry = Some((Instant::now(), wait));
     }
 
+    /// Whether the database was last seen with that stamp.
+    pub(super) fn knows(&self, stamp: &Stamp) -> bool {
+        self.seats().stamp == *stamp
+    }
+
     /// Whether its database is no longer as it was; it is from now on.
     pub(super) fn was_written(&self, stamp: Stamp) -> bool {
         let mut seats = self.seats();

@@ -37,7 +37,7 @@ use self::plan::{Plan, Way};
 pub(super) use self::rounds::run as rounds;
 use self::settings::plain_host;
 use super::answer::crashed;
-use super::config::HallConfig;
+use super::config::{HallConfig, Role};
 use super::desk::Clock;
 use super::front::Hosted;
 use super::guichet::Means;
@@ -355,14 +355,22 @@ impl Hall {
     async fn close(&self, counter: &Arc<Counter>, patience: Duration) -> bool {
         let _turn = counter.turn.lock().await;
         let Some(awake) = counter.awake() else { return true };
+        let settings = counter.settings();
+        // Who only delivers hears of what others accept by the stamp of the database: one that nobody has looked into yet
+        // keeps it open, or a request would wait for the next visit.
+        let follows = self.plan().config.role == Role::Back;
+        let before = counter::stamp(&settings.data);
+        if follows && !counter.knows(&before) {
+            return false;
+        }
         // Visitors go on meanwhile: the mail in hand may take minutes.
         awake.stop().await;
-        if !counter.empty(patience).await {
+        if !counter.empty(patience).await || (follows && counter::stamp(&settings.data) != before) {
             awake.start();
             return false;
         }
         let now = self.now();
-        let (due, settings) = (awake.due(now), counter.settings());
+        let due = awake.due(now);
         let latest = now.checked_add(VISIT_EVERY).ok();
         let due = if self.plan().config.role.delivers() { due.into_iter().chain(latest).min() } else { None };
         let open = counter.close(due);
@@ -371,7 +379,13 @@ impl Hall {
             drop((awake, open));
             counter::stamp(&settings.data)
         });
-        counter.closed(stamp.await.unwrap_or_default());
+        let stamp = stamp.await.unwrap_or_default();
+        // Closing writes only when nobody else has the database open: the log then goes.
+        let was_written = follows && stamp != before && stamp[1].is_some();
+        counter.closed(stamp);
+        if was_written {
+            counter.is_due(now);
+        }
         tracing::debug!(event = "asleep", commune = counter.settings().name, "a guichet is closed until it is needed");
         true
     }

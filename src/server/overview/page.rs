@@ -9,6 +9,7 @@ use crate::render::Theme;
 use crate::render::view::{OverviewRow, OverviewView, ToSee};
 use crate::text::dates::{short_date, time};
 use crate::text::numbers::{file_size, plural};
+use crate::text::typography::french;
 
 /// The page, self-contained; `None` when the theme cannot draw it.
 pub fn html(overview: &Overview, theme: &Theme) -> Option<String> {
@@ -69,7 +70,7 @@ fn view(overview: &Overview) -> OverviewView<'_> {
         summary,
         in_order: overview.en_ordre,
         seen: format!("{} à {}", short_date(seen.date()), time(seen.time())),
-        to_see: wrong.iter().map(|row| ToSee { name: name(row), words: row.a_regarder.clone() }).collect(),
+        to_see: wrong.iter().map(|row| ToSee { name: name(row), words: spoken(&row.a_regarder) }).collect(),
         caption: plural(overview.communes.len() as u64, "commune", "communes"),
         rows: overview.communes.iter().map(|row| shown_row(row, name(row), &zone)).collect(),
         rules: rules(overview)
@@ -80,10 +81,15 @@ fn view(overview: &Overview) -> OverviewView<'_> {
     }
 }
 
+/// Sentences with the spaces and apostrophes of French.
+fn spoken(sentences: &[String]) -> Vec<String> {
+    sentences.iter().map(|sentence| french(sentence).into_owned()).collect()
+}
+
 fn shown_row(row: &Row, name: String, zone: &TimeZone) -> OverviewRow {
     const NOTHING: &str = "–";
     let day = |at: Option<Timestamp>| {
-        at.map_or_else(|| NOTHING.to_owned(), |at| short_date(at.to_zoned(zone.clone()).date()))
+        at.map_or_else(|| NOTHING.to_owned(), |at| at.to_zoned(zone.clone()).strftime("%d/%m/%Y").to_string())
     };
     let number = |count: Option<u64>| count.map_or_else(|| NOTHING.to_owned(), |count| count.to_string());
     let requests = |of: fn(&super::Requests) -> u64| number(row.demandes.as_ref().map(of));

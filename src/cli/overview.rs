@@ -72,10 +72,14 @@ pub(super) fn run(args: &OverviewArgs) -> Exit {
             return Exit::Fault;
         }
     };
-    if let Some(path) = &args.page
-        && let Err(exit) = write_page(&overview, path)
-    {
-        return exit;
+    if let Some(path) = &args.page {
+        if let Err(exit) = write_page(&overview, path) {
+            return exit;
+        }
+        if !sends {
+            report::give(format!("Page écrite : {}", path.display()));
+            return if overview.en_ordre { Exit::Done } else { Exit::Fault };
+        }
     }
     if sends {
         return send_all(args, &config, &overview, now);
@@ -145,6 +149,13 @@ fn send_all(args: &OverviewArgs, config: &HallConfig, overview: &Overview, now: 
             let mailer = Mailer::new(own.transport).map(|mailer| mailer.signing(own.signer));
             mails.push((letter, mailer));
         }
+    }
+    let silent = overview.communes.iter().filter(|row| row.boites.is_empty() || row.expediteur.is_empty()).count();
+    if args.mairies && silent > 0 {
+        report::say(format!(
+            "{} sans boîte ou sans expéditeur ([guichet] de commune.toml) : rien ne peut lui être écrit",
+            plural(silent as u64, "commune", "communes")
+        ));
     }
     let (mut taken, mut already, mut refused) = (0, 0, 0);
     for (weekly, mailer) in mails {

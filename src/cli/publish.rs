@@ -139,7 +139,8 @@ impl Work<'_> {
     fn publish(&self) -> Exit {
         let (base, pictures) = (Base::embedded(), picture_cache());
         let request = request(self.args, &base, &pictures);
-        let diagnostics = pipeline::check(&request).diagnostics;
+        let mut diagnostics = pipeline::check(&request).diagnostics;
+        diagnostics.extend(territoire::clash(self.folder));
         if diagnostic::has_errors(&diagnostics) {
             return refuse(self.args, Some(self.target), &diagnostics);
         }

@@ -125,7 +125,16 @@ pub(super) fn publish(order: &Order<'_>, sending: &Sending) -> Exit {
         Ok(read) => read,
         Err(exit) => return exit,
     };
-    let sites = fleet::sites_of(&territoire);
+    // What is only tried leaves nothing behind: the sites in place may be what visitors see.
+    let aside = sending.dry.then(tempfile::tempdir);
+    let sites = match &aside {
+        Some(Ok(aside)) => aside.path().join("sites"),
+        Some(Err(error)) => {
+            report::say(format!("erreur : impossible d'écrire les sites à l'essai : {}", crate::fs::cause(error)));
+            return Exit::Machine;
+        }
+        None => fleet::sites_of(&territoire),
+    };
     if let Err(exit) = refuse_inside(&sites, &territoire.root) {
         return exit;
     }
@@ -207,6 +216,9 @@ impl<'a> Publication<'a> {
                     Some("ajoutez [publication] à commune.toml, ou [defauts.publication] à territoire.toml".into());
             }
             Sent::Refused(_) | Sent::NotBuilt => {}
+            Sent::Misdirected(sentence, remedy) => {
+                (told.cause, told.remede) = (Some(sentence.clone()), Some((*remedy).to_owned()));
+            }
             Sent::Failed(error) => {
                 told.issue = "panne";
                 (told.cause, told.remede) = (Some(error.to_string()), Some(error.remedy()));
@@ -239,7 +251,10 @@ impl<'a> Publication<'a> {
             "inchange" => "rien n'a changé".to_owned(),
             "sans_destination" => "sans destination".to_owned(),
             "panne" => format!("panne : {}", self.cause.as_deref().unwrap_or_default()),
-            _ => "non publié".to_owned(),
+            _ => match &self.cause {
+                Some(cause) => format!("non publié : {cause}"),
+                None => "non publié".to_owned(),
+            },
         }
     }
 }
@@ -273,6 +288,17 @@ pub(super) fn check(order: &Order<'_>) -> Exit {
 pub(super) fn refuse_inside(sites: &Path, root: &Path) -> Result<(), Exit> {
     let absolute = std::path::absolute(sites).unwrap_or_else(|_| sites.to_owned());
     let existing = absolute.ancestors().find_map(|above| above.canonicalize().ok()).unwrap_or(absolute);
+    // Nor around it: each site would lie beside whatever stands there.
+    let around = std::path::absolute(sites).is_ok_and(|sites| sites.canonicalize().unwrap_or(sites) == *existing)
+        && root.starts_with(&existing);
+    if around {
+        report::say(format!(
+            "erreur : « {} » contient le territoire : ce n'est pas un dossier de sites",
+            sites.display()
+        ));
+        report::say("aide : donnez un dossier à part : sites = \"../sites\" dans territoire.toml, ou --sortie DIR");
+        return Err(Exit::Fault);
+    }
     if !existing.starts_with(root) {
         return Ok(());
     }
@@ -282,6 +308,26 @@ pub(super) fn refuse_inside(sites: &Path, root: &Path) -> Result<(), Exit> {
     ));
     report::say("aide : donnez un dossier à côté : sites = \"../sites\" dans territoire.toml, ou --sortie DIR");
     Err(Exit::Fault)
+}
+
+/// What is to be said of a commune that claims a domain of another one of its territoire.
+pub(super) fn clash(folder: &Path) -> Option<Diagnostic> {
+    let root = Territoire::above(folder)?;
+    let territoire = Arc::new(Territoire::read(&root).0?);
+    let name = folder.canonicalize().ok()?.file_name()?.to_string_lossy().into_owned();
+    let member = territoire.members().ok()?.into_iter().find(|member| member.name == name)?;
+    let (base, pictures) = (Base::embedded(), picture_cache());
+    let request = FleetRequest {
+        territoire: &territoire,
+        base: &base,
+        pictures: &pictures,
+        now: jiff::Timestamp::now(),
+        options: crate::render::Options { preview: None, generator: generator() },
+        program: b"",
+        sites: Path::new(""),
+        anew: true,
+    };
+    fleet::clash(&request, &member)
 }
 
 /// Which program this is: another one builds all sites anew.
@@ -394,6 +440,9 @@ impl<'a> Report<'a> {
         let publications = self.publications.iter().flatten();
         if publications.clone().any(|one| one.issue == "panne") {
             return Exit::Machine;
+        }
+        if self.bilan.en_panne == 0 && publications.clone().any(|one| one.issue == "refuse") {
+            return Exit::Fault;
         }
         match (self.bilan.en_panne, self.bilan.refusees) {
             (0, 0) => Exit::Done,

@@ -130,14 +130,35 @@ pub fn build(request: &FleetRequest<'_>, members: &[Member], told: &(dyn Fn(&Lin
 pub fn build_alone(request: &FleetRequest<'_>, member: &Member) -> Line {
     let prints = Fingerprints::of(request.territoire, request.program);
     let look = look(request, &prints, member);
-    if let Some(clash) = claimed_by_others(request, member, &look) {
+    if let Some(clash) = clash(request, member) {
         return refuse(request, member, &look, clash);
     }
     build_one(request, member, &look, true)
 }
 
+/// What is to be said of a commune that claims a domain of another one, as their folders are now.
+pub fn clash(request: &FleetRequest<'_>, member: &Member) -> Option<Diagnostic> {
+    let members = request.territoire.members().ok()?;
+    let at = members.iter().position(|other| other.name == member.name)?;
+    clashes(request, &members).remove(&at)
+}
+
+/// The same of all communes, by rank.
+fn clashes(request: &FleetRequest<'_>, members: &[Member]) -> BTreeMap<usize, Diagnostic> {
+    let looks: Vec<Look> = members
+        .par_iter()
+        .map(|member| {
+            let layers = Layers::within(request.territoire, &member.folder, &request.base.catalogue);
+            let (domaine, place) = load::domain(&layers);
+            Look::of_domain(domaine, place)
+        })
+        .collect();
+    shared_domains(request.territoire, members, &looks)
+}
+
 /// Checks communes, in parallel, as `mulot check` does one; their lines hold all that there is to say when `whole`.
 pub fn check(request: &FleetRequest<'_>, members: &[Member], whole: bool, told: &(dyn Fn(&Line) + Sync)) -> Vec<Line> {
+    let clashes = clashes(request, members);
     let next = AtomicUsize::new(0);
     let lines = Mutex::new(BTreeMap::new());
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -145,8 +166,15 @@ pub fn check(request: &FleetRequest<'_>, members: &[Member], whole: bool, told: 
         for _ in 0..workers {
             scope.spawn(|| {
                 alone(|| {
-                    while let Some(member) = members.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let line = check_one(request, member, whole);
+                    loop {
+                        let at = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(member) = members.get(at) else { return };
+                        let mut line = check_one(request, member, whole);
+                        if let Some(clash) = clashes.get(&at) {
+                            line.counts.erreurs += 1;
+                            line.outcome = Outcome::Refused;
+                            line.diagnostics.push(clash.clone());
+                        }
                         told(&line);
                         lines.lock().unwrap_or_else(PoisonError::into_inner).insert(member.name.clone(), line);
                     }
@@ -226,7 +254,11 @@ fn shared_domains(territoire: &Territoire, members: &[Member], looks: &[Look]) -
             let others: Vec<&str> =
                 claiming.iter().filter(|other| *other != at).map(|other| members[*other].name.as_str()).collect();
             let message = format!("« {host} » est aussi l'adresse du site de « {} »", others.join(" », « "));
-            let clash = Diagnostic::error(Code::SharedDomain, looks[*at].place.clone(), message);
+            // A domain that the territoire gives is wrong there, not in a commune.toml that says nothing of it.
+            let declared = territoire.model.declared(&members[*at].name);
+            let given = declared.filter(|declared| declared.domaines.iter().any(|url| self::host(url) == host));
+            let place = given.map_or_else(|| looks[*at].place.clone(), |declared| declared.place.clone());
+            let clash = Diagnostic::error(Code::SharedDomain, place, message);
             told.entry(*at).or_insert_with(|| {
                 clash.hint(
                     "corrigez domaine dans commune.toml, ou domaines dans territoire.toml ; les sites en place restent",
@@ -235,24 +267,6 @@ fn shared_domains(territoire: &Territoire, members: &[Member], looks: &[Look]) -
         }
     }
     told
-}
-
-/// Whether another commune of the territoire claims a domain of this one, as far as its last build knows.
-fn claimed_by_others(request: &FleetRequest<'_>, member: &Member, own: &Look) -> Option<Diagnostic> {
-    let members = request.territoire.members().ok()?;
-    let looks: Vec<Look> = members
-        .iter()
-        .map(|other| match other.name == member.name {
-            true => Look::of_domain(own.domaine.clone(), own.place.clone()),
-            false => {
-                let record = builds::read(request.sites, &other.name);
-                let domaine = record.map_or_else(String::new, |record| record.domaine);
-                Look::of_domain(domaine, Place::default())
-            }
-        })
-        .collect();
-    let at = members.iter().position(|other| other.name == member.name)?;
-    shared_domains(request.territoire, &members, &looks).remove(&at)
 }
 
 fn host(url: &str) -> String {

@@ -1,6 +1,7 @@
 //! Publishes the sites of a territoire: those that are built and judged, each to its own target, a few at a time.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -35,6 +36,8 @@ pub enum Sent {
     Refused(Vec<Diagnostic>),
     /// It was not built: its line says why.
     NotBuilt,
+    /// Its target cannot be meant: a French sentence, and what to do.
+    Misdirected(String, &'static str),
     /// The target or the machine failed; what visitors see is whole.
     Failed(PublishError),
 }
@@ -46,6 +49,8 @@ pub fn publish(
     sending: &Sending,
     told: &(dyn Fn(&str, &Sent) + Sync),
 ) -> Vec<Sent> {
+    let targets: Vec<Option<Target>> = members.iter().map(|member| target_of(request, member)).collect();
+    let wrong = misdirected(request, members, &targets);
     let sent: Vec<Mutex<Option<Sent>>> = members.iter().map(|_| Mutex::new(None)).collect();
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -55,7 +60,11 @@ pub fn publish(
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let (Some(member), Some(line)) = (members.get(at), lines.get(at)) else { return };
-                    let one = send(request, member, line, sending);
+                    let one = match (wrong.get(&at), &targets[at]) {
+                        (Some((sentence, remedy)), _) => Sent::Misdirected(sentence.clone(), remedy),
+                        (None, None) => Sent::Nowhere,
+                        (None, Some(target)) => send(request, (member, line), target, sending),
+                    };
                     told(&member.name, &one);
                     *sent[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(one);
                 }
@@ -77,16 +86,70 @@ pub fn target_of(request: &FleetRequest<'_>, member: &Member) -> Option<Target> 
     Some(commune?.publication?.for_commune(&member.name).based_on(&member.folder))
 }
 
-fn send(request: &FleetRequest<'_>, member: &Member, line: &Line, sending: &Sending) -> Sent {
+/// Targets that nobody can mean, by rank: the same for two communes, in the folder people edit, with a blank that is none.
+fn misdirected(
+    request: &FleetRequest<'_>,
+    members: &[Member],
+    targets: &[Option<Target>],
+) -> BTreeMap<usize, (String, &'static str)> {
+    let mut wrong = BTreeMap::new();
+    let mut places: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, target) in targets.iter().enumerate() {
+        let Some(target) = target else { continue };
+        let place = target.place();
+        if place.contains(['{', '}']) {
+            let sentence = format!("« {place} » contient un mot entre accolades que Mulot ne connaît pas");
+            wrong.insert(at, (sentence, "seul {commune} est remplacé, par le nom du dossier de la commune"));
+        }
+        if let Target::Folder(folder) = target
+            && plain(&folder.path).starts_with(&request.territoire.root)
+        {
+            let sentence = format!("« {} » est dans le dossier du territoire", folder.path.display());
+            wrong.insert(at, (sentence, "publiez ailleurs : un chemin entier, hors du dossier que l'on édite"));
+        }
+        places.entry(place).or_default().push(at);
+    }
+    for (place, sharing) in places.into_iter().filter(|(_, sharing)| sharing.len() > 1) {
+        for at in &sharing {
+            let other = sharing.iter().find(|other| *other != at).map_or("", |other| members[*other].name.as_str());
+            let sentence = format!("« {place} » est aussi la destination de « {other} »");
+            wrong.insert(
+                *at,
+                (sentence, "mettez {commune} dans la destination commune : dossier = \"/var/www/{commune}\""),
+            );
+        }
+    }
+    wrong
+}
+
+/// A path without `.` nor `..`, links resolved as far as it exists.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::CurDir => {}
+            other => plain.push(other),
+        }
+    }
+    let existing = plain.ancestors().find(|above| above.exists()).map(Path::to_owned);
+    match existing.and_then(|above| Some((above.canonicalize().ok()?, plain.strip_prefix(&above).ok()?.to_owned()))) {
+        Some((above, rest)) => above.join(rest),
+        None => plain,
+    }
+}
+
+fn send(request: &FleetRequest<'_>, (member, line): (&Member, &Line), target: &Target, sending: &Sending) -> Sent {
     if !matches!(line.outcome, Outcome::Built(_) | Outcome::Unchanged) {
         return Sent::NotBuilt;
     }
-    let Some(target) = target_of(request, member) else { return Sent::Nowhere };
     if let Err(errors) = judge(request, member) {
         return Sent::Refused(errors);
     }
     let (site, state) = (site_of(request.sites, &member.name), state_of(request.territoire, &member.name));
-    let order = order(&site, &state, &target, sending);
+    let order = order(&site, &state, target, sending);
     let done = if sending.dry { publish::preview(&order) } else { publish::send(&order) };
     done.map_or_else(Sent::Failed, Sent::Done)
 }

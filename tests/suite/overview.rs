@@ -65,7 +65,9 @@ fn all_is_on_one_page_and_what_calls_for_a_person_comes_first() {
         run.stdout
     );
     assert_eq!(territoire.run(&["build", "pays"]).code, 0);
-    let run = territoire.run(&["etat", "guichet.toml", "--page", "etat.html"]);
+    let page = territoire.run(&["etat", "guichet.toml", "--page", "etat.html"]);
+    assert!(page.code == 0 && page.stdout.contains("Page écrite"), "{}", page.stdout);
+    let run = territoire.run(&["etat", "guichet.toml"]);
     assert_eq!(run.code, 0, "{} {}", run.stdout, run.stderr);
     assert!(run.stdout.contains("Tout va bien."), "{}", run.stdout);
     let page = std::fs::read_to_string(territoire.test.root().join("etat.html")).expect("the page");

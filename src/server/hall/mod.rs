@@ -208,13 +208,14 @@ impl Hall {
                 _ => {}
             }
         }
-        if let Some(secret) = request.uri().path().strip_prefix(overview::PATH) {
+        let host = host(&request);
+        let is_known = is_loopback_host(&request) || !matches!(plan.way(host.as_deref(), "/"), Way::NoHost);
+        if let Some(secret) = request.uri().path().strip_prefix(overview::PATH).filter(|_| is_known) {
             // Whoever knows the address may read; nobody else learns that there is one.
             if let Some(page) = self.overview(secret.trim_end_matches('/').to_owned()).await {
                 return page;
             }
         }
-        let host = host(&request);
         match plan.way(host.as_deref(), request.uri().path()) {
             Way::Counter(counter, root) if root.is_empty() => self.at(&counter, request).await,
             Way::Counter(counter, root) => match under(request, &root) {

@@ -391,6 +391,8 @@ fn two_builds_do_not_work_on_the_same_sites() {
 #[test]
 fn sites_are_never_inside_the_folder_people_edit() {
     let fleet = Fleet::new(&["aulnay"]);
+    let around = fleet.run(&["build", "pays", "--sortie", "."]);
+    assert!(around.code == 1 && around.stderr.contains("contient le territoire"), "{}", around.stderr);
     for words in [vec!["build", "pays", "--sortie", "pays/sites"], vec!["build", "pays", "--sortie", "pays"]] {
         let run = fleet.run(&words);
         assert_eq!(run.code, 1, "{words:?}");
@@ -401,6 +403,52 @@ fn sites_are_never_inside_the_folder_people_edit() {
     assert!(fleet.test.root().join("ailleurs/aulnay/index.html").is_file(), "a commune alone goes with the others");
     let names: Vec<_> = std::fs::read_dir(fleet.root().join("communes")).expect("a folder").flatten().collect();
     assert_eq!(names.len(), 1, "nothing is written among the communes");
+}
+
+#[test]
+fn a_territoire_is_published_each_commune_to_its_own_place() {
+    let fleet = Fleet::new(&["aulnay", "bazoches"]);
+    let www = fleet.test.root().join("www");
+    let target = |text: &str| {
+        fleet.write("territoire.toml", format!("nom = \"Pays\"\n[defauts.publication]\ndossier = \"{text}\"\n"));
+    };
+    let published = |name: &str| std::fs::read_to_string(www.join(name).join("index.html")).unwrap_or_default();
+    // One place for two communes, a blank that is none, the folder people edit: nothing leaves.
+    let inside = fleet.root().join("www/{commune}");
+    for text in [
+        www.join("tous").display().to_string(),
+        www.join("{comune}").display().to_string(),
+        inside.display().to_string(),
+    ] {
+        target(&text);
+        let run = fleet.run(&["publish", "pays", "--date", "2026-11-21"]);
+        assert_eq!(run.code, 1, "{text}: {} {}", run.stdout, run.stderr);
+        assert!(
+            run.stdout.contains("non publié : «") && run.stdout.contains("{commune}") || text.contains("pays/www"),
+            "{}",
+            run.stdout
+        );
+        assert!(!www.exists() && !fleet.root().join("www").exists(), "{text}");
+    }
+    target(&www.join("{commune}").display().to_string());
+    let home = fleet.page("aulnay", "index.html");
+    fleet.edit("communes/aulnay/commune.toml", "nom = \"Aulnay\"", "nom = \"Aulnay-le-Neuf\"");
+    let run = fleet.run(&["publish", "pays", "--date", "2026-11-21", "--essai"]);
+    assert!(run.code == 0 && run.stdout.contains("à publier"), "{} {}", run.stdout, run.stderr);
+    assert!(!www.exists() && fleet.page("aulnay", "index.html") == home, "a try touches nothing");
+    let run = fleet.run(&["publish", "pays", "--date", "2026-11-21"]);
+    assert!(run.code == 0 && run.stdout.contains("2 publiées"), "{} {}", run.stdout, run.stderr);
+    assert!(published("aulnay").contains("Aulnay-le-Neuf") && published("bazoches").contains("Bazoches"));
+    let run = fleet.run(&["publish", "pays", "--date", "2026-11-21"]);
+    assert!(run.code == 0 && run.stdout.contains("2 déjà en ligne"), "{}", run.stdout);
+    // A domain of another commune: the whole and the one alone are refused, and what is online stays.
+    fleet.edit("communes/bazoches/commune.toml", "https://bazoches.example", "https://aulnay.example");
+    for words in [&["publish", "pays"][..], &["publish", "pays/communes/bazoches"], &["check", "pays"]] {
+        let run = fleet.run(words);
+        assert_eq!(run.code, 1, "{words:?}: {} {}", run.stdout, run.stderr);
+        assert!(run.stdout.contains("M1003"), "{words:?}: {}", run.stdout);
+    }
+    assert!(published("bazoches").contains("https://bazoches.example"));
 }
 
 #[test]

@@ -290,7 +290,8 @@ pub(super) fn refuse_inside(sites: &Path, root: &Path) -> Result<(), Exit> {
     let existing = absolute.ancestors().find_map(|above| above.canonicalize().ok()).unwrap_or(absolute);
     // Nor around it: each site would lie beside whatever stands there.
     let around = std::path::absolute(sites).is_ok_and(|sites| sites.canonicalize().unwrap_or(sites) == *existing)
-        && root.starts_with(&existing);
+        && root.starts_with(&existing)
+        && existing != *root;
     if around {
         report::say(format!(
             "erreur : « {} » contient le territoire : ce n'est pas un dossier de sites",

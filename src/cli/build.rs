@@ -10,7 +10,7 @@ use super::report::{self, Format};
 use super::territoire::{self, Order};
 use super::{Exit, FolderArgs, day_note, generator, missing_folder, picture_cache};
 use crate::diagnostic::Diagnostic;
-use crate::fleet::{self, FleetRequest, Outcome};
+use crate::fleet::{self, Outcome};
 use crate::load::Territoire;
 use crate::pipeline::{self, Base, BuildRequest};
 use crate::text::numbers::{file_size, plural};
@@ -145,18 +145,8 @@ fn member(args: &BuildArgs, root: &Path) -> Result<Done, Exit> {
     let sites = fleet::sites_of(&read.territoire);
     territoire::refuse_inside(&sites, &read.territoire.root)?;
     let _lock = territoire::lock(&sites)?;
-    let (base, pictures) = (Base::embedded(), picture_cache());
-    let request = FleetRequest {
-        territoire: &read.territoire,
-        base: &base,
-        pictures: &pictures,
-        now: args.folder.now(),
-        options: crate::render::Options { preview: None, generator: generator() },
-        program: &territoire::program(),
-        sites: &sites,
-        anew: true,
-    };
-    let line = fleet::build_alone(&request, member);
+    let tools = territoire::Tools::new();
+    let line = fleet::build_alone(&tools.request(&read.territoire, &sites, args.folder.now()), member);
     let dest = fleet::site_of(&sites, &member.name);
     match line.outcome {
         Outcome::Built(written) => Ok(Done { dest, diagnostics: line.diagnostics, written: Some(written) }),

@@ -14,6 +14,7 @@ use crate::diagnostic::{Diagnostic, has_errors};
 use crate::fleet::{self, FleetRequest, Line, Outcome, Sending, Sent};
 use crate::load::{Member, Territoire};
 use crate::model::territoire::Territoire as Model;
+use crate::pictures::PictureCache;
 use crate::pipeline::Base;
 use crate::text::numbers::{file_size, plural};
 
@@ -99,18 +100,8 @@ pub(super) fn build(order: &Order<'_>) -> Exit {
         Ok(lock) => lock,
         Err(exit) => return exit,
     };
-    let (base, pictures) = (Base::embedded(), picture_cache());
-    let program = program();
-    let request = FleetRequest {
-        territoire: &territoire,
-        base: &base,
-        pictures: &pictures,
-        now: order.now,
-        options: crate::render::Options { preview: None, generator: generator() },
-        program: &program,
-        sites: &sites,
-        anew: order.anew,
-    };
+    let tools = Tools::new();
+    let request = FleetRequest { anew: order.anew, ..tools.request(&territoire, &sites, order.now) };
     let bar = progress(members.len(), order.format);
     let lines = fleet::build(&request, &members, &|line| advance(&bar, line));
     bar.finish_and_clear();
@@ -142,18 +133,8 @@ pub(super) fn publish(order: &Order<'_>, sending: &Sending) -> Exit {
         Ok(lock) => lock,
         Err(exit) => return exit,
     };
-    let (base, pictures) = (Base::embedded(), picture_cache());
-    let program = program();
-    let request = FleetRequest {
-        territoire: &territoire,
-        base: &base,
-        pictures: &pictures,
-        now: order.now,
-        options: crate::render::Options { preview: None, generator: generator() },
-        program: &program,
-        sites: &sites,
-        anew: false,
-    };
+    let tools = Tools::new();
+    let request = tools.request(&territoire, &sites, order.now);
     let bar = progress(members.len(), order.format);
     let mut lines = fleet::build(&request, &members, &|line| advance(&bar, line));
     bar.finish_and_clear();
@@ -266,17 +247,8 @@ pub(super) fn check(order: &Order<'_>) -> Exit {
         Ok(read) => read,
         Err(exit) => return exit,
     };
-    let (base, pictures) = (Base::embedded(), picture_cache());
-    let request = FleetRequest {
-        territoire: &territoire,
-        base: &base,
-        pictures: &pictures,
-        now: order.now,
-        options: crate::render::Options { preview: None, generator: generator() },
-        program: b"",
-        sites: Path::new(""),
-        anew: true,
-    };
+    let tools = Tools::new();
+    let request = tools.request(&territoire, Path::new(""), order.now);
     let bar = progress(members.len(), order.format);
     let lines = fleet::check(&request, &members, order.details, &|line| advance(&bar, line));
     bar.finish_and_clear();
@@ -317,23 +289,42 @@ pub(super) fn clash(folder: &Path) -> Option<Diagnostic> {
     let territoire = Arc::new(Territoire::read(&root).0?);
     let name = folder.canonicalize().ok()?.file_name()?.to_string_lossy().into_owned();
     let member = territoire.members().ok()?.into_iter().find(|member| member.name == name)?;
-    let (base, pictures) = (Base::embedded(), picture_cache());
-    let request = FleetRequest {
-        territoire: &territoire,
-        base: &base,
-        pictures: &pictures,
-        now: jiff::Timestamp::now(),
-        options: crate::render::Options { preview: None, generator: generator() },
-        program: b"",
-        sites: Path::new(""),
-        anew: true,
-    };
-    fleet::clash(&request, &member)
+    let tools = Tools::new();
+    fleet::clash(&tools.request(&territoire, Path::new(""), jiff::Timestamp::now()), &member)
 }
 
-/// Which program this is: another one builds all sites anew.
-pub(super) fn program() -> Vec<u8> {
-    fleet::program(env!("CARGO_PKG_VERSION"), std::env::current_exe().ok().as_deref())
+/// What every build of a territoire is made with.
+pub(super) struct Tools {
+    base: Base,
+    pictures: PictureCache,
+    /// Which program this is: another one builds all sites anew.
+    program: Vec<u8>,
+}
+
+impl Tools {
+    pub(super) fn new() -> Self {
+        let program = fleet::program(env!("CARGO_PKG_VERSION"), std::env::current_exe().ok().as_deref());
+        Tools { base: Base::embedded(), pictures: picture_cache(), program }
+    }
+
+    /// A build of what has changed.
+    pub(super) fn request<'a>(
+        &'a self,
+        territoire: &'a Arc<Territoire>,
+        sites: &'a Path,
+        now: jiff::Timestamp,
+    ) -> FleetRequest<'a> {
+        FleetRequest {
+            territoire,
+            base: &self.base,
+            pictures: &self.pictures,
+            now,
+            options: crate::render::Options { preview: None, generator: generator() },
+            program: &self.program,
+            sites,
+            anew: false,
+        }
+    }
 }
 
 fn progress(communes: usize, format: Format) -> ProgressBar {

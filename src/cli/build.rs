@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 
-use super::report::{self, Format};
+use super::report::{self, Format, FormatArgs};
 use super::territoire::{self, Order};
 use super::{Exit, FolderArgs, day_note, generator, missing_folder, picture_cache};
 use crate::diagnostic::Diagnostic;
@@ -24,15 +24,8 @@ pub(super) struct BuildArgs {
     /// Où écrire le site (à côté du dossier, sous le nom DOSSIER-public, si elle n'est pas donnée)
     #[arg(long = "sortie", short = 's', value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Forme du rapport : texte ou json
-    #[arg(
-        long = "format",
-        value_name = "FORMAT",
-        default_value = "texte",
-        hide_default_value = true,
-        hide_possible_values = true
-    )]
-    format: Format,
+    #[command(flatten)]
+    report: FormatArgs,
     /// Pour un territoire : construire aussi les communes où rien n'a changé
     #[arg(long = "tout")]
     anew: bool,
@@ -60,7 +53,7 @@ pub(super) fn run(args: &BuildArgs) -> Exit {
             folder,
             sites: args.output.clone(),
             now: args.folder.now(),
-            format: args.format,
+            format: args.report.format,
             anew: args.anew,
             details: false,
         });
@@ -75,7 +68,7 @@ pub(super) fn run(args: &BuildArgs) -> Exit {
         Err(exit) => return exit,
     };
     let duration = started.elapsed();
-    match args.format {
+    match args.report.format {
         Format::Json => {
             let counts = done.written.unwrap_or_default();
             let told = Report {
@@ -166,7 +159,7 @@ fn machine(sentence: &str) -> Exit {
 fn conclude(done: &Done, args: &BuildArgs, duration: std::time::Duration) -> Exit {
     let summary = report::summary(&done.diagnostics);
     // Under JSON the report is data alone: the sentence goes beside it.
-    let tell = |line: String| match args.format {
+    let tell = |line: String| match args.report.format {
         Format::Text => report::give(line),
         Format::Json => report::say(line),
     };

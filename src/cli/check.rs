@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::report::{self, Format};
+use super::report::{self, Format, FormatArgs};
 use super::territoire::{self, Order};
 use super::{Exit, FolderArgs, day_note, generator, missing_folder, picture_cache};
 use crate::diagnostic::{self, Diagnostic};
@@ -15,15 +15,8 @@ use crate::pipeline::{self, Base, BuildRequest};
 pub(super) struct CheckArgs {
     #[command(flatten)]
     folder: FolderArgs,
-    /// Forme du rapport : texte ou json
-    #[arg(
-        long = "format",
-        value_name = "FORMAT",
-        default_value = "texte",
-        hide_default_value = true,
-        hide_possible_values = true
-    )]
-    format: Format,
+    #[command(flatten)]
+    report: FormatArgs,
     /// Pour un territoire : tout dire de chaque commune, et pas seulement ses erreurs
     #[arg(long)]
     details: bool,
@@ -46,7 +39,7 @@ pub(super) fn run(args: &CheckArgs) -> Exit {
             folder,
             sites: None,
             now: args.folder.now(),
-            format: args.format,
+            format: args.report.format,
             anew: true,
             details: args.details,
         });
@@ -63,7 +56,7 @@ pub(super) fn run(args: &CheckArgs) -> Exit {
     let diagnostics = &built.diagnostics;
     let wrong = diagnostic::has_errors(diagnostics);
     let summary = report::summary(diagnostics);
-    match args.format {
+    match args.report.format {
         Format::Json => {
             let told = Report { conforme: diagnostics.is_empty(), resume: summary, diagnostics };
             report::give(serde_json::to_string_pretty(&told).unwrap_or_default());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::Timestamp;
 
-use super::report::{self, Format};
+use super::report::{self, Format, FormatArgs};
 use super::{Exit, runtime};
 use crate::intake::mailer::{Mailer, MailerError};
 use crate::pipeline::Base;
@@ -20,15 +20,8 @@ pub(super) struct OverviewArgs {
     /// Configuration du guichet (guichet.toml s'il n'est pas donné)
     #[arg(value_name = "CONFIG", default_value = "guichet.toml", hide_default_value = true)]
     config: PathBuf,
-    /// Forme du rapport : texte ou json
-    #[arg(
-        long = "format",
-        value_name = "FORMAT",
-        default_value = "texte",
-        hide_default_value = true,
-        hide_possible_values = true
-    )]
-    format: Format,
+    #[command(flatten)]
+    report: FormatArgs,
     /// Écrit aussi la page dans ce fichier
     #[arg(long = "page", value_name = "FICHIER")]
     page: Option<PathBuf>,
@@ -84,7 +77,7 @@ pub(super) fn run(args: &OverviewArgs) -> Exit {
     if sends {
         return send_all(args, &config, &overview, now);
     }
-    match args.format {
+    match args.report.format {
         Format::Json => report::give(serde_json::to_string_pretty(&overview).unwrap_or_default()),
         Format::Text => page::text(&overview).iter().for_each(report::give),
     }

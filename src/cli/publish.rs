@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::build::beside;
-use super::report::{self, Format};
+use super::report::{self, Format, FormatArgs};
 use super::{Exit, FolderArgs, generator, missing_folder, picture_cache, resolved, territoire};
 use crate::diagnostic::{self, Diagnostic, Severity};
 use crate::fleet::{self, Sending};
@@ -40,15 +40,8 @@ pub(super) struct PublishArgs {
     /// Prend la place d'une publication interrompue sur une autre machine
     #[arg(long = "reprendre")]
     take_over: bool,
-    /// Forme du rapport : texte ou json
-    #[arg(
-        long = "format",
-        value_name = "FORMAT",
-        default_value = "texte",
-        hide_default_value = true,
-        hide_possible_values = true
-    )]
-    format: Format,
+    #[command(flatten)]
+    report: FormatArgs,
 }
 
 #[derive(Serialize)]
@@ -115,7 +108,7 @@ fn all_of(args: &PublishArgs) -> Exit {
         folder: &args.folder.folder,
         sites: None,
         now: args.folder.now(),
-        format: args.format,
+        format: args.report.format,
         anew: false,
         details: false,
     };
@@ -176,7 +169,7 @@ impl Work<'_> {
                 Err(error) => self.fail(&error, &diagnostics),
             };
         }
-        if self.args.format == Format::Text {
+        if self.args.report.format == Format::Text {
             report::say(format!("Envoi vers « {} »…", self.target.place()));
         }
         match publish::send(&order) {
@@ -256,7 +249,7 @@ impl Work<'_> {
 
     fn fail(&self, error: &PublishError, diagnostics: &[Diagnostic]) -> Exit {
         let action = if self.args.back { "retour" } else { "publication" };
-        if self.args.format == Format::Json {
+        if self.args.report.format == Format::Json {
             let told = Report {
                 erreur: Some(error.to_string()),
                 remede: Some(error.remedy()),
@@ -270,7 +263,7 @@ impl Work<'_> {
     }
 
     fn data(&self, action: &str, done: &Done, diagnostics: &[Diagnostic]) {
-        if self.args.format == Format::Json {
+        if self.args.report.format == Format::Json {
             let told = Report {
                 fait: action != "essai",
                 version: Some(&done.version),
@@ -288,7 +281,7 @@ impl Work<'_> {
 
     /// A line for people: nothing beside the data when data is asked for.
     fn give(&self, line: String) {
-        if self.args.format == Format::Text {
+        if self.args.report.format == Format::Text {
             report::give(line);
         }
     }
@@ -319,7 +312,7 @@ fn request<'a>(args: &'a PublishArgs, base: &'a Base, pictures: &'a crate::pictu
 
 /// A site with errors is not published: says them all.
 fn refuse(args: &PublishArgs, target: Option<&Target>, diagnostics: &[Diagnostic]) -> Exit {
-    match args.format {
+    match args.report.format {
         Format::Json => {
             let told = empty("publication", target, diagnostics);
             report::give(serde_json::to_string_pretty(&told).unwrap_or_default());

@@ -22,6 +22,20 @@ pub(super) enum Format {
     Json,
 }
 
+/// How a command is asked for its report.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct FormatArgs {
+    /// Forme du rapport : texte ou json
+    #[arg(
+        long = "format",
+        value_name = "FORMAT",
+        default_value = "texte",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub(super) format: Format,
+}
+
 /// Draws diagnostics with the lines they are about.
 ///
 /// Shape: one block a diagnostic (`erreur[M0302]: …`, place, excerpt, `aide: …`), readable without colour.

@@ -72,7 +72,6 @@ impl From<Exit> for ExitCode {
     disable_help_subcommand = true,
     disable_version_flag = true,
     subcommand_help_heading = "Commandes",
-    next_help_heading = "Options",
     help_template = usage::TEMPLATE,
     subcommand_value_name = "COMMANDE",
     after_help = "Pour l'aide d'une commande : mulot COMMANDE --aide"

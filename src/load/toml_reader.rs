@@ -41,6 +41,23 @@ impl Source<'_> {
         (digits(whole.trim_start_matches('-')) && digits(cents)).then_some(value)
     }
 
+    /// The bracket that is still open at a byte, when it is on a line above: what follows was taken for a part of it.
+    fn open_above(&self, at: usize, (open, close): (u8, u8)) -> Option<Range<usize>> {
+        let before = &self.text.as_bytes()[..at.min(self.text.len())];
+        let mut inner = 0;
+        for (index, byte) in before.iter().enumerate().rev() {
+            match *byte {
+                byte if byte == close => inner += 1,
+                byte if byte == open && inner == 0 => {
+                    return before[index..].contains(&b'\n').then_some(index..index + 1);
+                }
+                byte if byte == open => inner -= 1,
+                _ => {}
+            }
+        }
+        None
+    }
+
     fn excerpt(&self, span: Range<usize>) -> &str {
         self.text.get(span).unwrap_or("").lines().next().unwrap_or("").trim()
     }
@@ -64,6 +81,28 @@ fn syntax_error(source: Source<'_>, error: &toml::de::Error) -> Diagnostic {
     let mut span = error.span().unwrap_or(0..0);
     if said.starts_with("invalid unquoted key") {
         span = source.key_around(span.start);
+    }
+    let unclosed = |names: &[&str], brackets| {
+        let is_one = names.iter().any(|name| said.starts_with(name));
+        is_one.then(|| source.open_above(span.start, brackets)).flatten()
+    };
+    let list = unclosed(&["unexpected `=` in array", "unclosed array,", "missing comma between array"], (b'[', b']'));
+    let table = unclosed(&["missing comma between key", "unclosed inline"], (b'{', b'}'));
+    for (at, message, hint) in [
+        (
+            list,
+            "le crochet [ n'est pas fermé",
+            "fermez la liste par un crochet droit ] ; les lignes d'après en font partie",
+        ),
+        (
+            table,
+            "l'accolade { n'est pas fermée",
+            "fermez-la par } sur la même ligne ; les lignes d'après en font partie",
+        ),
+    ] {
+        if let Some(at) = at {
+            return Diagnostic::error(Code::BadToml, source.place(at), message).hint(hint);
+        }
     }
     let excerpt = source.excerpt(span.clone()).to_owned();
     let place = source.place(span.clone());
@@ -139,6 +178,25 @@ fn syntax_error(source: Source<'_>, error: &toml::de::Error) -> Diagnostic {
             "il y a quelque chose de trop après la valeur".to_owned(),
             "une clé par ligne ; une apostrophe dans un texte demande des guillemets doubles : \"l'école\"",
         ),
+        _ if said.starts_with("missing comma between array") => {
+            ("il manque une virgule entre deux valeurs de la liste".to_owned(), "une liste s'écrit [\"…\", \"…\"]")
+        }
+        _ if said.starts_with("missing comma between key") => {
+            ("il manque une virgule entre deux clés".to_owned(), "écrivez { clé = …, clé = … }")
+        }
+        _ if said.starts_with("extra comma") => ("il y a une virgule de trop".to_owned(), "retirez-la"),
+        _ if said.starts_with("missing array opening") => {
+            ("ce crochet ] ne ferme rien".to_owned(), "retirez-le, ou ouvrez la liste par [")
+        }
+        _ if said.starts_with("missing inline table opening") => {
+            ("cette accolade } ne ferme rien".to_owned(), "retirez-la, ou ouvrez par {")
+        }
+        _ if said.starts_with("missing assignment") => {
+            ("il manque un signe = après la clé".to_owned(), "écrivez clé = valeur")
+        }
+        _ if said.starts_with("extra assignment") || said.starts_with("extra `=`") => {
+            ("il y a un signe = de trop".to_owned(), "écrivez clé = valeur, une fois par ligne")
+        }
         _ => (
             format!("cette ligne n'est pas écrite comme il faut ({said})"),
             "comparez avec l'exemple de docs/contenu.md",
@@ -643,6 +701,12 @@ mod tests {
             ("a = 1\na = 2", "la clé « a » est écrite deux fois", Code::BadToml),
             ("résumé = \"x\"", "« résumé » n'est pas un nom de clé", Code::BadToml),
             ("tel = 0299001234", "un nombre ne commence pas par zéro", Code::BadToml),
+            ("x = [\nnom = \"Trou\"\nville = \"Trou\"\n", "le crochet [ n'est pas fermé", Code::BadToml),
+            ("x = [1,\nnom = \"Trou\"\n", "le crochet [ n'est pas fermé", Code::BadToml),
+            ("x = { a = 1\nnom = 1\nville = 2", "l'accolade { n'est pas fermée", Code::BadToml),
+            ("x = { a = 1 b = 2 }", "il manque une virgule entre deux clés", Code::BadToml),
+            ("x = [\"a\" \"b\"]", "il manque une virgule entre deux valeurs de la liste", Code::BadToml),
+            ("x = ]", "ce crochet ] ne ferme rien", Code::BadToml),
         ];
         for (text, message, code) in cases {
             let found = errors(text);

@@ -239,8 +239,13 @@ fn service(
     };
     let own = &service.contact;
     if own.telephone.is_empty() {
-        let message = format!("« {} » n'indique pas de telephone", fiche.title);
-        let hint = format!("complétez {} : l'accusé doit le donner (CRPA, art. R112-11-1)", fiche.path);
+        let message = format!("« {} » n'indique pas de téléphone", fiche.title);
+        let or = if super::THE_MAIRIE.contains(&fiche.slug.as_str()) {
+            ", ou [mairie] telephone dans commune.toml"
+        } else {
+            ""
+        };
+        let hint = format!("complétez {}{or} : l'accusé doit le donner (CRPA, art. R112-11-1)", fiche.path);
         let blank = (Code::IncompleteService, fiche.place.clone(), message, hint);
         closing.entry(blank).or_default().push(content.title.clone());
     }

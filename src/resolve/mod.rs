@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::DateTime;
 
 use crate::diagnostic::{Code, Diagnostic};
+use crate::model::commune::Commune;
 use crate::model::content::{Content, DocumentRef, ImageRef, Kind, Layer, Moment};
 use crate::model::site::{ContentId, Directory, Hidden, Section, Site, SourceFile, Sources, Target};
 
@@ -26,6 +27,7 @@ pub fn site(sources: Sources, now: DateTime) -> (Site, Vec<Diagnostic>) {
     let mut public: Vec<Content> = Vec::with_capacity(contents.len());
     for mut content in contents {
         attach_siblings(&mut content, &files);
+        call_the_mairie(&mut content, &commune);
         match hidden(&content, &commune.catalogue, now) {
             Some(why) => {
                 targets.insert(content.path, Target::Hidden(why));
@@ -88,6 +90,20 @@ fn hidden(content: &Content, catalogue: &crate::model::commune::CatalogueChoice,
         None
     }
 }
+
+/// The service that is the mairie itself answers at its number, unless its fiche gives another one.
+fn call_the_mairie(content: &mut Content, commune: &Commune) {
+    let is_mairie = THE_MAIRIE.contains(&content.slug.as_str());
+    if let Kind::Service(service) = &mut content.kind
+        && is_mairie
+        && service.contact.telephone.is_empty()
+    {
+        service.contact.telephone.clone_from(&commune.mairie.telephone);
+    }
+}
+
+/// Slugs of the service that is the mairie itself.
+const THE_MAIRIE: [&str; 2] = ["secretariat", "mairie"];
 
 /// Extensions of pictures a content may own.
 const PICTURES: [&str; 6] = ["jpg", "jpeg", "png", "webp", "gif", "svg"];

@@ -124,13 +124,24 @@ fn blanks_of_the_mairie_are_named_and_do_not_stop_the_build() {
     let test = CommuneTest::minimal().edit("commune.toml", "telephone = \"04 65 71 00 01\"", "telephone = \"\"");
     assert_told(&test, Code::LegalMention, "commune.toml:11");
     assert_eq!(test.build().code, 0);
-    let test = CommuneTest::minimal().edit("annuaire/services/secretariat.md", "telephone = \"04 65 71 00 01\"\n", "");
+    let test = test.edit("annuaire/services/secretariat.md", "telephone = \"04 65 71 00 01\"\n", "");
     assert_told(&test, Code::IncompleteService, "annuaire/services/secretariat.md:2");
     assert_eq!(test.build().code, 0);
     assert!(
         !test.public().join("demarches/saisir-la-mairie/formulaire/index.html").exists(),
         "a form without telephone stays closed"
     );
+    // The secretariat is the mairie: its number is enough.
+    let test = CommuneTest::minimal().edit("annuaire/services/secretariat.md", "telephone = \"04 65 71 00 01\"\n", "");
+    assert_eq!(test.build().code, 0);
+    assert!(
+        test.page("demarches/saisir-la-mairie/formulaire/index.html").contains("04\u{a0}65\u{a0}71\u{a0}00\u{a0}01")
+    );
+    assert!(test.page("annuaire/services/secretariat/index.html").contains("tel:+33465710001"));
+    let test = test
+        .write("annuaire/services/ecole.md", "+++\ntitre = \"École\"\n+++\n")
+        .append("commune.toml", "\n[demarches.saisir-la-mairie]\nservice = \"ecole\"\n");
+    assert_told(&test, Code::IncompleteService, "annuaire/services/ecole.md:2");
     let test = CommuneTest::minimal().edit("commune.toml", "destinataires = [\"mairie@trou.example\"]", "");
     assert_told(&test, Code::NoRecipient, "commune.toml:27");
 }
@@ -139,6 +150,7 @@ fn blanks_of_the_mairie_are_named_and_do_not_stop_the_build() {
 fn all_that_keeps_forms_closed_is_told_at_once_and_once() {
     let test = CommuneTest::minimal()
         .edit("annuaire/services/secretariat.md", "telephone = \"04 65 71 00 01\"\n", "")
+        .edit("commune.toml", "telephone = \"04 65 71 00 01\"", "telephone = \"\"")
         .edit("commune.toml", "expediteur = \"formulaires@trou.example\"", "expediteur = \"\"")
         .edit("commune.toml", "destinataires = [\"mairie@trou.example\"]", "destinataires = []")
         .edit("commune.toml", "courriel = \"mairie@trou.example\"", "courriel = \"\"")
@@ -149,7 +161,7 @@ fn all_that_keeps_forms_closed_is_told_at_once_and_once() {
         found.map(|told| format!("{}:{} {}", told["fichier"], told["ligne"], told["message"])).collect()
     };
     assert_eq!(of("M0603").len(), 1, "{list:#?}");
-    assert!(of("M0603")[0].contains("telephone") && !of("M0603")[0].contains("courriel"), "{list:#?}");
+    assert!(of("M0603")[0].contains("téléphone") && !of("M0603")[0].contains("courriel"), "{list:#?}");
     let guichet = of("M0605");
     assert_eq!(guichet.len(), 2, "{list:#?}");
     assert!(guichet[0].contains(":28 ") || guichet[0].contains(":29 "), "{guichet:?}");
@@ -158,7 +170,7 @@ fn all_that_keeps_forms_closed_is_told_at_once_and_once() {
         assert!(told.contains("formulaires restent fermés, dont « ") && told.matches('«').count() <= 4, "{told}");
     }
     // The mairie's own blanks are asked for once, where they are.
-    assert_eq!(of("M0701").len(), 2, "{list:#?}");
+    assert_eq!(of("M0701").len(), 3, "{list:#?}");
 }
 
 #[test]

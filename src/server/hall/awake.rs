@@ -187,6 +187,12 @@ impl Awake {
         self.refresh.notify_one();
     }
 
+    /// Whether its folder can be read as it now is.
+    pub(super) async fn would_open(&self, settings: &Settings) -> bool {
+        *self.source.territoire.write().unwrap_or_else(PoisonError::into_inner) = settings.territoire.clone();
+        blocking(&self.source, |source| source.content().map(|_| ())).await.is_ok()
+    }
+
     /// Something was received: who delivers must look once more before the guichet closes.
     pub(super) fn received(&self) {
         self.office.watch().duties.news(Duty::Mail);

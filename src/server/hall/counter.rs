@@ -61,6 +61,8 @@ struct Seats {
     /// Its database as it was left.
     stamp: Stamp,
     trouble: Option<(Instant, Arc<StartError>)>,
+    /// When it was last kept open because its folder had errors.
+    held: Option<Instant>,
     /// When closing for new settings was last tried, and how long to wait before the next try.
     retry: Option<(Instant, Duration)>,
 }
@@ -92,6 +94,7 @@ impl Counter {
         let mut seats = self.seats();
         seats.trouble = None;
         seats.retry = None;
+        seats.held = None;
         seats.is_removed = false;
     }
 
@@ -150,7 +153,7 @@ impl Counter {
     pub(super) fn opened(&self, awake: Arc<Awake>, fingerprint: [u8; 32]) {
         let mut seats = self.seats();
         (seats.open, seats.fingerprint) = (Some(awake), fingerprint);
-        (seats.trouble, seats.due, seats.last) = (None, None, None);
+        (seats.trouble, seats.due, seats.last, seats.held) = (None, None, None, None);
     }
 
     /// It cannot be opened; it is tried again without a visitor at `again`.
@@ -223,6 +226,7 @@ impl Counter {
             is_stale: seats.open.is_some() && seats.fingerprint != wanted,
             last: seats.last,
             due: seats.due,
+            is_held: seats.held.is_some_and(|at| at.elapsed() < HELD),
             may_retry: seats.retry.is_none_or(|(at, wait)| at.elapsed() >= wait),
         }
     }
@@ -232,6 +236,12 @@ impl Counter {
         let mut seats = self.seats();
         let wait = seats.retry.map_or(FIRST_RETRY, |(_, wait)| (wait * 2).min(LAST_RETRY));
         seats.retry = Some((Instant::now(), wait));
+    }
+
+    /// It could not be opened again if it were closed: the next try is for later.
+    pub(super) fn hold_open(&self) {
+        self.seats().held = Some(Instant::now());
+        self.put_off();
     }
 
     /// Whether the database was last seen with that stamp.
@@ -266,6 +276,8 @@ pub(super) struct Glance {
     pub(super) last: Option<Timestamp>,
     pub(super) due: Option<Timestamp>,
     pub(super) may_retry: bool,
+    /// Whether it was found lately that it could not be opened again.
+    pub(super) is_held: bool,
 }
 
 /// The stamp of the database in a data folder.
@@ -347,6 +359,8 @@ pub(super) type Counters = BTreeMap<String, Arc<Counter>>;
 
 /// How long what could not be opened is not tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
+/// How long what could not be opened again is not closed.
+const HELD: Duration = Duration::from_secs(600);
 /// Between two tries to close for new settings.
 const FIRST_RETRY: Duration = Duration::from_secs(30);
 const LAST_RETRY: Duration = Duration::from_secs(3600);

@@ -352,11 +352,16 @@ impl Hall {
         }
     }
 
-    /// Closes a commune's guichet; `false` when somebody was there for longer than `patience`.
+    /// Closes a commune's guichet; `false` when somebody was there for longer than `patience`, or when it could not be opened
+    /// again: while its folder has errors, what was right stays in place.
     async fn close(&self, counter: &Arc<Counter>, patience: Duration) -> bool {
         let _turn = counter.turn.lock().await;
         let Some(awake) = counter.awake() else { return true };
         let settings = counter.settings();
+        if !counter.is_removed() && !awake.would_open(&settings).await {
+            counter.hold_open();
+            return false;
+        }
         // Who only delivers hears of what others accept by the stamp of the database: one that nobody has looked into yet
         // keeps it open, or a request would wait for the next visit.
         let follows = self.plan().config.role == Role::Back;
@@ -415,7 +420,7 @@ impl Hall {
         let mut idle: Vec<(Option<Timestamp>, &Arc<Counter>)> = Vec::new();
         for counter in plan.counters.values() {
             let glance = counter.glance();
-            let Some(awake) = glance.awake.filter(|_| !glance.is_taken) else { continue };
+            let Some(awake) = glance.awake.filter(|_| !glance.is_taken && !glance.is_held) else { continue };
             if awake.due(now).is_none_or(|due| due > now) && counter.turn.try_lock().is_ok() {
                 idle.push((glance.last, counter));
             }

@@ -47,8 +47,9 @@ impl Plan {
     /// All that is wrong, with its place; nothing has changed.
     pub(super) fn read(config: HallConfig, before: &Counters, now: Timestamp) -> Result<Plan, Vec<Diagnostic>> {
         let config = Arc::new(config);
+        let known = |name: &str| before.get(name).map(|counter| counter.settings());
         let settings = match &config.territoire {
-            None => vec![Settings::read(&config, ("", config.common.folder.clone()), None)],
+            None => vec![Settings::read(&config, ("", config.common.folder.clone()), None, known("").as_deref())],
             Some(root) => {
                 let (territoire, mut told) = Territoire::read(root);
                 let Some(territoire) = territoire.map(Arc::new) else { return Err(told) };
@@ -63,7 +64,8 @@ impl Plan {
                 })?;
                 strangers(&config, &members)?;
                 let read = |member: &crate::load::Member| {
-                    Settings::read(&config, (&member.name, member.folder.clone()), Some(&territoire))
+                    let before = known(&member.name);
+                    Settings::read(&config, (&member.name, member.folder.clone()), Some(&territoire), before.as_deref())
                 };
                 members.par_iter().filter(|member| member.exists).map(read).collect()
             }

@@ -69,7 +69,7 @@ fn round(hall: &Arc<Hall>) {
 
 /// Whether nobody is there, nobody came lately, and nothing is under way nor about to be.
 fn may_sleep(glance: &Glance, now: Timestamp, after: SignedDuration) -> bool {
-    let Some(awake) = glance.awake.as_ref().filter(|_| !glance.is_taken) else { return false };
+    let Some(awake) = glance.awake.as_ref().filter(|_| !glance.is_taken && !glance.is_held) else { return false };
     let is_idle = glance.last.is_none_or(|last| now.duration_since(last) >= after);
     is_idle && awake.due(now).is_none_or(|due| now.duration_until(due) > SOON)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::diagnostic::has_errors;
 use crate::load::{self, Layers, Territoire};
 use crate::model::commune::Commune;
 use crate::server::config::{GuichetConfig, HallConfig};
@@ -54,21 +55,31 @@ pub(super) struct Known {
 }
 
 impl Settings {
-    /// Reads what is known of a commune. Its file may be broken: it is then reached by what its territoire says.
+    /// Reads what is known of a commune. Its file may be broken: what was known `before` is kept, else it is reached by what its
+    /// territoire says.
     pub(super) fn read(
         hall: &Arc<HallConfig>,
         (name, folder): (&str, PathBuf),
         territoire: Option<&Arc<Territoire>>,
+        before: Option<&Settings>,
     ) -> Settings {
         let none = load::Shared::default();
         let layers = match territoire {
             Some(territoire) => Layers::within(territoire, &folder, &none),
             None => Layers::of(&folder, &none),
         };
-        let (commune, _) = load::described(&layers);
+        let (commune, told) = load::described(&layers);
         let declared = territoire.and_then(|territoire| territoire.model.declared(name));
         let domains = declared.map_or(&[][..], |declared| &declared.domaines);
-        let known = Known::of(commune.as_ref(), (name, domains), hall.common.hsts_seconds);
+        let kept = before.filter(|_| has_errors(&told)).map(|before| before.known.clone());
+        if kept.is_some() {
+            tracing::warn!(
+                event = "content.refused",
+                commune = name,
+                "the commune's file has errors; what was known of it stays"
+            );
+        }
+        let known = kept.unwrap_or_else(|| Known::of(commune.as_ref(), (name, domains), hall.common.hsts_seconds));
         let mut settings = Settings {
             hall: hall.clone(),
             name: name.to_owned(),

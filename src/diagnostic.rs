@@ -279,6 +279,12 @@ pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
 }
 
+/// The first error, with its place, in a sentence; empty when there is none.
+pub fn first_error(diagnostics: &[Diagnostic]) -> String {
+    let error = diagnostics.iter().find(|told| told.severity == Severity::Error);
+    error.map_or_else(String::new, |told| format!("{} : {}", told.place, told.message))
+}
+
 /// Sorts for reading: file, line, then code; the same list always gives the same order.
 ///
 /// A blank at a place where an error stands is left out: what is badly written is not « empty ».

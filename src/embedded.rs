@@ -36,6 +36,15 @@ pub fn new_commune() -> impl Iterator<Item = EmbeddedFile> {
 /// `territoire.toml` as `mulot new --territoire` fills it in.
 pub const NEW_TERRITOIRE: &str = include_str!("../content/nouveau-territoire/territoire.toml");
 
+/// What a rule is about (`M0701`), in the words of the documentation; `None` for one that it does not tell.
+pub fn rule_words(code: &str) -> Option<&'static str> {
+    let row =
+        |line: &'static str| line.strip_prefix("| `")?.strip_prefix(code)?.strip_prefix("` | ")?.strip_suffix(" |");
+    RULES.lines().find_map(row)
+}
+
+const RULES: &str = include_str!("../docs/diagnostics.md");
+
 /// The files of `themes/mulot/`, in order of path.
 pub fn theme() -> impl Iterator<Item = EmbeddedFile> {
     files::<Theme>()

@@ -43,15 +43,28 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(failed("lire", path))
 }
 
-/// Writes a whole file through a temporary one beside it, so that nobody ever reads half of it.
+/// Writes a whole file through a temporary one beside it, so that nobody ever reads half of it; its owner alone may.
 ///
 /// # Errors
 /// [`FsError`] when the folder cannot be made, or the file not written or renamed.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_through(path, bytes, &mut tempfile::Builder::new())
+}
+
+/// The same for a file that others read: it has the rights that this account gives its new files (`umask`).
+///
+/// # Errors
+/// [`FsError`] when the folder cannot be made, or the file not written or renamed.
+pub fn write_atomic_for_all(path: &Path, bytes: &[u8]) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    write_through(path, bytes, tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o666)))
+}
+
+fn write_through(path: &Path, bytes: &[u8], builder: &mut tempfile::Builder<'_, '_>) -> Result<()> {
     use std::io::Write;
-    let parent = path.parent().unwrap_or(Path::new("."));
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create_dir(parent)?;
-    let mut file = tempfile::NamedTempFile::new_in(parent).map_err(failed("écrire", path))?;
+    let mut file = builder.tempfile_in(parent).map_err(failed("écrire", path))?;
     file.write_all(bytes).map_err(failed("écrire", path))?;
     file.persist(path).map_err(|error| FsError { action: "écrire", path: path.to_owned(), source: error.error })?;
     Ok(())
@@ -210,6 +223,7 @@ impl Stamp {
 }
 
 /// Names of the folders directly in `root`, in order, hidden ones (`.x`, `_x`, `~x`) left out; those whose name is not UTF-8 too.
+/// A link that leads nowhere is one of them: a folder was meant.
 ///
 /// # Errors
 /// [`FsError`] when `root` cannot be read.
@@ -219,7 +233,8 @@ pub fn folders(root: &Path) -> Result<Vec<String>> {
     for entry in entries {
         let entry = entry.map_err(failed("lire", root))?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if !name.starts_with(['.', '_', '~']) && entry.path().is_dir() {
+        let path = entry.path();
+        if !name.starts_with(['.', '_', '~']) && (path.is_dir() || path.is_symlink() && !path.exists()) {
             names.push(name);
         }
     }

@@ -12,7 +12,7 @@ use super::integrity::Integrity;
 use super::place::{is_key_open, open_key_words};
 use super::{Exit, destinataires, quarantaine, report, resolved};
 use crate::diagnostic::Code;
-use crate::intake::backup::MARK as BACKUP_MARK;
+use crate::intake::backup;
 use crate::intake::files::Reading;
 use crate::intake::store::{Counts, MailboxState, Pace, RouteState, Store, StoreError};
 use crate::model::content::Kind;
@@ -188,7 +188,7 @@ fn look(
         },
         quarantaine: store.quarantined(now)?,
         disque,
-        derniere_sauvegarde: last_backup(data),
+        derniere_sauvegarde: backup::last_made(data),
         cle_lisible: Some(store.key_file().to_owned()).filter(|path| is_key_open(path)),
         integrite,
         boites,
@@ -224,12 +224,6 @@ fn certificates(states: &[HostState], teller: &Teller, now: Timestamp) -> Vec<St
         lines.push(format!("{mark} Certificat                {} : {until}{why}{again}", one.host));
     }
     lines
-}
-
-/// When the mark of a backup was last touched.
-fn last_backup(data: &Path) -> Option<Timestamp> {
-    let modified = std::fs::metadata(data.join(BACKUP_MARK)).and_then(|metadata| metadata.modified()).ok()?;
-    Timestamp::try_from(modified).ok()
 }
 
 /// Forms of the commune's folder: those that take requests, and why the others do not.
@@ -344,6 +338,7 @@ fn page(told: &StateReport, teller: &Teller) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::intake::backup::MARK as BACKUP_MARK;
     use crate::intake::sample::submission;
     use crate::intake::store::{Access, StoreOptions};
     use crate::model::intake::{Hold, Suspicion};

@@ -57,8 +57,8 @@ pub(super) fn run(args: &OverviewArgs) -> Exit {
     if args.address || args.new_address {
         return address(&config, args.new_address);
     }
-    let now = Timestamp::now();
-    let overview = match overview::look(&config, now) {
+    let (now, base) = (Timestamp::now(), Base::embedded());
+    let overview = match overview::look(&config, &base, now) {
         Ok(overview) => overview,
         Err(told) => {
             report::say(report::text(&told, &config.common.folder, report::colour(&std::io::stderr())).trim_end());
@@ -66,7 +66,7 @@ pub(super) fn run(args: &OverviewArgs) -> Exit {
         }
     };
     if let Some(path) = &args.page {
-        if let Err(exit) = write_page(&overview, path) {
+        if let Err(exit) = write_page(&overview, &base, path) {
             return exit;
         }
         if !sends {
@@ -84,9 +84,9 @@ pub(super) fn run(args: &OverviewArgs) -> Exit {
     if overview.en_ordre { Exit::Done } else { Exit::Fault }
 }
 
-fn write_page(overview: &Overview, path: &Path) -> Result<(), Exit> {
-    let drawn = Base::embedded().plain_theme().and_then(|theme| page::html(overview, &theme)).unwrap_or_default();
-    crate::fs::write_atomic(path, drawn.as_bytes()).map_err(|error| {
+fn write_page(overview: &Overview, base: &Base, path: &Path) -> Result<(), Exit> {
+    let drawn = base.plain_theme().and_then(|theme| page::html(overview, &theme)).unwrap_or_default();
+    crate::fs::write_atomic_for_all(path, drawn.as_bytes()).map_err(|error| {
         report::say(format!("erreur : {}", error.sentence()));
         report::say("aide : vérifiez le chemin et le droit d'y écrire");
         Exit::Machine

@@ -135,7 +135,7 @@ impl Work<'_> {
         let mut diagnostics = pipeline::check(&request).diagnostics;
         diagnostics.extend(territoire::clash(self.folder));
         if diagnostic::has_errors(&diagnostics) {
-            return refuse(self.args, Some(self.target), &diagnostics);
+            return self.refuse(&diagnostics);
         }
         // Two orders at once would build in the same folder.
         let turn = (!self.args.dry).then(|| publish::take_turn(&self.state)).transpose();
@@ -155,7 +155,7 @@ impl Work<'_> {
         };
         match pipeline::publish(&request, &dest, self.folder) {
             Ok((_, Some(_))) => {}
-            Ok((built, None)) => return refuse(self.args, Some(self.target), &built.diagnostics),
+            Ok((built, None)) => return self.refuse(&built.diagnostics),
             Err(error) => {
                 report::say(format!("erreur : {error}"));
                 report::say("aide : vérifiez la place libre et le droit d'écrire à cet endroit ; rien n'a été publié");
@@ -178,15 +178,26 @@ impl Work<'_> {
         }
     }
 
+    /// A site with errors is not published: who looks at all sites later is told too.
+    fn refuse(&self, diagnostics: &[Diagnostic]) -> Exit {
+        if !self.args.dry {
+            let cause = format!("le contenu est refusé : {}", diagnostic::first_error(diagnostics));
+            publish::keep_attempt(&self.state, Timestamp::now(), Some(&cause));
+        }
+        refuse(self.args, Some(self.target), diagnostics)
+    }
+
     fn go_back(&self) -> Exit {
         match publish::go_back(&self.order(&self.site, &self.state)) {
             Ok(done) => {
                 self.data("retour", &done, &[]);
-                let gone =
-                    done.before.as_ref().map(|before| format!(" ; celle du {} est retirée", self.moment(before.at)));
+                let (back, before) = (done.version.at, done.before.as_ref().map(|before| before.at));
+                // Two versions of one minute are told apart.
+                let is_close = before.is_some_and(|before| self.moment(before, false) == self.moment(back, false));
+                let gone = before.map(|before| format!(" ; celle du {} est retirée", self.moment(before, is_close)));
                 self.give(format!(
                     "La version du {} est de nouveau en ligne sur « {} »{} ({})",
-                    self.moment(done.version.at),
+                    self.moment(back, is_close),
                     self.target.place(),
                     gone.unwrap_or_default(),
                     summary(&done.changes, Tense::Done),
@@ -292,10 +303,14 @@ impl Work<'_> {
         }
     }
 
-    /// « 21 novembre 2026 à 14 h 05 ».
-    fn moment(&self, at: Timestamp) -> String {
+    /// « 21 novembre 2026 à 14 h 05 », or « à 14 h 05 min 12 s ».
+    fn moment(&self, at: Timestamp, with_seconds: bool) -> String {
         let local = at.to_zoned(self.zone.clone());
-        format!("{} à {}", short_date(local.date()), time(local.time()))
+        let day = short_date(local.date());
+        match with_seconds {
+            true => format!("{day} à {} h {:02} min {:02} s", local.hour(), local.minute(), local.second()),
+            false => format!("{day} à {}", time(local.time())),
+        }
     }
 }
 
@@ -375,13 +390,6 @@ fn summary(changes: &Changes, tense: Tense) -> String {
     parts.join(", ")
 }
 
-/// `../saint-mulot-publications` for `saint-mulot`: the register and the state, beside the folder and never in it.
-pub(super) fn state_of(folder: &Path) -> PathBuf {
-    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    let name = folder.file_name().map_or_else(|| "site".into(), |name| name.to_string_lossy().into_owned());
-    folder.with_file_name(format!("{name}-publications"))
-}
-
 /// Identifier and secret of a bucket, from the environment.
 pub(super) fn bucket_keys() -> Option<(String, String)> {
     let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.trim().is_empty());
@@ -396,7 +404,7 @@ fn places(folder: &Path) -> (PathBuf, PathBuf) {
             let name = name.to_string_lossy();
             (fleet::site_of(&fleet::sites_of(&territoire), &name), fleet::state_of(&territoire, &name))
         }
-        _ => (beside(folder), state_of(folder)),
+        _ => (beside(folder), publish::state_beside(folder)),
     }
 }
 

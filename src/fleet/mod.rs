@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use rayon::prelude::*;
 
 use crate::builds::{self, BuildRecord, Counts, Issue};
-use crate::diagnostic::{Code, Diagnostic, Place, Severity, has_errors};
+use crate::diagnostic::{Code, Diagnostic, Place, Severity, first_error, has_errors};
 use crate::load::{self, Layers, Member, Territoire};
 use crate::model::commune::Commune;
 use crate::model::output::Pictures;
@@ -276,6 +276,13 @@ fn host(url: &str) -> String {
 fn no_folder(request: &FleetRequest<'_>, member: &Member) -> Diagnostic {
     let declared = request.territoire.model.declared(&member.name);
     let place = declared.map_or_else(|| Place::file(Model::FILE), |declared| declared.place.clone());
+    if let Ok(target) = std::fs::read_link(&member.folder) {
+        let message =
+            format!("le raccourci {}/{} ne mène nulle part (« {} »)", Model::COMMUNES, member.name, target.display());
+        let hint = "remettez ce dossier en place, ou supprimez le raccourci";
+        return Diagnostic::error(Code::NoFolder, Place::file(format!("{}/{}", Model::COMMUNES, member.name)), message)
+            .hint(hint);
+    }
     let message = format!("le dossier {}/{} n'existe pas", Model::COMMUNES, member.name);
     Diagnostic::error(Code::NoFolder, place, message)
         .hint("créez-le (mulot new), remettez-le en place, ou écrivez active = false sous ce titre [[commune]]")
@@ -415,11 +422,6 @@ fn keep(
 
 fn errors(diagnostics: &[Diagnostic]) -> Vec<Diagnostic> {
     diagnostics.iter().filter(|told| told.severity == Severity::Error).cloned().collect()
-}
-
-fn first_error(diagnostics: &[Diagnostic]) -> String {
-    let error = diagnostics.iter().find(|told| told.severity == Severity::Error);
-    error.map_or_else(String::new, |told| format!("{} : {}", told.place, told.message))
 }
 
 /// How often each rule fails.

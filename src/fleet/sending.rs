@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{FleetRequest, Line, Outcome, check_one, site_of};
 use crate::builds;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, first_error};
 use crate::load::{self, Layers, Member, Territoire};
 use crate::model::publication::Target;
 use crate::publish::{self, Done, Order, PublishError};
@@ -65,6 +65,9 @@ pub fn publish(
                         (None, None) => Sent::Nowhere,
                         (None, Some(target)) => send(request, (member, line), target, sending),
                     };
+                    if !sending.dry {
+                        note(request, member, &one);
+                    }
                     told(&member.name, &one);
                     *sent[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(one);
                 }
@@ -72,6 +75,18 @@ pub fn publish(
         }
     });
     sent.into_iter().filter_map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+}
+
+/// Keeps why a site was not even sent; what was sent, or failed on its way, is kept there.
+fn note(request: &FleetRequest<'_>, member: &Member, sent: &Sent) {
+    let cause = match sent {
+        Sent::Done(_) | Sent::Failed(_) => return,
+        Sent::Nowhere => None,
+        Sent::Refused(errors) => Some(format!("le contenu est refusé : {}", first_error(errors))),
+        Sent::NotBuilt => Some("le site n'a pas pu être construit".to_owned()),
+        Sent::Misdirected(sentence, _) => Some(sentence.clone()),
+    };
+    publish::keep_attempt(&state_of(request.territoire, &member.name), Timestamp::now(), cause.as_deref());
 }
 
 /// Where the register and the state of the publications of a commune are: beside the territoire's folder, never in it.

@@ -5,6 +5,7 @@
 //! buckets), they go in an order that never breaks a link, and what they replace is kept first. Either way a run that was killed
 //! is simply run again. This module knows nothing of communes: a folder, a target, an hour.
 
+mod attempt;
 mod books;
 mod bucket;
 mod error;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+pub use attempt::{Attempt, keep_attempt, last_attempt};
 pub use error::PublishError;
 pub use register::{Document, Entry, REGISTER, broken_at};
 
@@ -126,6 +128,10 @@ pub fn preview(order: &Order<'_>) -> Result<Done> {
 /// # Errors
 /// [`PublishError`]; visitors then see the version that stood there, or the new one, whole.
 pub fn send(order: &Order<'_>) -> Result<Done> {
+    attempt::kept(order.state, order.now, sent(order))
+}
+
+fn sent(order: &Order<'_>) -> Result<Done> {
     let local = Local::take(order.state)?;
     let tree = Tree::freeze(order.site, &local.frozen())?;
     let mut host = open(order, Access::Change, Some(&local))?;
@@ -158,6 +164,10 @@ pub fn send(order: &Order<'_>) -> Result<Done> {
 /// # Errors
 /// [`PublishError`]; visitors then see one of the two versions, whole.
 pub fn go_back(order: &Order<'_>) -> Result<Done> {
+    attempt::kept(order.state, order.now, gone_back(order))
+}
+
+fn gone_back(order: &Order<'_>) -> Result<Done> {
     let local = Local::take(order.state)?;
     let mut host = open(order, Access::Change, Some(&local))?;
     let mut standing = host.standing()?;
@@ -180,6 +190,13 @@ pub fn go_back(order: &Order<'_>) -> Result<Done> {
     };
     register::add(order.state, &told)?;
     Ok(Done { version: Version { at: to.at, ..version }, before, files: manifest.files.len(), changes })
+}
+
+/// `../saint-mulot-publications` for `saint-mulot`: the register and the state, beside the folder and never in it.
+pub fn state_beside(folder: &Path) -> PathBuf {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let name = folder.file_name().map_or_else(|| "site".into(), |name| name.to_string_lossy().into_owned());
+    folder.with_file_name(format!("{name}-publications"))
 }
 
 /// The turn of an order that builds and publishes: two of them would build in the same folder. Given back when dropped.

@@ -21,7 +21,7 @@ pub struct OverviewView<'a> {
     pub caption: String,
     /// All communes.
     pub rows: Vec<OverviewRow>,
-    /// « M0701 dans 12 communes ».
+    /// « M0701 dans 12 communes : une mention que la loi demande manque ».
     pub rules: Vec<String>,
     /// « 79 Go libres pour /var/lib/mulot ».
     pub disks: Vec<String>,
@@ -57,6 +57,8 @@ pub struct OverviewRow {
     pub late: String,
     /// Mails that are stuck.
     pub stuck: String,
+    /// Requests that wait for somebody to look at them.
+    pub quarantine: String,
     /// Day its certificate ends.
     pub certificate: String,
     /// Day of the last backup.

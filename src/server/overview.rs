@@ -8,25 +8,31 @@ pub mod page;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::acme;
 use super::config::{GuichetConfig, HallConfig};
 use super::front::Hosted;
 use crate::builds::{self, BuildRecord, Issue};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, first_error};
 use crate::fs::FsError;
 use crate::intake::backup;
 use crate::intake::digest::is_late;
 use crate::intake::store::{Access, Store, StoreError, StoreOptions};
 use crate::intake::token::KEY_FILE;
-use crate::load::{self, Layers, Shared, Territoire};
+use crate::load::{self, Layers, Member, Territoire};
 use crate::model::commune::Commune;
-use crate::pipeline::Base;
+use crate::pictures::PictureCache;
+use crate::pipeline::{Base, BuildRequest, understand};
+use crate::publish::{self, Attempt};
+use crate::render::Options;
 use crate::text::numbers::plural;
+use crate::write::is_site;
 
 /// A territoire, as it stands.
 #[derive(Debug, Serialize)]
@@ -67,6 +73,8 @@ pub struct Row {
     pub site: Option<BuildRecord>,
     /// When its site was last published; `None`: never, or by other means.
     pub publie_le: Option<Timestamp>,
+    /// How the last order to publish it ended; `None`: there was none.
+    pub publication: Option<Attempt>,
     /// Its requests; `None`: nothing was ever received.
     pub demandes: Option<Requests>,
     /// Its host and what is known of its certificate.
@@ -77,6 +85,9 @@ pub struct Row {
     pub perimes: usize,
     /// What calls for a person, a French sentence each.
     pub a_regarder: Vec<String>,
+    /// IANA name of its clock, when it can be read.
+    #[serde(skip)]
+    pub fuseau: Option<String>,
     /// « du Plantay ».
     #[serde(skip)]
     pub de: String,
@@ -118,46 +129,87 @@ const FULL_BELOW: u64 = 256 << 20;
 ///
 /// # Errors
 /// What is wrong with `territoire.toml`.
-pub fn look(config: &HallConfig, now: Timestamp) -> Result<Overview, Vec<Diagnostic>> {
-    let catalogue = Shared::default();
-    let mut rows = Vec::new();
-    let mut fuseau = None;
-    let (name, sites) = match &config.territoire {
+pub fn look(config: &HallConfig, base: &Base, now: Timestamp) -> Result<Overview, Vec<Diagnostic>> {
+    let certificates = acme::states(&config.common.data);
+    let seen = Seen { config, base, pictures: PictureCache::new(None), certificates, now };
+    let (name, rows, sites) = match &config.territoire {
         Some(root) => {
             let (territoire, told) = Territoire::read(root);
-            let Some(territoire) = territoire.map(std::sync::Arc::new) else { return Err(told) };
+            let Some(territoire) = territoire.map(Arc::new) else { return Err(told) };
             let sites = territoire.model.sites_in(&territoire.root);
-            let certificates = acme::states(&config.common.data);
-            for member in territoire.members().unwrap_or_default() {
-                let own = config.of(&member.name, &member.folder);
-                let layers = Layers::within(&territoire, &member.folder, &catalogue);
-                let (commune, _) = load::described(&layers);
-                fuseau = fuseau.or_else(|| Some(commune.as_ref()?.fuseau.clone()));
-                let declared = territoire.model.declared(&member.name);
-                let domains = declared.map_or(&[][..], |declared| &declared.domaines);
-                let about = About { name: &member.name, commune: commune.as_ref(), domains, config: &own };
-                let published = last_published(&territoire.model.publications_in(&territoire.root).join(&member.name));
-                rows.push(row(&about, builds::read(&sites, &member.name), published, &certificates, now));
-            }
-            (territoire.model.nom.clone(), Some(sites))
+            let members = territoire.members().unwrap_or_default();
+            let rows = members.par_iter().map(|member| seen.member(&territoire, member)).collect();
+            (territoire.model.nom.clone(), rows, Some(sites))
         }
         None => {
-            let layers = Layers::of(&config.common.folder, &catalogue);
-            let (commune, _) = load::described(&layers);
-            fuseau = commune.as_ref().map(|commune| commune.fuseau.clone());
-            let title = commune.as_ref().map_or_else(String::new, |commune| commune.names.nom.clone());
-            let certificates = acme::states(&config.common.data);
-            let about = About { name: &title, commune: commune.as_ref(), domains: &[], config: &config.common };
-            rows.push(Row { site: None, ..row(&about, None, None, &certificates, now) });
-            rows.iter_mut().for_each(|row| row.a_regarder.retain(|words| words != NEVER_BUILT));
-            (title, config.common.site.clone())
+            let row = seen.only();
+            (row.nom.clone(), vec![row], config.common.site.clone())
         }
     };
     let folders = [Some(config.common.data.clone()), sites];
     let disques: Vec<Disk> = folders.into_iter().flatten().filter_map(disk).collect();
-    let en_ordre = disques.iter().all(|disk| !disk.plein) && rows.iter().all(|row| row.a_regarder.is_empty());
-    let fuseau = fuseau.unwrap_or_else(|| "Europe/Paris".to_owned());
+    let en_ordre = disques.iter().all(|disk| !disk.plein) && rows.iter().all(|row: &Row| row.a_regarder.is_empty());
+    let fuseau = rows.iter().find_map(|row| row.fuseau.clone()).unwrap_or_else(|| "Europe/Paris".to_owned());
     Ok(Overview { territoire: name, le: now, fuseau, en_ordre, disques, communes: rows })
+}
+
+/// What all communes are looked at with.
+struct Seen<'a> {
+    config: &'a HallConfig,
+    base: &'a Base,
+    /// Nothing is drawn.
+    pictures: PictureCache,
+    certificates: Vec<acme::HostState>,
+    now: Timestamp,
+}
+
+impl Seen<'_> {
+    /// A commune of a territoire.
+    fn member(&self, territoire: &Arc<Territoire>, member: &Member) -> Row {
+        let layers = Layers::within(territoire, &member.folder, &self.base.catalogue);
+        let declared = territoire.model.declared(&member.name);
+        self.row(&About {
+            name: &member.name,
+            commune: load::described(&layers).0.as_ref(),
+            domains: declared.map_or(&[][..], |declared| &declared.domaines),
+            config: &self.config.of(&member.name, &member.folder),
+            territoire: Some(territoire),
+            site: builds::read(&territoire.model.sites_in(&territoire.root), &member.name),
+            is_unbuilt: false,
+            state: territoire.model.publications_in(&territoire.root).join(&member.name),
+        })
+    }
+
+    /// The one commune of a guichet, that may stand in a territoire all the same.
+    fn only(&self) -> Row {
+        let config = &self.config.common;
+        let folder = config.folder.canonicalize().unwrap_or_else(|_| config.folder.clone());
+        let layers = Layers::of(&folder, &self.base.catalogue);
+        let commune = load::described(&layers).0;
+        let name = folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let (site, state) = match &layers.territoire {
+            Some(territoire) => (
+                builds::read(&territoire.model.sites_in(&territoire.root), &name),
+                territoire.model.publications_in(&territoire.root).join(&name),
+            ),
+            None => (None, publish::state_beside(&folder)),
+        };
+        let title = commune.as_ref().map_or(name.clone(), |commune| commune.names.nom.clone());
+        // A build of one commune leaves no note: its site is there, or it is not.
+        let stands = |folder: &Path| is_site(folder) || folder.join("index.html").is_file();
+        let beside = folder.with_file_name(format!("{name}-public"));
+        let is_built = site.is_some() || stands(&beside) || config.site.as_deref().is_some_and(stands);
+        self.row(&About {
+            name: &title,
+            commune: commune.as_ref(),
+            domains: &[],
+            config,
+            territoire: layers.territoire.as_ref(),
+            is_unbuilt: !is_built && last_published(&state).is_none(),
+            site,
+            state,
+        })
+    }
 }
 
 impl Overview {
@@ -172,66 +224,113 @@ struct About<'a> {
     commune: Option<&'a Commune>,
     domains: &'a [String],
     config: &'a GuichetConfig,
+    territoire: Option<&'a Arc<Territoire>>,
+    /// Its last build, when it was one of a territoire's.
+    site: Option<BuildRecord>,
+    /// Whether its site, of which no build is kept, is nowhere.
+    is_unbuilt: bool,
+    /// Where its publications are written down.
+    state: PathBuf,
 }
 
-fn row(
-    about: &About<'_>,
-    site: Option<BuildRecord>,
-    publie_le: Option<Timestamp>,
-    certificates: &[acme::HostState],
-    now: Timestamp,
-) -> Row {
-    let config = about.config;
-    let mut a_regarder = built(site.as_ref(), now);
-    let demandes = match requests(config, now) {
-        Ok(requests) => requests,
-        Err(sentence) => {
-            a_regarder.push(sentence);
-            None
-        }
-    };
-    a_regarder.extend(demandes.iter().flat_map(waiting));
-    let main = about.commune.map_or("", |commune| commune.domaine.as_str());
-    let hosted = Hosted::of([main].into_iter().chain(about.domains.iter().map(String::as_str)));
-    let own = |state: &&acme::HostState| hosted.as_ref().is_some_and(|hosted| hosted.main == state.host);
-    let certificats: Vec<acme::HostState> = certificates.iter().filter(own).cloned().collect();
-    for state in certificats.iter().filter(|state| state.until.is_none_or(|until| until < now + CERTIFICATE_BEFORE)) {
-        let why = state.trouble.as_ref().map(|why| format!(" : {why}")).unwrap_or_default();
-        a_regarder.push(format!("le certificat de {} manque ou se termine{why}", state.host));
-    }
-    let sauvegarde_le = modified(&config.data.join(backup::MARK));
-    if demandes.as_ref().is_some_and(|requests| requests.recues > 0) {
-        match sauvegarde_le {
-            None => a_regarder.push("les demandes n'ont jamais été sauvegardées (mulot backup)".to_owned()),
-            Some(at) if now.duration_since(at) > BACKUP_AFTER => {
-                a_regarder.push("la dernière sauvegarde a plus d'une semaine".to_owned());
+impl Seen<'_> {
+    fn row(&self, about: &About<'_>) -> Row {
+        let (config, now) = (about.config, self.now);
+        let publication = publish::last_attempt(&about.state);
+        let mut a_regarder = self.shown(about, publication.as_ref());
+        let demandes = match requests(config, now) {
+            Ok(requests) => requests,
+            Err(sentence) => {
+                a_regarder.push(sentence);
+                None
             }
-            Some(_) => {}
+        };
+        a_regarder.extend(demandes.iter().flat_map(waiting));
+        let main = about.commune.map_or("", |commune| commune.domaine.as_str());
+        let hosted = Hosted::of([main].into_iter().chain(about.domains.iter().map(String::as_str)));
+        let own = |state: &&acme::HostState| hosted.as_ref().is_some_and(|hosted| hosted.main == state.host);
+        let certificats: Vec<acme::HostState> = self.certificates.iter().filter(own).cloned().collect();
+        for state in certificats.iter().filter(|state| state.until.is_none_or(|until| until < now + CERTIFICATE_BEFORE))
+        {
+            let why = state.trouble.as_ref().map(|why| format!(" : {why}")).unwrap_or_default();
+            a_regarder.push(format!("le certificat de {} manque ou se termine{why}", state.host));
+        }
+        let sauvegarde_le = backup::last_made(&config.data);
+        if demandes.as_ref().is_some_and(|requests| requests.recues > 0) {
+            match sauvegarde_le {
+                None => a_regarder.push("les demandes n'ont jamais été sauvegardées (mulot backup)".to_owned()),
+                Some(at) if now.duration_since(at) > BACKUP_AFTER => {
+                    a_regarder.push("la dernière sauvegarde a plus d'une semaine".to_owned());
+                }
+                Some(_) => {}
+            }
+        }
+        let site = about.site.clone();
+        let stale = Code::Stale.as_str();
+        let perimes = site.as_ref().and_then(|site| site.regles.get(stale)).copied().unwrap_or(0);
+        let record_name = site.as_ref().map(|site| site.nom.clone()).filter(|nom| !nom.is_empty());
+        Row {
+            dossier: about.name.to_owned(),
+            nom: about.commune.map(|commune| commune.names.nom.clone()).or(record_name).unwrap_or_default(),
+            site,
+            publie_le: last_published(&about.state),
+            publication,
+            demandes,
+            certificats,
+            sauvegarde_le,
+            perimes,
+            a_regarder,
+            fuseau: about.commune.map(|commune| commune.fuseau.clone()),
+            de: about.commune.map_or_else(String::new, |commune| commune.names.forme_de.clone()),
+            boites: about.commune.map_or_else(Vec::new, |commune| commune.guichet.destinataires.clone()),
+            expediteur: about.commune.map_or_else(String::new, |commune| commune.guichet.expediteur.clone()),
         }
     }
-    let stale = Code::Stale.as_str();
-    let perimes = site.as_ref().and_then(|site| site.regles.get(stale)).copied().unwrap_or(0);
-    let record_name = site.as_ref().map(|site| site.nom.clone()).filter(|nom| !nom.is_empty());
-    Row {
-        dossier: about.name.to_owned(),
-        nom: about.commune.map(|commune| commune.names.nom.clone()).or(record_name).unwrap_or_default(),
-        site,
-        publie_le,
-        demandes,
-        certificats,
-        sauvegarde_le,
-        perimes,
-        a_regarder,
-        de: about.commune.map_or_else(String::new, |commune| commune.names.forme_de.clone()),
-        boites: about.commune.map_or_else(Vec::new, |commune| commune.guichet.destinataires.clone()),
-        expediteur: about.commune.map_or_else(String::new, |commune| commune.guichet.expediteur.clone()),
+
+    /// What keeps residents from reading its site, or from opening its forms.
+    fn shown(&self, about: &About<'_>, publication: Option<&Attempt>) -> Vec<String> {
+        let mut told = match &about.site {
+            Some(site) => built(site, self.now),
+            None if about.is_unbuilt || about.territoire.is_some() => vec![NEVER_BUILT.to_owned()],
+            None => Vec::new(),
+        };
+        let closed = self.unread(about);
+        match told.iter_mut().find(|words| closed.as_ref().is_some_and(|why| words.ends_with(why.as_str()))) {
+            Some(words) => words.push_str(CLOSED),
+            None => told.extend(closed.map(|why| format!("le contenu ne peut pas être lu : {why}{CLOSED}"))),
+        }
+        let is_good = about.site.as_ref().is_none_or(|site| site.issue == Issue::Construit);
+        if let Some(cause) = publication.and_then(|attempt| attempt.cause.as_ref()).filter(|_| is_good) {
+            told.push(format!("la dernière publication a échoué : {cause}"));
+        }
+        if about.commune.is_some_and(|commune| commune.domaine.is_empty()) && about.domains.is_empty() {
+            told.push(NO_DOMAIN.to_owned());
+        }
+        told
+    }
+
+    /// Why the guichet of a commune cannot be opened as its folder is now: what it reads of it, judged as it does.
+    fn unread(&self, about: &About<'_>) -> Option<String> {
+        let built = understand(&BuildRequest {
+            folder: &about.config.folder,
+            base: self.base,
+            territoire: about.territoire,
+            pictures: &self.pictures,
+            now: self.now,
+            options: Options::default(),
+        });
+        (!built.is_good()).then(|| first_error(&built.diagnostics))
     }
 }
+
+/// A guichet that is open goes on with what it read before.
+const CLOSED: &str = " ; son guichet est fermé, ou garde ce qu'il avait lu avant";
+
+const NO_DOMAIN: &str = "elle n'a pas de domaine : son site n'a pas d'adresse (domaine dans commune.toml, ou domaines dans territoire.toml)";
 
 const NEVER_BUILT: &str = "le site n'a jamais été construit (mulot build)";
 
-fn built(site: Option<&BuildRecord>, now: Timestamp) -> Vec<String> {
-    let Some(site) = site else { return vec![NEVER_BUILT.to_owned()] };
+fn built(site: &BuildRecord, now: Timestamp) -> Vec<String> {
     match &site.issue {
         Issue::Refuse(why) => vec![format!("le contenu est refusé : {why}")],
         Issue::Panne(why) => vec![format!("la construction a échoué : {why}")],
@@ -291,7 +390,7 @@ fn unopened(error: &StoreError) -> String {
 
 /// When the last line of a register of publications was written.
 fn last_published(state: &Path) -> Option<Timestamp> {
-    modified(&state.join(crate::publish::REGISTER))
+    modified(&state.join(publish::REGISTER))
 }
 
 fn modified(path: &Path) -> Option<Timestamp> {
@@ -361,5 +460,5 @@ pub(super) fn served(config: &HallConfig, given: &str, base: &Base, now: Timesta
     if blake3::hash(given.as_bytes()) != blake3::hash(secret.as_bytes()) {
         return None;
     }
-    page::html(&look(config, now).ok()?, &base.plain_theme()?)
+    page::html(&look(config, base, now).ok()?, &base.plain_theme()?)
 }

@@ -116,3 +116,130 @@ fn the_secret_address_is_made_when_asked_for_kept_and_changed() {
     );
     assert_eq!(mode & 0o077, 0, "nobody else reads it");
 }
+
+impl Territoire {
+    fn write(&self, path: &str, text: &str) {
+        let path = self.test.root().join(path);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(path, text).expect("written");
+    }
+
+    fn edit(&self, path: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.test.root().join(path)).expect("a text");
+        assert!(text.contains(from), "{path} holds no « {from} »");
+        self.write(path, &text.replace(from, to));
+    }
+
+    /// What is to be looked at in a commune.
+    fn to_see(&self, commune: &str) -> Vec<String> {
+        let run = self.run(&["etat", "guichet.toml", "--format", "json"]);
+        let told: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}", run.stderr));
+        assert_eq!(run.code == 0, told["en_ordre"] == true, "{told}");
+        let rows = told["communes"].as_array().expect("a list");
+        let row = rows.iter().find(|row| row["dossier"] == commune).unwrap_or_else(|| panic!("{commune}: {told}"));
+        let words = row["a_regarder"].as_array().expect("a list").iter();
+        words.map(|words| words.as_str().expect("a text").to_owned()).collect()
+    }
+}
+
+#[test]
+fn a_publication_that_failed_is_told_until_one_succeeds() {
+    let territoire = Territoire::new();
+    let target = |folder: &str| {
+        let text = format!("nom = \"Pays des Essais\"\n[defauts.publication]\ndossier = \"{folder}/{{commune}}\"\n");
+        territoire.write("pays/territoire.toml", &text);
+    };
+    // A file stands where the folder should be.
+    territoire.write("www", "");
+    target("../www");
+    territoire.run(&["publish", "pays", "--essai"]);
+    assert_eq!(territoire.run(&["build", "pays"]).code, 0);
+    assert_eq!(territoire.to_see("aulnay"), Vec::<String>::new(), "what is only tried is not kept");
+    assert_eq!(territoire.run(&["publish", "pays"]).code, 2);
+    let told = territoire.to_see("aulnay");
+    assert!(told.len() == 1 && told[0].starts_with("la dernière publication a échoué : "), "{told:?}");
+    // One of them alone, to a place that can be.
+    std::fs::remove_file(territoire.test.root().join("www")).expect("removed");
+    assert_eq!(territoire.run(&["publish", "pays/communes/aulnay"]).code, 0);
+    assert_eq!((territoire.to_see("aulnay").len(), territoire.to_see("bazoches").len()), (0, 1));
+    // Its content is refused when it is published: nothing of it is sent.
+    territoire.write("pays/communes/aulnay/pages/b.md", "+++\ntitre = \"B\"\n+++\n[mort](absent.md)\n");
+    assert_eq!(territoire.run(&["publish", "pays/communes/aulnay"]).code, 1);
+    let told = territoire.to_see("aulnay");
+    assert!(told.len() == 1 && told[0].contains("le contenu est refusé : pages/b.md"), "{told:?}");
+    std::fs::remove_file(territoire.test.root().join("pays/communes/aulnay/pages/b.md")).expect("removed");
+    assert_eq!(territoire.run(&["publish", "pays"]).code, 0);
+    assert_eq!((territoire.to_see("aulnay").len(), territoire.to_see("bazoches").len()), (0, 0));
+}
+
+#[test]
+fn a_guichet_that_could_not_open_is_told_before_the_next_build() {
+    let territoire = Territoire::new();
+    assert_eq!(territoire.run(&["build", "pays"]).code, 0);
+    territoire.edit("pays/communes/bazoches/commune.toml", "nom = \"BAZOCHES\"", "nom = BAZOCHES");
+    let told = territoire.to_see("bazoches");
+    assert!(
+        told.len() == 1 && told[0].contains("commune.toml:1:7") && told[0].contains("son guichet est fermé"),
+        "{told:?}"
+    );
+    assert_eq!(territoire.run(&["build", "pays"]).code, 1);
+    let told = territoire.to_see("bazoches");
+    assert!(told.len() == 1 && told[0].starts_with("le contenu est refusé"), "told once: {told:?}");
+    assert!(territoire.to_see("aulnay").is_empty());
+}
+
+#[test]
+fn a_commune_without_a_domain_is_told() {
+    let territoire = Territoire::new();
+    assert_eq!(territoire.run(&["build", "pays"]).code, 0);
+    territoire.edit("pays/communes/aulnay/commune.toml", "domaine = \"https://aulnay.example\"\n", "");
+    assert_eq!(territoire.run(&["build", "pays"]).code, 0);
+    let told = territoire.to_see("aulnay");
+    assert!(told.len() == 1 && told[0].contains("pas de domaine"), "{told:?}");
+    let declared = "nom = \"Pays des Essais\"\n[[commune]]\ndossier = \"aulnay\"\ndomaines = [\"https://a.example\"]\n";
+    territoire.write("pays/territoire.toml", declared);
+    assert!(territoire.to_see("aulnay").is_empty());
+}
+
+#[test]
+fn the_guichet_of_one_commune_is_told_of_the_same_way() {
+    let territoire = Territoire::new();
+    let commune = CommuneTest::minimal();
+    let name = "commune";
+    let config =
+        "dossier = \"commune\"\ndonnees = \"donnees\"\n[courriel]\ntransport = \"dossier\"\ndossier = \"boite\"\n";
+    for file in walkdir::WalkDir::new(commune.folder()).into_iter().flatten().filter(|one| one.file_type().is_file()) {
+        let inside = file.path().strip_prefix(commune.folder()).expect("inside").display().to_string();
+        territoire.write(&format!("{name}/{inside}"), &std::fs::read_to_string(file.path()).expect("a text"));
+    }
+    territoire.write("guichet.toml", config);
+    let told = territoire.to_see("Trou-la-Ville");
+    assert!(told.len() == 1 && told[0].contains("jamais été construit"), "{told:?}");
+    assert_eq!(territoire.run(&["build", name]).code, 0);
+    assert!(territoire.to_see("Trou-la-Ville").is_empty());
+    territoire.edit("commune/commune.toml", "[mairie]", "[publication]\ndossier = \"commune.toml/www\"\n\n[mairie]");
+    assert_eq!(territoire.run(&["publish", name]).code, 2);
+    let told = territoire.to_see("Trou-la-Ville");
+    assert!(told.len() == 1 && told[0].starts_with("la dernière publication a échoué"), "{told:?}");
+}
+
+#[test]
+fn the_table_says_as_much_as_the_page_and_a_web_server_may_show_the_page() {
+    let territoire = Territoire::new();
+    territoire.edit("pays/communes/aulnay/commune.toml", "publicite = \"affichage\"", "publicite = \"\"");
+    assert_eq!(territoire.run(&["build", "pays"]).code, 0);
+    let run = territoire.run(&["etat", "guichet.toml"]);
+    for words in
+        ["certificat", "sauvegarde", "quarant.", "M0701 dans 1 commune : une mention que la loi demande manque"]
+    {
+        assert!(run.stdout.contains(words), "{words}: {}", run.stdout);
+    }
+    let mut command = std::process::Command::new("sh");
+    let script = "umask 027; \"$0\" etat guichet.toml --page etat.html";
+    let output = command.args(["-c", script, env!("CARGO_BIN_EXE_mulot")]).current_dir(territoire.test.root()).output();
+    assert!(output.expect("it runs").status.code().is_some());
+    let page = territoire.test.root().join("etat.html");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&page).expect("a page").permissions());
+    assert_eq!(mode & 0o777, 0o640);
+    assert!(std::fs::read_to_string(page).expect("a page").contains(">Quarantaine<"));
+}

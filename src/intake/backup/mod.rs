@@ -216,6 +216,17 @@ fn hash_file(path: &Path) -> Result<Entry, BackupError> {
     Ok(Entry { size: hasher.count(), blake3: hasher.finalize().to_hex().to_string() })
 }
 
+/// When the guichet of a data folder was last copied; `None`: never, or by other means.
+pub fn last_made(data: &Path) -> Option<Timestamp> {
+    let modified = fs::metadata(data.join(MARK)).and_then(|metadata| metadata.modified()).ok()?;
+    Timestamp::try_from(modified).ok()
+}
+
+/// Whether a folder is the copy of a guichet.
+pub fn is_backup(folder: &Path) -> bool {
+    folder.join(MANIFEST).is_file()
+}
+
 /// Whether there is nothing at this path, or an empty folder.
 fn is_empty(path: &Path) -> Result<bool, BackupError> {
     match fs::read_dir(path) {
@@ -227,7 +238,7 @@ fn is_empty(path: &Path) -> Result<bool, BackupError> {
 }
 
 /// Whether a path, of which the end may not exist yet, leads into `data`.
-fn is_inside(path: &Path, data: &Path) -> bool {
+pub fn is_inside(path: &Path, data: &Path) -> bool {
     let (Ok(whole), Ok(data)) = (std::path::absolute(path), data.canonicalize()) else { return false };
     let there = whole.ancestors().find_map(|above| above.canonicalize().ok());
     there.is_some_and(|there| there.starts_with(&data))

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::{Overview, Row, rules};
 use crate::builds::Issue;
+use crate::embedded;
 use crate::render::Theme;
 use crate::render::view::{OverviewRow, OverviewView, ToSee};
 use crate::text::dates::{short_date, time};
@@ -28,30 +29,62 @@ pub fn text(overview: &Overview) -> Vec<String> {
         lines.push(String::new());
     }
     let width = view.rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0).max("Commune".len());
-    lines.push(format!(
-        "  {:width$}  {:>10}  {:>10}  {:>8}  {:>7}  {:>8}  {:>8}  {:>9}  {:>8}",
-        "Commune", "site du", "publié le", "corriger", "relire", "demandes", "ouvertes", "en retard", "bloquées"
-    ));
+    let heads = [
+        "site du",
+        "publié le",
+        "corriger",
+        "relire",
+        "demandes",
+        "ouvertes",
+        "en retard",
+        "bloquées",
+        "quarant.",
+        "certificat",
+        "sauvegarde",
+    ];
+    lines.push(format!("  {:width$}{}", "Commune", columns(&heads)));
     for (row, shown) in overview.communes.iter().zip(&view.rows) {
         let mark = if shown.wrong { "!" } else { " " };
-        let built = row.site.as_ref().and_then(|site| site.construit_le);
-        lines.push(format!(
-            "{mark} {:width$}  {:>10}  {:>10}  {:>8}  {:>7}  {:>8}  {:>8}  {:>9}  {:>8}",
-            shown.name,
-            iso(built, &overview.zone()),
-            iso(row.publie_le, &overview.zone()),
-            shown.to_mend,
-            shown.stale,
-            shown.received,
-            shown.open,
-            shown.late,
-            shown.stuck
-        ));
+        let day = |at: Option<Timestamp>| iso(at, &overview.zone());
+        let (built, published) = (day(row.site.as_ref().and_then(|site| site.construit_le)), day(row.publie_le));
+        let (certificate, backup) = (day(certificate(row)), day(row.sauvegarde_le));
+        let cells = [
+            &built,
+            &published,
+            &shown.to_mend,
+            &shown.stale,
+            &shown.received,
+            &shown.open,
+            &shown.late,
+            &shown.stuck,
+            &shown.quarantine,
+            &certificate,
+            &backup,
+        ];
+        lines.push(format!("{mark} {:width$}{}", shown.name, columns(&cells.map(String::as_str))));
     }
     lines.push(String::new());
     lines.extend(view.rules.iter().take(8).map(|rule| format!("  {rule}")));
     lines.extend(view.disks.iter().map(|disk| format!("  {disk}")));
     lines
+}
+
+/// Cells under their heads: dates are ten signs wide, numbers fit under their words.
+fn columns(cells: &[&str; WIDTHS.len()]) -> String {
+    cells.iter().zip(WIDTHS).map(|(cell, width)| format!("  {cell:>width$}")).collect()
+}
+
+const WIDTHS: [usize; 11] = [10, 10, 8, 6, 8, 8, 9, 8, 8, 10, 10];
+
+/// When the first of its certificates ends.
+fn certificate(row: &Row) -> Option<Timestamp> {
+    row.certificats.iter().filter_map(|state| state.until).min()
+}
+
+/// « M0701 dans 12 communes : une mention que la loi demande manque ».
+fn rule((code, count): (String, usize)) -> String {
+    let words = embedded::rule_words(&code).map(|words| format!(" : {}", words.replace('`', ""))).unwrap_or_default();
+    format!("{code} dans {}{words}", plural(count as u64, "commune", "communes"))
 }
 
 fn view(overview: &Overview) -> OverviewView<'_> {
@@ -73,10 +106,7 @@ fn view(overview: &Overview) -> OverviewView<'_> {
         to_see: wrong.iter().map(|row| ToSee { name: name(row), words: spoken(&row.a_regarder) }).collect(),
         caption: plural(overview.communes.len() as u64, "commune", "communes"),
         rows: overview.communes.iter().map(|row| shown_row(row, name(row), &zone)).collect(),
-        rules: rules(overview)
-            .into_iter()
-            .map(|(code, count)| format!("{code} dans {}", plural(count as u64, "commune", "communes")))
-            .collect(),
+        rules: rules(overview).into_iter().map(rule).collect(),
         disks: overview.disques.iter().map(shown_disk).collect(),
     }
 }
@@ -110,7 +140,8 @@ fn shown_row(row: &Row, name: String, zone: &TimeZone) -> OverviewRow {
         open: requests(|requests| requests.ouvertes),
         late: requests(|requests| requests.en_retard),
         stuck: requests(|requests| requests.bloques),
-        certificate: day(row.certificats.iter().filter_map(|state| state.until).min()),
+        quarantine: requests(|requests| requests.quarantaine),
+        certificate: day(certificate(row)),
         backup: day(row.sauvegarde_le),
         wrong: !row.a_regarder.is_empty(),
     }

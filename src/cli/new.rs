@@ -1,12 +1,13 @@
 //! `mulot new`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 
 use super::{Exit, report};
-use crate::load::Territoire;
-use crate::model::record::Epci;
+use crate::load::{self, Layers, Member, Shared, Territoire};
+use crate::model::record::{CommuneRecord, Epci};
 use crate::model::territoire::Territoire as Model;
 use crate::registry::{self, Candidate, FormerKind, Found, FoundEpci, RegistryError};
 use crate::starter::{self, Starter, StarterError};
@@ -63,13 +64,18 @@ pub(super) fn run(args: &NewArgs) -> Exit {
         Ok(found) => found,
         Err(error) => return refuse(&error),
     };
-    let Some((folder, in_territoire)) = destination(args, found.as_ref()) else {
+    let Some((folder, root)) = destination(args, found.as_ref()) else {
         report::say("erreur : il manque le dossier à créer");
         report::say("aide : mulot new le-plantay --insee 01299");
         return Exit::Fault;
     };
+    if let (Some(root), Some(found)) = (&root, &found)
+        && let Err(exit) = suits(root, &found.commune)
+    {
+        return exit;
+    }
     let what = match &found {
-        Some(found) => Starter::Commune { record: &found.commune, examples: args.examples(in_territoire) },
+        Some(found) => Starter::Commune { record: &found.commune, examples: args.examples(root.is_some()) },
         None => Starter::Sample,
     };
     let created = match starter::create(&folder, what) {
@@ -88,22 +94,49 @@ pub(super) fn run(args: &NewArgs) -> Exit {
     Exit::Done
 }
 
-/// Where the folder goes, and whether that is in a territoire: from a territoire's own folder, among its communes.
-fn destination(args: &NewArgs, found: Option<&Found>) -> Option<(PathBuf, bool)> {
+/// Where the folder goes, and the territoire it is then in: from a territoire's own folder, among its communes.
+fn destination(args: &NewArgs, found: Option<&Found>) -> Option<(PathBuf, Option<PathBuf>)> {
     let named = args.folder.clone();
-    if !Territoire::is_one(Path::new(".")) {
-        let folder = named?;
-        let absolute = std::path::absolute(&folder).ok();
-        let communes = absolute.as_deref().and_then(Path::parent);
-        let root = communes.filter(|communes| communes.ends_with(Model::COMMUNES)).and_then(Path::parent);
-        return Some((folder, root.is_some_and(Territoire::is_one)));
+    if Territoire::is_one(Path::new(".")) && named.as_ref().is_none_or(|folder| folder.components().count() == 1) {
+        let name = named.or_else(|| Some(PathBuf::from(slug(&found?.commune.names.nom))))?;
+        return Some((Path::new(Model::COMMUNES).join(name), Some(PathBuf::from("."))));
     }
-    let name = match named {
-        Some(folder) if folder.components().count() > 1 => return Some((folder, true)),
-        Some(folder) => folder,
-        None => PathBuf::from(slug(&found?.commune.names.nom)),
+    let folder = named?;
+    let absolute = std::path::absolute(&folder).ok();
+    let communes = absolute.as_deref().and_then(Path::parent);
+    let root = communes.filter(|communes| communes.ends_with(Model::COMMUNES)).and_then(Path::parent);
+    let root = root.filter(|root| Territoire::is_one(root)).map(Path::to_owned);
+    Some((folder, root))
+}
+
+/// Refuses a commune that its territoire has already; tells one of another EPCI, which may be wanted.
+fn suits(root: &Path, record: &CommuneRecord) -> Result<(), Exit> {
+    // What is wrong with the territoire is told by who builds it.
+    let Some(territoire) = Territoire::read(root).0.map(Arc::new) else { return Ok(()) };
+    let catalogue = Shared::default();
+    let same = |member: &Member| {
+        let commune = load::described(&Layers::within(&territoire, &member.folder, &catalogue)).0;
+        commune.is_some_and(|commune| commune.code_insee == record.code_insee)
     };
-    Some((Path::new(Model::COMMUNES).join(name), true))
+    let (nom, code) = (&record.names.nom, &record.code_insee);
+    if let Some(there) = territoire.members().unwrap_or_default().iter().find(|member| same(member)) {
+        report::say(format!(
+            "erreur : {nom} ({code}) est déjà dans ce territoire : {}/{}",
+            Model::COMMUNES,
+            there.name
+        ));
+        report::say("aide : une commune n'y a qu'un dossier ; mulot check dit ce qu'il reste à y compléter");
+        return Err(Exit::Fault);
+    }
+    let epci =
+        record.epci.as_ref().filter(|epci| !territoire.model.siren.is_empty() && epci.siren != territoire.model.siren);
+    if let Some(epci) = epci {
+        report::say(format!(
+            "avertissement : {nom} est de « {} » (SIREN {}), pas de « {} » : son dossier est créé quand même",
+            epci.nom, epci.siren, territoire.model.nom
+        ));
+    }
+    Ok(())
 }
 
 /// Creates the folder of an EPCI with all its communes.

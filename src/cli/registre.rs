@@ -23,8 +23,8 @@ pub(super) struct RegistreArgs {
         hide_possible_values = true
     )]
     format: Shape,
-    /// Fichier à écrire (la sortie ordinaire s'il n'est pas donné)
-    #[arg(long = "sortie", short = 's', value_name = "FICHIER")]
+    /// Fichier à écrire (la sortie ordinaire s'il n'est pas donné) ; pour un territoire, dossier où mettre celui de chaque commune
+    #[arg(long = "sortie", short = 's', value_name = "CHEMIN")]
     output: Option<PathBuf>,
 }
 

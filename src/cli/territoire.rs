@@ -1,5 +1,6 @@
 //! `mulot build` and `mulot check` on a territoire: progress, one table at the end, the worst outcome as exit code.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use serde::Serialize;
 use super::report::{self, Format};
 use super::{Exit, generator, picture_cache};
 use crate::builds::Lock;
-use crate::diagnostic::{Diagnostic, has_errors};
+use crate::diagnostic::{Code, Diagnostic, Place, has_errors};
 use crate::fleet::{self, FleetRequest, Line, Outcome, Sending, Sent};
 use crate::load::{Member, Territoire};
 use crate::model::territoire::Territoire as Model;
@@ -358,11 +359,18 @@ struct Report<'a> {
     publications: Option<Vec<Publication<'a>>>,
 }
 
-#[derive(Serialize, Default)]
+#[derive(Serialize)]
 struct Totals {
     communes: usize,
-    construites: usize,
-    inchangees: usize,
+    /// Of a build.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    construites: Option<usize>,
+    /// Of a build.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inchangees: Option<usize>,
+    /// Of a check: what would be built.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acceptees: Option<usize>,
     refusees: usize,
     en_panne: usize,
     octets: u64,
@@ -389,17 +397,16 @@ struct Row<'a> {
 
 impl<'a> Report<'a> {
     fn of(model: &'a Model, lines: &'a [Line], sites: Option<&Path>, duration: Duration) -> Self {
-        let mut totals = Totals { communes: lines.len(), duree_ms: duration.as_millis(), ..Totals::default() };
+        let mut octets = 0;
         let rows = lines.iter().map(|line| {
-            let (issue, count) = match (&line.outcome, sites) {
-                (Outcome::Built(_), _) => ("construit", &mut totals.construites),
-                (Outcome::Unchanged, Some(_)) => ("inchange", &mut totals.inchangees),
-                (Outcome::Unchanged, None) => ("constructible", &mut totals.inchangees),
-                (Outcome::Refused, _) => ("refuse", &mut totals.refusees),
-                (Outcome::Failed(_), _) => ("panne", &mut totals.en_panne),
+            let issue = match (&line.outcome, sites) {
+                (Outcome::Built(_), _) => "construit",
+                (Outcome::Unchanged, Some(_)) => "inchange",
+                (Outcome::Unchanged, None) => "accepte",
+                (Outcome::Refused, _) => "refuse",
+                (Outcome::Failed(_), _) => "panne",
             };
-            *count += 1;
-            totals.octets += line.bytes;
+            octets += line.bytes;
             let (changes, supprimes) = match &line.outcome {
                 Outcome::Built(written) => (written.changed, written.removed),
                 _ => (0, 0),
@@ -423,7 +430,19 @@ impl<'a> Report<'a> {
                 diagnostics: &line.diagnostics,
             }
         });
-        let communes = rows.collect();
+        let communes: Vec<Row<'_>> = rows.collect();
+        let count = |issue: &str| communes.iter().filter(|row| row.issue == issue).count();
+        let (of_build, of_check) = (sites.is_some(), sites.is_none());
+        let totals = Totals {
+            communes: lines.len(),
+            construites: of_build.then(|| count("construit")),
+            inchangees: of_build.then(|| count("inchange")),
+            acceptees: of_check.then(|| count("accepte")),
+            refusees: count("refuse"),
+            en_panne: count("panne"),
+            octets,
+            duree_ms: duration.as_millis(),
+        };
         let sites = sites.map(|sites| sites.display().to_string());
         Report { territoire: &model.nom, sites, bilan: totals, communes, essai: false, publications: None }
     }
@@ -450,11 +469,22 @@ fn give(report: &Report<'_>, lines: &[Line], order: &Order<'_>, territoire: &Ter
         return report.exit();
     }
     let colour = report::colour(&std::io::stdout());
-    for line in lines.iter().filter(|line| !line.diagnostics.is_empty()) {
-        report::give(format!("── {} ──\n", line.name));
-        let folder = territoire.root.join(Model::COMMUNES).join(&line.name);
-        report::give(report::text(&line.diagnostics, &folder, colour).trim_end());
+    let draw = |told: &[Diagnostic], name: &str| {
+        let folder = territoire.root.join(Model::COMMUNES).join(name);
+        report::give(report::text(told, &folder, colour).trim_end());
         report::give("");
+    };
+    let shared = Shared::of(lines, &territoire.root);
+    if !shared.faults.is_empty() {
+        report::give(format!("── {} ──\n", territoire.model.nom));
+        shared.faults.values().for_each(|fault| draw(&[fault.told()], fault.commune));
+    }
+    for line in lines {
+        let own: Vec<Diagnostic> = line.diagnostics.iter().filter(|told| !shared.holds(line, told)).cloned().collect();
+        if !own.is_empty() {
+            report::give(format!("── {} ──\n", line.name));
+            draw(&own, &line.name);
+        }
     }
     table(report, report.sites.is_some()).iter().for_each(report::give);
     report::give("");
@@ -473,6 +503,61 @@ fn give(report: &Report<'_>, lines: &[Line], order: &Order<'_>, territoire: &Ter
     }
     report::give(summary(report));
     report.exit()
+}
+
+/// What stands in files that communes share, and is told of more than one: it is one mistake, to be mended once.
+struct Shared<'l> {
+    root: &'l Path,
+    faults: BTreeMap<Key<'l>, Fault<'l>>,
+}
+
+/// What tells one mistake from another.
+type Key<'l> = (&'l Place, Code, &'l str);
+
+struct Fault<'l> {
+    told: &'l Diagnostic,
+    /// One of the communes it is told of.
+    commune: &'l str,
+    /// How many there are.
+    count: u64,
+}
+
+impl<'l> Shared<'l> {
+    fn of(lines: &'l [Line], root: &'l Path) -> Shared<'l> {
+        let mut shared = Shared { root, faults: BTreeMap::new() };
+        for line in lines {
+            for told in line.diagnostics.iter().filter(|told| shared.is_below(line, told)).collect::<Vec<_>>() {
+                let new = || Fault { told, commune: &line.name, count: 0 };
+                shared.faults.entry(key(told)).or_insert_with(new).count += 1;
+            }
+        }
+        shared.faults.retain(|_, fault| fault.count > 1);
+        shared
+    }
+
+    /// Whether it stands in what a commune shares: the nearest file of a path is the one that counts.
+    fn is_below(&self, line: &Line, told: &Diagnostic) -> bool {
+        let (root, file) = (self.root, &told.place.file);
+        let at_root = file == Model::FILE || file.starts_with("theme/");
+        let below = if at_root { root.join(file) } else { root.join(Model::COMMON).join(file) };
+        below.exists() && !root.join(Model::COMMUNES).join(&line.name).join(file).exists()
+    }
+
+    /// Whether it is told for all.
+    fn holds(&self, line: &Line, told: &Diagnostic) -> bool {
+        self.faults.contains_key(&key(told)) && self.is_below(line, told)
+    }
+}
+
+impl Fault<'_> {
+    fn told(&self) -> Diagnostic {
+        let message = format!("{} (concerne {} communes)", self.told.message, self.count);
+        Diagnostic { message, ..self.told.clone() }
+    }
+}
+
+fn key(told: &Diagnostic) -> Key<'_> {
+    (&told.place, told.code, &told.message)
 }
 
 /// One line a commune: what became of it, what there is to say, weight, time.
@@ -495,6 +580,7 @@ fn table(report: &Report<'_>, built: bool) -> Vec<String> {
     for row in &shown {
         let words = match row.issue {
             "inchange" => "inchangé",
+            "accepte" => "accepté",
             "refuse" => "refusé",
             other => other,
         };
@@ -552,11 +638,9 @@ fn summary(report: &Report<'_>) -> String {
             parts.push(plural(count as u64, one, many));
         }
     };
-    part(totals.construites, "construite", "construites");
-    match &report.sites {
-        Some(_) => part(totals.inchangees, "inchangée", "inchangées"),
-        None => part(totals.inchangees, "peut être construite", "peuvent être construites"),
-    }
+    part(totals.construites.unwrap_or(0), "construite", "construites");
+    part(totals.inchangees.unwrap_or(0), "inchangée", "inchangées");
+    part(totals.acceptees.unwrap_or(0), "acceptée", "acceptées");
     part(totals.refusees, "refusée", "refusées");
     part(totals.en_panne, "en panne", "en panne");
     let whole = plural(totals.communes as u64, "commune", "communes");

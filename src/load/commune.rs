@@ -18,15 +18,20 @@ use crate::text::numbers;
 /// Name of the file.
 pub(super) const FILE: &str = "commune.toml";
 
-/// The commune that the text of a `commune.toml` describes, over what its territoire says; `None` when it has no name.
-pub(super) fn read(text: &str, below: &[Below<'_, '_>], diagnostics: &mut Vec<Diagnostic>) -> Option<Commune> {
+/// The commune that the text of a `commune.toml` describes, over what its territoire, whose folder is `root`, says; `None` when
+/// it has no name.
+pub(super) fn read(
+    text: &str,
+    (below, root): (&[Below<'_, '_>], &Path),
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<Commune> {
     let source = Source { file: FILE, text, first_line: 1 };
     let table = parse(source, diagnostics);
-    commune(Reader::new(source, &table).above(below), diagnostics)
+    commune(Reader::new(source, &table).above(below), root, diagnostics)
 }
 
 /// The commune a table describes; `None` when it has no name.
-pub(super) fn commune(mut reader: Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Commune> {
+pub(super) fn commune(mut reader: Reader<'_, '_>, root: &Path, diagnostics: &mut Vec<Diagnostic>) -> Option<Commune> {
     if reader.is_newer(Commune::FORMAT, diagnostics) {
         return None;
     }
@@ -63,7 +68,7 @@ pub(super) fn commune(mut reader: Reader<'_, '_>, diagnostics: &mut Vec<Diagnost
     });
     let catalogue = catalogue(&mut reader, diagnostics);
     let form_settings = form_settings(&mut reader, diagnostics);
-    let publication = publication(&mut reader, Path::new(""), diagnostics);
+    let publication = publication(&mut reader, root, diagnostics);
     let places = reader.places();
     reader.finish(diagnostics);
     let names = names?;

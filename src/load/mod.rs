@@ -126,10 +126,7 @@ pub fn sources(layers: &Layers<'_>) -> (Option<Sources>, Vec<Diagnostic>) {
         }
     }
     if described.is_none() {
-        diagnostics.push(
-            Diagnostic::error(Code::NoCommune, Place::file(commune::FILE), "ce dossier n'a pas de commune.toml")
-                .hint("placez-vous dans le dossier de la commune, ou créez-en un : mulot new DOSSIER --insee 01299"),
-        );
+        diagnostics.push(no_commune(&layers.commune));
     }
     let mut theme = layers.territoire.as_ref().map_or_else(BTreeMap::new, |territoire| territoire.theme.clone());
     let (mut files, mut addresses) = (BTreeMap::new(), AddressBook::default());
@@ -165,6 +162,20 @@ pub fn sources(layers: &Layers<'_>) -> (Option<Sources>, Vec<Diagnostic>) {
         theme,
     });
     (sources, diagnostics)
+}
+
+/// A folder that is no commune's; that of all the communes of a territoire, perhaps.
+fn no_commune(folder: &Path) -> Diagnostic {
+    let told = Diagnostic::error(Code::NoCommune, Place::file(commune::FILE), "ce dossier n'a pas de commune.toml");
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    match folder.parent().filter(|root| folder.ends_with(TerritoireModel::COMMUNES) && Territoire::is_one(root)) {
+        Some(root) => {
+            told.hint(format!("c'est le dossier des communes d'un territoire : donnez « {} »", root.display()))
+        }
+        None => {
+            told.hint("placez-vous dans le dossier de la commune, ou créez-en un : mulot new DOSSIER --insee 01299")
+        }
+    }
 }
 
 /// What `commune.toml` says of a commune, and nothing else of its folder; `None` when it cannot be used.
@@ -204,7 +215,8 @@ fn described_by(entry: &Entry, layers: &Layers<'_>, diagnostics: &mut Vec<Diagno
     let name = layers.name();
     let territoire = layers.territoire.as_deref();
     let below = territoire.map_or_else(Vec::new, |territoire| territoire.below(&name));
-    let commune = commune::read(&text, &below, &mut told);
+    let root = territoire.map_or(Path::new(""), |territoire| &territoire.root);
+    let commune = commune::read(&text, (&below, root), &mut told);
     diagnostics.extend(once_a_line(told));
     let mut commune = commune?;
     commune.guichet.adresse = commune.guichet.adresse.replace(commune::COMMUNE_NAME, &name);

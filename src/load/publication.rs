@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 use super::toml_reader::Reader;
 use crate::diagnostic::{Code, Diagnostic};
 use crate::model::publication::{FolderTarget, S3Target, SshTarget, Target};
+use crate::model::territoire::Territoire;
 
 /// Versions kept when the table does not say how many.
 const VERSIONS: usize = 3;
 
-/// The target that `[publication]` describes; `None` without it, or when it is not right. Paths of this machine are taken from
-/// `base` when they are relative.
+/// The target that `[publication]` describes; `None` without it, or when it is not right. Relative paths of this machine that
+/// stand in `territoire.toml` are taken from `territoire`, its folder; the commune's stay as they are written.
 pub(crate) fn publication(
     reader: &mut Reader<'_, '_>,
-    base: &Path,
+    territoire: &Path,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Target> {
     let mut table = reader.table("publication", diagnostics)?;
@@ -37,24 +38,33 @@ pub(crate) fn publication(
         );
     }
     let target = match (folder, ssh, s3) {
-        (Some(folder), None, None) => Some(Target::Folder(FolderTarget { path: PathBuf::from(folder), versions })),
-        (None, Some(ssh), None) => ssh_target(&mut table, &ssh, versions, diagnostics).map(Target::Ssh),
-        (None, None, Some(s3)) => s3_target(&mut table, s3, versions, diagnostics).map(Target::S3),
+        (Some(folder), None, None) => {
+            let path = based(&table, "dossier", folder, territoire);
+            Some(Target::Folder(FolderTarget { path, versions }))
+        }
+        (None, Some(ssh), None) => ssh_target(&mut table, &ssh, (versions, territoire), diagnostics).map(Target::Ssh),
+        (None, None, Some(s3)) => s3_target(&mut table, s3, (versions, territoire), diagnostics).map(Target::S3),
         _ => return None,
     };
     table.finish(diagnostics);
-    target.map(|target| target.based_on(base))
+    target
+}
+
+/// A path of this machine: one that all communes share is written once, for a folder that is none of theirs.
+fn based(table: &Reader<'_, '_>, key: &str, written: String, territoire: &Path) -> PathBuf {
+    if table.place(key).file == Territoire::FILE { territoire.join(written) } else { PathBuf::from(written) }
 }
 
 fn ssh_target(
     table: &mut Reader<'_, '_>,
     written: &str,
-    versions: usize,
+    (versions, territoire): (usize, &Path),
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<SshTarget> {
     let port = table.integer("port", 1..=65_535, diagnostics).and_then(|port| u16::try_from(port).ok());
-    let key_file = table.text("cle_fichier", diagnostics).map(PathBuf::from);
-    let known_hosts = table.text("hotes_connus", diagnostics).map(PathBuf::from);
+    let key_file = table.text("cle_fichier", diagnostics).map(|key| based(table, "cle_fichier", key, territoire));
+    let known_hosts =
+        table.text("hotes_connus", diagnostics).map(|hosts| based(table, "hotes_connus", hosts, territoire));
     let ordered = table.flag("ordonne", diagnostics).unwrap_or(false);
     match split_ssh(written) {
         Some((host, path)) => Some(SshTarget { host, path, port, key_file, known_hosts, ordered, versions }),
@@ -93,11 +103,11 @@ fn split_ssh(written: &str) -> Option<(String, String)> {
 fn s3_target(
     table: &mut Reader<'_, '_>,
     address: String,
-    versions: usize,
+    (versions, territoire): (usize, &Path),
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<S3Target> {
     let region = table.text("region", diagnostics).unwrap_or_else(|| "us-east-1".into());
-    let key_file = table.text("cle_fichier", diagnostics).map(PathBuf::from);
+    let key_file = table.text("cle_fichier", diagnostics).map(|key| based(table, "cle_fichier", key, territoire));
     let public = table.flag("public", diagnostics).unwrap_or(false);
     if crate::s3::split_address(&address).is_err() {
         diagnostics.push(
@@ -119,8 +129,12 @@ mod tests {
     use crate::load::toml_reader::{Source, parse};
 
     fn read(text: &str) -> (Option<Target>, Vec<String>) {
+        read_in("commune.toml", text)
+    }
+
+    fn read_in(file: &str, text: &str) -> (Option<Target>, Vec<String>) {
         let mut diagnostics = Vec::new();
-        let source = Source { file: "commune.toml", text, first_line: 1 };
+        let source = Source { file, text, first_line: 1 };
         let table = parse(source, &mut diagnostics);
         let mut reader = Reader::new(source, &table);
         let target = publication(&mut reader, Path::new("/base"), &mut diagnostics);
@@ -135,12 +149,21 @@ mod tests {
             target.map(|target| target.place())
         };
         assert_eq!(place("dossier = \"/var/www/a\"").as_deref(), Some("/var/www/a"));
-        assert_eq!(place("dossier = \"../a\"").as_deref(), Some("/a"));
+        assert_eq!(place("dossier = \"../a\"").as_deref(), Some("../a"));
         assert_eq!(place("ssh = \"web@h.fr:/srv/a/\"\nport = 2222").as_deref(), Some("web@h.fr:/srv/a"));
         assert_eq!(place("ssh = \"web@h.fr:/srv/[a]:b\"").as_deref(), Some("web@h.fr:/srv/[a]:b"));
         assert_eq!(place("ssh = \"web@[2001:db8::1]:www\"").as_deref(), Some("web@[2001:db8::1]:www"));
         assert_eq!(place("s3 = \"https://h/seau/a/\"\nregion = \"fr-par\"").as_deref(), Some("https://h/seau/a"));
         assert_eq!(read("a = 1").0, None);
+    }
+
+    #[test]
+    fn a_path_that_the_territoire_gives_is_taken_from_its_folder() {
+        let text = "[publication]\nssh = \"web@h:www/{commune}\"\ncle_fichier = \"cles/web\"\n";
+        let (Some(Target::Ssh(ssh)), told) = read_in("territoire.toml", text) else { panic!("no target") };
+        assert_eq!((ssh.key_file.as_deref(), told), (Some(Path::new("/base/cles/web")), Vec::new()));
+        let (folder, _) = read_in("territoire.toml", "[publication]\ndossier = \"www/{commune}\"\n");
+        assert_eq!(folder.map(|folder| folder.place()).as_deref(), Some("/base/www/{commune}"));
     }
 
     #[test]

@@ -240,7 +240,7 @@ fn siren(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Stri
 fn defaults(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) {
     if let Some(table) = reader.table(DEFAULTS, diagnostics) {
         let mut told = Vec::new();
-        commune(table, &mut told);
+        commune(table, Path::new(""), &mut told);
         diagnostics.extend(told.into_iter().filter(|one| one.code != Code::MissingKey));
     }
 }

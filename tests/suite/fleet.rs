@@ -152,9 +152,18 @@ fn an_epci_of_the_official_list_is_created_and_built_at_once() {
     let mut command = test.command(&["new", "--insee", "01001"]);
     let again = command.current_dir(test.root().join("dombes")).output().expect("it runs");
     assert_eq!(again.status.code(), Some(1), "a folder of that name stands there");
+    let mut command = test.command(&["new", "copie", "--insee", "01001"]);
+    let again = command.current_dir(test.root().join("dombes")).output().expect("it runs");
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(
+        again.status.code() == Some(1)
+            && said.contains("est déjà dans ce territoire : communes/l-abergement-clemenciat"),
+        "{said}"
+    );
     let mut command = test.command(&["new", "--insee", "48010"]);
     let added = command.current_dir(test.root().join("dombes")).output().expect("it runs");
-    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+    let said = String::from_utf8_lossy(&added.stderr).into_owned();
+    assert!(added.status.success() && said.contains("avertissement : ") && said.contains("quand même"), "{said}");
     let told = Told::of(test.run(&["build", "dombes", "--date", "2026-11-21", "--format", "json"]));
     assert_eq!((told.code, told.communes.len()), (0, 37));
     // Two that are nearly named so.
@@ -457,10 +466,70 @@ fn a_whole_territoire_is_checked_and_told_in_one_table() {
     fleet.write("communes/dormans/pages/b.md", "+++\ntitre = \"B\"\n+++\n[mort](absent.md)\n");
     let run = fleet.run(&["check", "pays", "--date", "2026-11-21"]);
     assert_eq!(run.code, 1);
-    for words in ["M0302", "dormans", "3 peuvent être construites", "1 refusée"] {
+    for words in ["M0302", "dormans", "3 acceptées", "1 refusée"] {
         assert!(run.stdout.contains(words), "{words}: {}", run.stdout);
     }
     assert!(!fleet.test.root().join("pays-public").exists(), "a check writes nothing");
+}
+
+#[test]
+fn a_mistake_in_what_communes_share_is_told_once() {
+    let fleet = Fleet::new(&NAMES);
+    fleet.write("commun/pages/b.md", "+++\ntitre = \"B\"\n+++\n[mort](absent.md)\n");
+    // One has its own page of that name, with a mistake of its own.
+    fleet.write("communes/dormans/pages/b.md", "+++\ntitre = \"B\"\n+++\n\n[mort](perdu.md)\n");
+    for command in ["build", "check"] {
+        let run = fleet.run(&[command, "pays", "--date", "2026-11-21"]);
+        assert_eq!(run.code, 1);
+        assert_eq!(run.stdout.matches("erreur[M0302]").count(), 2, "{}", run.stdout);
+        for words in
+            ["── Pays des Essais ──", "concerne 3 communes", "commun/pages/b.md:4", "── dormans ──", "perdu.md"]
+        {
+            assert!(run.stdout.contains(words), "{words}: {}", run.stdout);
+        }
+        assert!(!run.stdout.contains("── aulnay ──"), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn a_check_says_for_tools_what_would_be_built() {
+    let fleet = Fleet::new(&["aulnay", "bazoches"]);
+    fleet.write("communes/bazoches/pages/b.md", "+++\ntitre = \"B\"\n+++\n[mort](absent.md)\n");
+    let run = fleet.run(&["check", "pays", "--date", "2026-11-21", "--format", "json"]);
+    let report: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    assert_eq!((&report["bilan"]["acceptees"], &report["bilan"]["refusees"]), (&Value::from(1), &Value::from(1)));
+    assert!(report["bilan"].get("inchangees").is_none() && report.get("sites").is_none(), "{report}");
+    let told = Told::of(run);
+    assert_eq!((told.with("accepte"), told.with("refuse")), (set(["aulnay"]), set(["bazoches"])));
+}
+
+#[test]
+fn a_relative_target_of_the_territoire_is_taken_from_its_folder() {
+    let fleet = Fleet::new(&["aulnay", "bazoches"]);
+    fleet.write("territoire.toml", "nom = \"Pays\"\n[defauts.publication]\ndossier = \"../www/{commune}\"\n");
+    assert_eq!(fleet.run(&["publish", "pays", "--date", "2026-11-21"]).code, 0);
+    assert_eq!(fleet.run(&["publish", "pays/communes/aulnay", "--date", "2026-11-21"]).code, 0);
+    for name in ["aulnay", "bazoches"] {
+        assert!(fleet.test.root().join("www").join(name).join("index.html").is_file(), "{name}");
+    }
+    // A commune's own is taken from the commune's.
+    fleet.edit("communes/aulnay/commune.toml", "[mairie]", "[publication]\ndossier = \"../../../seul\"\n\n[mairie]");
+    assert_eq!(fleet.run(&["publish", "pays", "--date", "2026-11-21"]).code, 0);
+    assert!(fleet.test.root().join("seul/index.html").is_file());
+}
+
+#[test]
+fn what_was_meant_to_be_a_commune_is_told() {
+    let fleet = Fleet::new(&["aulnay"]);
+    let link = fleet.root().join("communes/bazoches");
+    std::os::unix::fs::symlink("/nulle/part", &link).expect("a link");
+    let told = fleet.build();
+    assert_eq!((told.code, told.codes("bazoches")), (1, vec!["M1002"]), "{told:?}");
+    let message = told.communes["bazoches"]["diagnostics"][0]["message"].as_str().expect("a text").to_owned();
+    assert!(message.contains("« /nulle/part »"), "{message}");
+    std::fs::remove_file(link).expect("removed");
+    let run = fleet.run(&["build", "pays/communes"]);
+    assert!(run.code == 1 && run.stdout.contains("communes d'un territoire"), "{} {}", run.stdout, run.stderr);
 }
 
 fn walk(folder: &Path) -> Vec<(String, Vec<u8>)> {

@@ -9,7 +9,7 @@ use super::faults::store_fault;
 use super::place::{DataPlace, Places, zone_of};
 use super::{Exit, communes, report};
 use crate::fs::cause;
-use crate::intake::backup::{BackupError, back_up, restore};
+use crate::intake::backup::{BackupError, back_up, is_backup, is_inside, restore};
 use crate::intake::files::FileTrouble;
 use crate::intake::store::{Damage, Store};
 use crate::intake::token::KEY_FILE;
@@ -73,15 +73,45 @@ pub(super) struct RestoreArgs {
 pub(super) fn run_backup(args: &BackupArgs) -> Exit {
     match DataPlace::find(&args.guichet, args.commune.as_deref(), "mulot backup") {
         Ok(Places::One(place)) => back_up_one(args, *place, &args.destination),
-        Ok(Places::All(places)) => communes::each(communes::with_data(places), |place| {
-            let inside = args.destination.join(place.commune.as_deref().unwrap_or_default());
-            back_up_one(args, place, &inside)
-        }),
+        Ok(Places::All(places)) => {
+            let places = communes::with_data(places);
+            if places.is_empty() {
+                report::say("Aucune commune n'a encore reçu de demande : il n'y a rien à sauvegarder.");
+                return Exit::Done;
+            }
+            let ended = communes::each(places, report::say, |place| {
+                let inside = args.destination.join(place.commune.as_deref().unwrap_or_default());
+                back_up_one(args, place, &inside)
+            });
+            conclude(&ended, ("sauvegardée", "sauvegardées"))
+        }
         Err(exit) => exit,
     }
 }
 
+/// Says for how many communes it was done, and names the others.
+fn conclude(ended: &[(String, Exit)], (one, many): (&str, &str)) -> Exit {
+    let failed: Vec<&str> =
+        ended.iter().filter(|(_, exit)| *exit != Exit::Done).map(|(name, _)| name.as_str()).collect();
+    let done = ended.len() - failed.len();
+    report::say(match failed.as_slice() {
+        [] => plural(done as u64, &format!("commune {one}"), &format!("communes {many}")),
+        failed => format!(
+            "{} sur {} ; à regarder, avec la raison plus haut : {}",
+            plural(done as u64, &format!("commune {one}"), &format!("communes {many}")),
+            ended.len(),
+            failed.join(", ")
+        ),
+    });
+    communes::worst(ended)
+}
+
 fn back_up_one(args: &BackupArgs, place: DataPlace, destination: &Path) -> Exit {
+    // The folder of one commune lies beside those of the others: none of them is a place for a copy.
+    let around = place.hall.as_deref().filter(|around| is_inside(destination, around));
+    if around.is_some() {
+        return fault(&BackupError::Inside { path: destination.to_owned() });
+    }
     let store = match Store::open(&place.data, place.beside()) {
         Ok(store) => store,
         Err(error) => return store_fault(&error),
@@ -111,13 +141,26 @@ fn back_up_one(args: &BackupArgs, place: DataPlace, destination: &Path) -> Exit 
 }
 
 pub(super) fn run_restore(args: &RestoreArgs) -> Exit {
+    let held = communes_of(&args.backup);
     match DataPlace::to_fill(&args.guichet, args.commune.as_deref(), "mulot restore") {
         Ok(Places::One(place)) => {
             // The copy of a whole territoire holds one folder for each of its communes.
-            let inside = place.commune.as_ref().map(|name| args.backup.join(name)).filter(|inside| inside.is_dir());
+            let name = place.commune.as_deref().or(args.commune.as_deref());
+            let inside = name.map(|name| args.backup.join(name)).filter(|inside| inside.is_dir());
+            if inside.is_none() && !held.is_empty() {
+                return of_a_territoire(args, name, &held);
+            }
             restore_one(args, inside.as_deref().unwrap_or(&args.backup), &place)
         }
         Ok(Places::All(places)) => {
+            let known: Vec<&str> = places.iter().filter_map(|place| place.commune.as_deref()).collect();
+            let strangers: Vec<&str> = held.iter().map(String::as_str).filter(|name| !known.contains(name)).collect();
+            if !strangers.is_empty() {
+                report::say(format!(
+                    "avertissement : {} dans cette sauvegarde, et pas dans le territoire : rien n'en est remis",
+                    strangers.join(", ")
+                ));
+            }
             let is_there = |place: &DataPlace| args.backup.join(place.commune.as_deref().unwrap_or_default()).is_dir();
             let places: Vec<DataPlace> = places.into_iter().filter(is_there).collect();
             if places.is_empty() {
@@ -135,17 +178,49 @@ pub(super) fn run_restore(args: &RestoreArgs) -> Exit {
                 );
                 return Exit::Fault;
             }
-            communes::each(places, |place| {
+            let ended = communes::each(places, report::say, |place| {
                 let inside = args.backup.join(place.commune.as_deref().unwrap_or_default());
                 restore_one(args, &inside, &place)
-            })
+            });
+            conclude(&ended, ("remise", "remises"))
         }
         Err(exit) => exit,
     }
 }
 
+/// The communes of which a folder holds a copy each; none when it is the copy of one guichet.
+fn communes_of(backup: &Path) -> Vec<String> {
+    if is_backup(backup) {
+        return Vec::new();
+    }
+    let folders = crate::fs::folders(backup).unwrap_or_default();
+    folders.into_iter().filter(|name| is_backup(&backup.join(name))).collect()
+}
+
+/// The copy of a territoire, and nothing that says where the data of each commune go.
+fn of_a_territoire(args: &RestoreArgs, name: Option<&str>, held: &[String]) -> Exit {
+    let count = plural(held.len() as u64, "commune", "communes");
+    report::say(match name {
+        Some(name) => {
+            format!("erreur : « {} » est la sauvegarde de {count}, et « {name} » n'en est pas", args.backup.display())
+        }
+        None => format!(
+            "erreur : « {} » est la sauvegarde d'un territoire ({count}), et « {} » un seul dossier de données",
+            args.backup.display(),
+            args.guichet.display()
+        ),
+    });
+    let some = held.iter().take(10).map(String::as_str).collect::<Vec<_>>().join(", ");
+    report::say(format!(
+        "aide : donnez la configuration du guichet du territoire (--guichet guichet.toml), ou une commune : --commune NOM ; \
+         par exemple {some}"
+    ));
+    Exit::Fault
+}
+
 fn restore_one(args: &RestoreArgs, backup: &Path, place: &DataPlace) -> Exit {
-    let key = args.key.as_ref().map(|key| match (key.is_dir(), &place.commune) {
+    let name = place.commune.as_ref().or(args.commune.as_ref());
+    let key = args.key.as_ref().map(|key| match (key.is_dir(), name) {
         (true, Some(name)) => key.join(name).join(KEY_FILE),
         _ => key.clone(),
     });

@@ -1,13 +1,21 @@
-//! What an order says of all the communes of a territoire: a table, or each in its turn.
+//! What an order says of all the communes of a territoire: a table, lines that each name their commune, or each in its turn.
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use serde_json::Value;
 
+use super::demandes::told::Teller;
 use super::faults::store_fault;
-use super::place::DataPlace;
-use super::{Exit, report};
-use crate::intake::store::{Access, Store, StoreError, StoreOptions};
+use super::place::{DataPlace, which, zone_of};
+use super::{Exit, destinataires, quarantaine, report};
+use crate::intake::backup;
+use crate::intake::store::{Store, StoreError};
 use crate::model::intake::DeliveryState;
+use crate::model::reference::Reference;
 use crate::text::numbers::plural;
+
+/// A backup older than this is told.
+const BACKUP_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// How a commune stands, in numbers.
 #[derive(Debug, Default, Serialize)]
@@ -23,6 +31,11 @@ struct Row {
     quarantaine: u64,
     boites_a_confirmer: u64,
     messagerie_fermee: bool,
+    derniere_sauvegarde: Option<String>,
+    /// Whether there is something to lose, and no copy of this week; the guichet works all the same.
+    sauvegarde_a_faire: bool,
+    #[serde(skip)]
+    sauvegarde: String,
     /// Why it cannot be looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     panne: Option<&'static str>,
@@ -39,16 +52,25 @@ pub(super) fn state(places: &[DataPlace], json: bool) -> Exit {
     }
     let width = rows.iter().map(|row| row.commune.chars().count()).max().unwrap_or(0).max("Commune".len());
     report::give(format!(
-        "  {:<width$}  {:>9}  {:>6}  {:>9}  {:>8}  {:>11}  {:>15}",
-        "Commune", "Acceptées", "Remis", "À envoyer", "En échec", "Quarantaine", "À confirmer"
+        "  {:<width$}  {:>9}  {:>6}  {:>9}  {:>8}  {:>11}  {:>11}  {:>12}",
+        "Commune", "Acceptées", "Remis", "À envoyer", "En échec", "Quarantaine", "À confirmer", "Sauvegarde"
     ));
     for row in &rows {
         report::give(line(row, width));
     }
     let communes = plural(rows.len() as u64, "commune", "communes");
-    report::say(match wrong {
-        0 => format!("{communes} : tout va bien."),
-        wrong => format!(
+    let uncopied = rows.iter().filter(|row| row.en_ordre && row.sauvegarde_a_faire).count();
+    report::say(match (wrong, uncopied) {
+        (0, 0) => format!("{communes} : tout va bien."),
+        (0, uncopied) => format!(
+            "{communes} : les guichets marchent, mais {} : mulot backup",
+            plural(
+                uncopied as u64,
+                "n'a pas de sauvegarde de cette semaine",
+                "n'ont pas de sauvegarde de cette semaine"
+            )
+        ),
+        (wrong, _) => format!(
             "{communes}, dont {wrong} à regarder (les lignes qui commencent par « ! ») : mulot demandes --commune NOM"
         ),
     });
@@ -56,7 +78,7 @@ pub(super) fn state(places: &[DataPlace], json: bool) -> Exit {
 }
 
 fn line(row: &Row, width: usize) -> String {
-    let mark = if row.en_ordre { " " } else { "!" };
+    let mark = if row.en_ordre && !row.sauvegarde_a_faire { " " } else { "!" };
     let name = &row.commune;
     if let Some(why) = row.panne {
         return format!("{mark} {name:<width$}  {why}");
@@ -66,14 +88,14 @@ fn line(row: &Row, width: usize) -> String {
     }
     let closed = if row.messagerie_fermee { "  serveur de courriel fermé" } else { "" };
     format!(
-        "{mark} {name:<width$}  {:>9}  {:>6}  {:>9}  {:>8}  {:>11}  {:>15}{closed}",
-        row.acceptees, row.remis, row.a_envoyer, row.en_echec, row.quarantaine, row.boites_a_confirmer
+        "{mark} {name:<width$}  {:>9}  {:>6}  {:>9}  {:>8}  {:>11}  {:>11}  {:>12}{closed}",
+        row.acceptees, row.remis, row.a_envoyer, row.en_echec, row.quarantaine, row.boites_a_confirmer, row.sauvegarde
     )
 }
 
 fn row(place: &DataPlace) -> Row {
     let commune = place.commune.clone().unwrap_or_default();
-    match open(place).and_then(|store| counted(&store, commune.clone())) {
+    match open(place).and_then(|store| counted(&store, place, commune.clone())) {
         Ok(row) => row,
         Err(StoreError::Absent { .. }) => Row { commune, vide: true, en_ordre: true, ..Row::default() },
         Err(error) => {
@@ -89,10 +111,11 @@ fn row(place: &DataPlace) -> Row {
     }
 }
 
-fn counted(store: &Store, commune: String) -> Result<Row, StoreError> {
-    let (counts, now) = (store.counts()?, jiff::Timestamp::now());
+fn counted(store: &Store, place: &DataPlace, commune: String) -> Result<Row, StoreError> {
+    let (counts, now) = (store.counts()?, Timestamp::now());
     let waiting = store.mailboxes()?.iter().filter(|mailbox| mailbox.confirmed_at.is_none()).count() as u64;
     let messagerie_fermee = store.route()?.is_some();
+    let copied = backup::last_made(&place.data);
     Ok(Row {
         commune,
         vide: false,
@@ -104,58 +127,176 @@ fn counted(store: &Store, commune: String) -> Result<Row, StoreError> {
         quarantaine: store.quarantined(now)?.len() as u64,
         boites_a_confirmer: waiting,
         messagerie_fermee,
+        derniere_sauvegarde: copied.map(|at| teller(place).iso(at)),
+        sauvegarde_a_faire: counts.submissions > 0
+            && copied.is_none_or(|copied| now.duration_since(copied) > BACKUP_AFTER),
+        sauvegarde: copied.map_or_else(|| "jamais".to_owned(), |at| age(now.duration_since(at))),
         panne: None,
     })
 }
 
-fn open(place: &DataPlace) -> Result<Store, StoreError> {
-    let key_file = place.key_file.clone();
-    Store::open(&place.data, StoreOptions { access: Access::Beside, key_file, ..StoreOptions::default() })
-}
-
-/// A message that waits or failed, and whose it is.
-#[derive(Serialize)]
-struct Waiting {
-    commune: String,
-    #[serde(flatten)]
-    message: super::demandes::told::Message,
-}
-
-/// What waits or failed, in all communes; for a program.
-pub(super) fn queue(places: &[DataPlace]) -> Exit {
-    let states = [DeliveryState::Waiting, DeliveryState::Sending, DeliveryState::Failed];
-    let mut all = Vec::new();
-    for place in places {
-        let rows = match open(place).and_then(|store| store.queue(&states, 1_000)) {
-            Ok(rows) => rows,
-            Err(StoreError::Absent { .. }) => continue,
-            Err(error) => return store_fault(&error),
-        };
-        let teller = super::demandes::told::Teller { zone: super::place::zone_of(place.config.as_ref()) };
-        all.extend(rows.iter().map(|row| Waiting {
-            commune: place.commune.clone().unwrap_or_default(),
-            message: teller.message(row, &[]),
-        }));
+/// « 3 jours ».
+fn age(since: SignedDuration) -> String {
+    match since.as_hours() {
+        ..1 => "moins d'1 h".to_owned(),
+        hours @ 1..48 => format!("{hours} h"),
+        hours => format!("{} jours", hours / 24),
     }
-    report::give(serde_json::to_string_pretty(&all).unwrap_or_default());
-    Exit::Done
+}
+
+fn open(place: &DataPlace) -> Result<Store, StoreError> {
+    Store::open(&place.data, place.beside())
+}
+
+fn teller(place: &DataPlace) -> Teller {
+    Teller { zone: zone_of(place.config.as_ref()) }
+}
+
+fn name(place: &DataPlace) -> &str {
+    place.commune.as_deref().unwrap_or_default()
+}
+
+/// A line, and the same for a program.
+type Told = (String, Value);
+
+/// An object, and whose it is.
+#[derive(Serialize)]
+struct Named<'a> {
+    commune: &'a str,
+    #[serde(flatten)]
+    told: &'a Value,
+}
+
+/// What waits or failed, in all communes.
+pub(super) fn queue(places: &[DataPlace], json: bool) -> Exit {
+    let states = [DeliveryState::Waiting, DeliveryState::Sending, DeliveryState::Failed];
+    let (count, exit) = lines(places, json, |store, place| {
+        let (rows, teller) = (store.queue(&states, 1_000)?, teller(place));
+        Ok(rows.iter().map(|row| (teller.line(row), value(&teller.message(row, &[])))).collect())
+    });
+    if !json {
+        report::give(match count {
+            0 => "Rien n'attend.".to_owned(),
+            count => plural(count as u64, "message", "messages"),
+        });
+    }
+    exit
+}
+
+/// What is in quarantine, in all communes.
+pub(super) fn quarantine(places: &[DataPlace], json: bool) -> Exit {
+    let (count, exit) = lines(places, json, |store, place| {
+        let (rows, teller) = (store.quarantined(Timestamp::now())?, teller(place));
+        Ok(rows.iter().map(|one| (quarantaine::line(one, &teller), value(one))).collect())
+    });
+    if !json {
+        quarantaine::conclude(count);
+    }
+    exit
+}
+
+/// The mailboxes of all mairies; code 1 when one is still to be confirmed.
+pub(super) fn mailboxes(places: &[DataPlace], json: bool) -> Exit {
+    let waiting = std::cell::Cell::new(0);
+    let (count, exit) = lines(places, json, |store, place| {
+        let told = destinataires::told(store, place.config.as_ref(), &teller(place))?;
+        waiting.set(waiting.get() + told.waiting);
+        Ok(told.mailboxes.into_iter().map(|(line, mailbox)| (line, value(&mailbox))).collect())
+    });
+    if !json {
+        destinataires::conclude(count, waiting.get());
+    }
+    if exit == Exit::Done && waiting.get() > 0 { Exit::Fault } else { exit }
+}
+
+fn value(told: &impl Serialize) -> Value {
+    serde_json::to_value(told).unwrap_or_default()
+}
+
+/// Gives the lines of all communes, each after the name of its own, or one list for a program; how many, and the worst code.
+fn lines(
+    places: &[DataPlace],
+    json: bool,
+    of: impl Fn(&Store, &DataPlace) -> Result<Vec<Told>, StoreError>,
+) -> (usize, Exit) {
+    let (mut all, mut exit) = (Vec::new(), Exit::Done);
+    for place in places {
+        match open(place).and_then(|store| of(&store, place)) {
+            Ok(told) => all.extend(told.into_iter().map(|told| (name(place), told))),
+            Err(StoreError::Absent { .. }) => {}
+            Err(error) => {
+                report::say(format!("— {}", name(place)));
+                exit = worse(exit, store_fault(&error));
+            }
+        }
+    }
+    if json {
+        let objects: Vec<Named<'_>> = all.iter().map(|(commune, (_, told))| Named { commune, told }).collect();
+        report::give(serde_json::to_string_pretty(&objects).unwrap_or_default());
+    } else {
+        let width = all.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        all.iter().for_each(|(name, (line, _))| report::give(format!("{name:<width$}  {line}")));
+    }
+    (all.len(), exit)
+}
+
+/// The commune that holds a request; told when none does, or more than one.
+pub(super) fn holder(places: Vec<DataPlace>, reference: &Reference, order: &str) -> Result<DataPlace, Exit> {
+    let (mut holding, mut unread) = (Vec::new(), Vec::new());
+    for place in places {
+        match open(&place).and_then(|store| store.detail(reference, false)) {
+            Ok(Some(_)) => holding.push(place),
+            Ok(None) | Err(StoreError::Absent { .. }) => {}
+            Err(_) => unread.push(name(&place).to_owned()),
+        }
+    }
+    if holding.len() > 1 {
+        return Err(which(&holding, order));
+    }
+    if holding.is_empty() && !unread.is_empty() {
+        report::say(format!(
+            "avertissement : les demandes de {} ne peuvent pas être lues : mulot demandes --commune NOM dit pourquoi",
+            unread.join(", ")
+        ));
+    }
+    let Some(place) = holding.pop() else { return Err(super::demandes::unknown(reference)) };
+    report::say(format!("— {}", name(&place)));
+    Ok(place)
 }
 
 /// Those that have received something.
 pub(super) fn with_data(places: Vec<DataPlace>) -> Vec<DataPlace> {
-    places.into_iter().filter(|place| place.data.join("guichet.db").exists()).collect()
+    let is_there = |place: &DataPlace| match place.base() {
+        None => place.data.join("guichet.db").exists(),
+        Some(_) => !matches!(open(place), Err(StoreError::Absent { .. })),
+    };
+    places.into_iter().filter(is_there).collect()
 }
 
-/// The order for each commune, under its name; the worst of their codes.
-pub(super) fn each(places: Vec<DataPlace>, mut order: impl FnMut(DataPlace) -> Exit) -> Exit {
-    let mut worst = Exit::Done;
+/// The order for each commune, under its name, that `title` shows; how each ended.
+pub(super) fn each(
+    places: Vec<DataPlace>,
+    title: fn(String),
+    mut order: impl FnMut(DataPlace) -> Exit,
+) -> Vec<(String, Exit)> {
+    let mut ended = Vec::new();
     for place in places {
-        report::say(format!("— {}", place.commune.as_deref().unwrap_or_default()));
-        worst = match (worst, order(place)) {
-            (Exit::Machine, _) | (_, Exit::Machine) => Exit::Machine,
-            (Exit::Fault, _) | (_, Exit::Fault) => Exit::Fault,
-            _ => Exit::Done,
-        };
+        let name = name(&place).to_owned();
+        title(format!("— {name}"));
+        ended.push((name, order(place)));
     }
-    worst
+    ended
+}
+
+/// The worst of their codes.
+pub(super) fn worst(ended: &[(String, Exit)]) -> Exit {
+    ended.iter().fold(Exit::Done, |worst, (_, exit)| worse(worst, *exit))
+}
+
+fn worse(one: Exit, other: Exit) -> Exit {
+    match (one, other) {
+        (Exit::Machine, _) | (_, Exit::Machine) => Exit::Machine,
+        (Exit::Fault, _) | (_, Exit::Fault) => Exit::Fault,
+        _ => Exit::Done,
+    }
 }

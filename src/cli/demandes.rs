@@ -145,15 +145,31 @@ pub(super) fn run(args: &DemandesArgs) -> Exit {
     }
 }
 
-/// What is told of all the communes of a territoire at once; the rest is done for one.
+/// What is told of all the communes of a territoire at once; the rest is done for one, which a reference is enough to find.
 fn of_all(args: &DemandesArgs, places: Vec<DataPlace>) -> Exit {
     let json = args.format == Format::Json;
-    match args.action {
+    match &args.action {
         None | Some(Action::Etat { .. }) => communes::state(&places, json),
-        Some(Action::Liste) if json => communes::queue(&places),
-        Some(Action::Liste | Action::Reconcilier { .. } | Action::Purger | Action::Quarantaine) if !json => {
-            communes::each(communes::with_data(places), |place| of_one(args, place))
+        Some(Action::Liste) => communes::queue(&places, json),
+        Some(Action::Quarantaine) => communes::quarantine(&places, json),
+        Some(Action::Destinataires { renvoyer: None, confirmer: None }) => communes::mailboxes(&places, json),
+        Some(Action::Reconcilier { .. } | Action::Purger) if !json => {
+            let ended = communes::each(communes::with_data(places), report::give, |place| of_one(args, place));
+            communes::worst(&ended)
         }
+        Some(
+            Action::Voir { reference, .. }
+            | Action::Renvoyer { reference, .. }
+            | Action::Liberer { reference }
+            | Action::Ecarter { reference }
+            | Action::Exporter { reference, .. },
+        ) => match reference.parse() {
+            Ok(reference) => match communes::holder(places, &reference, "mulot demandes") {
+                Ok(place) => of_one(args, place),
+                Err(exit) => exit,
+            },
+            Err(_) => not_a_reference(reference),
+        },
         _ => which(&places, "mulot demandes"),
     }
 }
@@ -212,12 +228,14 @@ fn of_one(args: &DemandesArgs, place: DataPlace) -> Exit {
 fn with_reference(typed: &str, act: impl FnOnce(&Reference) -> Result<Exit, StoreError>) -> Result<Exit, StoreError> {
     match typed.parse::<Reference>() {
         Ok(reference) => act(&reference),
-        Err(_) => {
-            report::say(format!("erreur : « {typed} » n'est pas une référence"));
-            report::say("aide : elle ressemble à 2026-K7M2-QX4D-3 ; le dernier signe vérifie les autres, relisez-la");
-            Ok(Exit::Fault)
-        }
+        Err(_) => Ok(not_a_reference(typed)),
     }
+}
+
+fn not_a_reference(typed: &str) -> Exit {
+    report::say(format!("erreur : « {typed} » n'est pas une référence"));
+    report::say("aide : elle ressemble à 2026-K7M2-QX4D-3 ; le dernier signe vérifie les autres, relisez-la");
+    Exit::Fault
 }
 
 pub(super) fn unknown(reference: &Reference) -> Exit {

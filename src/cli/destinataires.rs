@@ -59,32 +59,56 @@ pub(super) fn run(
         Order::Renew(address) => return renew(store, *address),
         Order::List => {}
     }
+    let told = told(store, config, teller)?;
+    let exit = if told.waiting == 0 { Exit::Done } else { Exit::Fault };
+    if json {
+        let list: Vec<&Mailbox> = told.mailboxes.iter().map(|(_, mailbox)| mailbox).collect();
+        report::give(serde_json::to_string_pretty(&list).unwrap_or_default());
+        return Ok(exit);
+    }
+    told.mailboxes.iter().for_each(|(line, _)| report::give(line));
+    if config.is_some_and(|config| !config.confirms_mailboxes) {
+        report::say("confirmer_destinataires = false : toutes les boîtes reçoivent, confirmées ou non.");
+    } else {
+        conclude(told.mailboxes.len(), told.waiting);
+    }
+    Ok(exit)
+}
+
+/// The mailboxes of a mairie.
+pub(super) struct Told {
+    /// A line each, and the same for a program.
+    pub(super) mailboxes: Vec<(String, Mailbox)>,
+    /// Of the folder, those that must still be confirmed; none when nobody asks for it.
+    pub(super) waiting: usize,
+}
+
+/// The mailboxes that a store knows.
+pub(super) fn told(store: &Store, config: Option<&GuichetConfig>, teller: &Teller) -> Result<Told, StoreError> {
     let named = config.and_then(|config| named(&config.folder));
     let states = store.mailboxes()?;
     let waits = waiting(&states, named.as_ref());
     let asked = config.is_none_or(|config| config.confirms_mailboxes);
-    let exit = if waits.is_empty() || !asked { Exit::Done } else { Exit::Fault };
-    if json {
-        let list: Vec<Mailbox> = states.iter().map(|state| Mailbox::of(state, named.as_ref(), teller)).collect();
-        report::give(serde_json::to_string_pretty(&list).unwrap_or_default());
-        return Ok(exit);
-    }
-    for state in &states {
+    let one = |state: &MailboxState| {
         let is_old = named.as_ref().is_some_and(|named| !is_named(named, &state.address));
         let old = if is_old { " (n'est plus dans le dossier)" } else { "" };
         let mark = if waits.contains(&state) && asked { "!" } else { " " };
-        report::give(format!("{mark} {}  {}{old}", state.address, line(state, teller)));
-    }
-    if !asked {
-        report::say("confirmer_destinataires = false : toutes les boîtes reçoivent, confirmées ou non.");
-    } else if states.is_empty() {
+        let line = format!("{mark} {}  {}{old}", state.address, line(state, teller));
+        (line, Mailbox::of(state, named.as_ref(), teller))
+    };
+    let waiting = if asked { waits.len() } else { 0 };
+    Ok(Told { mailboxes: states.iter().map(one).collect(), waiting })
+}
+
+/// Says what is to be done of them.
+pub(super) fn conclude(known: usize, waiting: usize) {
+    if known == 0 {
         report::say("Aucune boîte n'est connue : elles le sont au premier démarrage de mulot guichet.");
-    } else if !waits.is_empty() {
+    } else if waiting > 0 {
         report::say(
             "Chaque boîte a reçu un code : tapez-le sur la page du message, ou mulot demandes destinataires --confirmer CODE (--renvoyer : un autre code)",
         );
     }
-    Ok(exit)
 }
 
 /// Mailboxes that must still be confirmed: of the folder, when it is known.

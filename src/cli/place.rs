@@ -25,6 +25,8 @@ pub(super) struct DataPlace {
     pub(super) config: Option<GuichetConfig>,
     /// Name of the commune's folder, in a territoire.
     pub(super) commune: Option<String>,
+    /// The folder that holds the data of all its communes.
+    pub(super) hall: Option<PathBuf>,
 }
 
 /// What an order was given to work on.
@@ -37,7 +39,7 @@ pub(super) enum Places {
 
 impl DataPlace {
     fn folder(path: &Path) -> DataPlace {
-        DataPlace { data: path.to_owned(), key_file: key_file(None), config: None, commune: None }
+        DataPlace { data: path.to_owned(), key_file: key_file(None), config: None, commune: None, hall: None }
     }
 
     /// How its store is opened beside a guichet that serves.
@@ -56,7 +58,8 @@ impl DataPlace {
         if path.exists() || path.extension().is_some_and(|extension| extension == "toml") {
             return DataPlace::find(path, commune, order);
         }
-        Ok(Places::One(Box::new(DataPlace::folder(path))))
+        let path = commune.map_or_else(|| path.to_owned(), |commune| path.join(commune));
+        Ok(Places::One(Box::new(DataPlace::folder(&path))))
     }
 
     /// The place of a data folder, or those of a configuration; `commune` names one of a territoire, `order` is how to say it
@@ -89,6 +92,7 @@ impl DataPlace {
                 key_file: key_file(config.common.key_file.clone()),
                 config: Some(config.common),
                 commune: None,
+                hall: None,
             })));
         };
         let mut places: Vec<DataPlace> = members(root)?
@@ -96,7 +100,8 @@ impl DataPlace {
             .map(|member| {
                 let own = config.of(&member.name, &member.folder);
                 let (data, key_file) = (own.data.clone(), own.key_file.clone());
-                DataPlace { data, key_file, config: Some(own), commune: Some(member.name) }
+                let hall = Some(config.common.data.clone());
+                DataPlace { data, key_file, config: Some(own), commune: Some(member.name), hall }
             })
             .collect();
         let Some(wanted) = commune else { return Ok(Places::All(places)) };
@@ -177,8 +182,8 @@ pub(super) fn open_key_words(path: &Path) -> String {
 /// The zone of the commune of a configuration; Paris when none tells.
 pub(super) fn zone_of(config: Option<&GuichetConfig>) -> TimeZone {
     let told = config.and_then(|config| {
-        let (sources, _) = load::sources(&Layers::of(&config.folder, &load::Shared::default()));
-        TimeZone::get(&sources?.commune.fuseau).ok()
+        let (commune, _) = load::described(&Layers::of(&config.folder, &load::Shared::default()));
+        TimeZone::get(&commune?.fuseau).ok()
     });
     told.or_else(|| TimeZone::get("Europe/Paris").ok()).unwrap_or(TimeZone::UTC)
 }

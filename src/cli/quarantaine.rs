@@ -19,23 +19,27 @@ pub(super) fn list(store: &Store, teller: &Teller, json: bool) -> Result<Exit, S
         return Ok(Exit::Done);
     }
     waiting.iter().for_each(|one| report::give(line(one, teller)));
-    if waiting.is_empty() {
-        report::say("Rien n'est en quarantaine.");
-    } else {
-        report::say(format!(
-            "{} en quarantaine ; mulot demandes voir RÉFÉRENCE --reponses montre ce qui est écrit, puis liberer ou ecarter",
-            plural(waiting.len() as u64, "demande", "demandes")
-        ));
-    }
+    conclude(waiting.len());
     Ok(Exit::Done)
 }
 
-/// « 2026-K7M2-QX4D-3  contact  beaucoup de liens  (acceptée …, part seule …) ».
+/// Says how many there are, and what to do of them.
+pub(super) fn conclude(count: usize) {
+    report::say(match count {
+        0 => "Rien n'est en quarantaine.".to_owned(),
+        count => format!(
+            "{} en quarantaine ; mulot demandes voir RÉFÉRENCE --reponses montre ce qui est écrit, puis liberer ou ecarter",
+            plural(count as u64, "demande", "demandes")
+        ),
+    });
+}
+
+/// « 2026-K7M2-QX4D-3  contact  beaucoup de liens  (acceptée le …, part seule le …) ».
 pub(super) fn line(one: &Quarantined, teller: &Teller) -> String {
     let reasons = one.reasons.iter().map(|reason| reason_words(reason)).collect::<Vec<_>>().join(", ");
     let told = if one.told_at.is_some() { "mairie prévenue" } else { "mairie pas encore prévenue" };
     format!(
-        "{}  {}  {reasons}  (acceptée {}, part seule {}, {told})",
+        "{}  {}  {reasons}  (acceptée le {}, part seule le {}, {told})",
         one.reference.as_str(),
         one.form_id,
         teller.when(one.since),

@@ -167,6 +167,120 @@ fn a_broken_commune_says_whom_to_call_and_the_others_go_on() {
 }
 
 #[test]
+fn an_open_commune_whose_file_breaks_goes_on_with_what_it_had_read() {
+    let server = ServerTest::hall_with(&["grillon", "mesange", "pinson"], |_, _| {});
+    let form = format!("/guichet/{FORM}/");
+    for name in ["grillon", "mesange"] {
+        assert_eq!(get(&server, &format!("{name}.example"), &form).status, 200, "{name}");
+    }
+    let file = |name: &str| server.territoire().join(format!("communes/{name}/commune.toml"));
+    // All that follows is taken for a part of a list: even the name of the commune is gone.
+    for name in ["grillon", "pinson"] {
+        let text = std::fs::read_to_string(file(name)).unwrap();
+        std::fs::write(file(name), format!("devise = [\n{text}")).unwrap();
+    }
+    // Settings that would have it opened anew, too.
+    server.reload_with(|config, _| config.common.form_limits.mail_bytes = 3 << 20).unwrap();
+    assert_eq!(get(&server, "grillon.example", &form).status, 200);
+    server.advance(SignedDuration::from_mins(16));
+    until("the other one sleeps", || server.census().awake == 1);
+    assert_eq!(get(&server, "grillon.example", &form).status, 200, "it could not be opened again: it stays");
+    // Who was asleep cannot be opened; it says whom to call.
+    let closed = get(&server, "pinson.example", &form);
+    assert!(closed.status == 503 && closed.text().contains("04 65 71 00 01"), "{}", closed.text());
+    for name in ["grillon", "pinson"] {
+        edit(&file(name), "devise = [\n", "");
+    }
+    server.reload_with(|_, _| {}).unwrap();
+    assert_eq!(get(&server, "pinson.example", &form).status, 200);
+    server.advance(SignedDuration::from_mins(16));
+    until("all sleep", || server.census().awake == 0);
+    assert_eq!(get(&server, "grillon.example", &form).status, 200);
+}
+
+/// The program, run on the guichet of a server that serves.
+fn mulot(server: &ServerTest, words: &[&str]) -> (i32, String, String) {
+    let data = server.data();
+    let root = data.parent().unwrap();
+    let config = "territoire = \"territoire\"\ndonnees = \"donnees\"\n[courriel]\ntransport = \"dossier\"\ndossier = \"boite\"\n";
+    std::fs::write(root.join("guichet.toml"), config).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mulot"));
+    let output = command.args(words).current_dir(root).env("NO_COLOR", "1").output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(['\u{a0}', '\u{202f}'], " ");
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn orders_on_a_territoire_name_the_commune_and_find_it() {
+    let server = ServerTest::hall_with(&["grillon", "mesange"], |_, _| {});
+    for name in ["grillon", "mesange"] {
+        send(&server, &format!("{name}.example"), "");
+        until("the mails leave", || mails_from(&server, name) == 2);
+    }
+    let mail = server.mails.taken().into_iter().find(|mail| mail.from.contains("mesange")).unwrap();
+    let reference = mail.reference.as_str();
+    let (code, seen, said) = mulot(&server, &["demandes", "voir", reference]);
+    assert!(code == 0 && seen.contains(reference) && said.contains("— mesange"), "{seen} {said}");
+    let (code, _, said) = mulot(&server, &["demandes", "voir", "2026-K7M2-QX4D-3"]);
+    assert!(code == 1 && !said.contains("dites laquelle"), "{said}");
+    // What waits is told with its commune, in a file as on a terminal.
+    let (code, _, said) = mulot(&server, &["demandes", "renvoyer", reference, "--tout"]);
+    assert_eq!(code, 0, "{said}");
+    let (_, told, _) = mulot(&server, &["demandes", "liste"]);
+    let waiting = told.lines().filter(|line| line.contains("à la mairie") || line.contains("à l'usager"));
+    assert!(waiting.clone().all(|line| line.starts_with("mesange  ")) && !told.contains("grillon"), "{told}");
+    let (_, told, _) = mulot(&server, &["demandes", "reconcilier"]);
+    assert!(told.contains("— grillon\n") && told.contains("— mesange\n"), "{told}");
+    let (_, told, _) = mulot(&server, &["demandes", "quarantaine", "--format", "json"]);
+    assert_eq!(told.trim(), "[]");
+}
+
+#[test]
+fn the_mailboxes_of_a_territoire_are_listed_with_their_commune() {
+    let server = ServerTest::hall_with(&["grillon", "mesange"], |config, _| config.common.confirms_mailboxes = true);
+    let told = || mulot(&server, &["demandes", "destinataires"]);
+    until("both are known", || told().1.lines().count() == 2);
+    let (code, list, _) = told();
+    assert_eq!(code, 1, "they are to be confirmed");
+    for name in ["grillon", "mesange"] {
+        let is_its = |line: &str| line.starts_with(name) && line.contains(&format!("mairie@{name}.example"));
+        assert!(list.lines().any(is_its), "{list}");
+    }
+}
+
+#[test]
+fn backups_of_a_territoire_are_dated_made_apart_and_brought_back() {
+    let server = ServerTest::hall_with(&["grillon", "mesange"], |_, _| {});
+    for name in ["grillon", "mesange"] {
+        send(&server, &format!("{name}.example"), "");
+    }
+    let (_, told, said) = mulot(&server, &["demandes"]);
+    assert!(told.contains("Sauvegarde") && told.matches("jamais").count() == 2, "{told} {said}");
+    let (code, _, said) = mulot(&server, &["backup", "donnees/copie"]);
+    assert!(code == 1 && said.contains("est dans le dossier de données"), "{said}");
+    assert!(!server.data().join("copie").exists());
+    let (code, _, said) = mulot(&server, &["backup", "copie", "--avec-la-cle"]);
+    assert!(code == 0 && said.contains("2 communes sauvegardées"), "{said}");
+    let (_, told, _) = mulot(&server, &["demandes"]);
+    assert!(!told.contains("jamais") && told.contains("moins d'1 h"), "{told}");
+    let (_, told, _) = mulot(&server, &["demandes", "--format", "json"]);
+    let rows: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert!(rows[0]["derniere_sauvegarde"].is_string() && rows[0]["sauvegarde_a_faire"] == false, "{rows}");
+    // The copy of all communes fits no folder of one.
+    let (code, _, said) = mulot(&server, &["restore", "--guichet", "ailleurs", "copie"]);
+    assert!(
+        code == 1 && said.contains("la sauvegarde d'un territoire (2 communes)") && said.contains("grillon"),
+        "{said}"
+    );
+    let (code, _, said) = mulot(&server, &["restore", "--guichet", "ailleurs", "--commune", "grillon", "copie"]);
+    assert!(code == 0 && said.contains("1 demande"), "{said}");
+    assert!(server.data().with_file_name("ailleurs").join("grillon/guichet.db").is_file());
+    // Brought back over what is there: nothing is, and it says for whom.
+    let (code, _, said) = mulot(&server, &["restore", "copie"]);
+    assert!(code == 1 && said.contains("0 commune remise sur 2") && said.contains("grillon, mesange"), "{said}");
+}
+
+#[test]
 fn a_commune_sleeps_when_nobody_asks_and_many_who_wake_it_wait_for_one_opening() {
     let server = ServerTest::hall_with(&["grillon"], |_, _| {});
     let place = send(&server, "grillon.example", "");

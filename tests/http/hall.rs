@@ -198,6 +198,25 @@ fn an_open_commune_whose_file_breaks_goes_on_with_what_it_had_read() {
     assert_eq!(get(&server, "grillon.example", &form).status, 200);
 }
 
+#[test]
+fn a_file_that_breaks_before_the_next_start_leaves_the_telephone() {
+    let mut first = ServerTest::hall_with(&["grillon"], |_, _| {});
+    let form = format!("/guichet/{FORM}/");
+    assert_eq!(get(&first, "grillon.example", &form).status, 200);
+    first.reload_with(|_, _| {}).unwrap();
+    first.ask_to_stop();
+    first.wait_stopped();
+    let file = first.territoire().join("communes/grillon/commune.toml");
+    std::fs::write(&file, format!("devise = [\n{}", std::fs::read_to_string(&file).unwrap())).unwrap();
+    let second = ServerTest::hall_with(&[], |config, _| {
+        (config.common.folder, config.common.data) = (first.territoire(), first.data());
+        config.territoire = Some(first.territoire());
+    });
+    let closed = get(&second, "grillon.example", &form);
+    assert_eq!(closed.status, 503, "{}", closed.text());
+    assert!(closed.text().contains("grillon") && closed.text().contains("04 65 71 00 01"), "{}", closed.text());
+}
+
 /// The program, run on the guichet of a server that serves.
 fn mulot(server: &ServerTest, words: &[&str]) -> (i32, String, String) {
     let data = server.data();

@@ -13,9 +13,13 @@ struct Territoire {
 impl Territoire {
     /// Two communes, built, and a guichet for both.
     fn new() -> Self {
+        Territoire::with(&["aulnay", "bazoches"])
+    }
+
+    fn with(names: &[&str]) -> Self {
         let test = CommuneTest::empty();
         let model = CommuneTest::minimal();
-        for name in ["aulnay", "bazoches"] {
+        for name in names {
             for file in
                 walkdir::WalkDir::new(model.folder()).into_iter().flatten().filter(|one| one.file_type().is_file())
             {
@@ -186,6 +190,23 @@ fn a_guichet_that_could_not_open_is_told_before_the_next_build() {
     let told = territoire.to_see("bazoches");
     assert!(told.len() == 1 && told[0].starts_with("le contenu est refusé"), "told once: {told:?}");
     assert!(territoire.to_see("aulnay").is_empty());
+}
+
+#[test]
+fn what_is_so_in_many_communes_is_told_once() {
+    let names = ["aulnay", "bazoches", "chavannes", "dormans", "epinal", "fleury"];
+    let territoire = Territoire::with(&names);
+    let run = territoire.run(&["etat", "guichet.toml"]);
+    assert_eq!(run.stdout.matches("jamais été construit").count(), 1, "{}", run.stdout);
+    assert!(run.stdout.contains("! 6 communes : le site n’a jamais été construit"), "{}", run.stdout);
+    assert_eq!(territoire.run(&["build", "pays/communes/fleury"]).code, 0);
+    let run = territoire.run(&["etat", "guichet.toml"]);
+    assert!(
+        run.stdout.contains("5 communes : ") && run.stdout.contains("AULNAY, BAZOCHES, CHAVANNES"),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(territoire.to_see("aulnay").len(), 1, "tools are told of each");
 }
 
 #[test]

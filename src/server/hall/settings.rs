@@ -1,14 +1,19 @@
 //! What is known of a commune without opening its guichet: where it answers, and what it would be opened with.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::has_errors;
 use crate::load::{self, Layers, Territoire};
 use crate::model::commune::Commune;
 use crate::server::config::{GuichetConfig, HallConfig};
 use crate::server::headers::{Outside, origin};
+
+/// Folder of what is known of the communes, in that of their data.
+const NOTES: &str = ".communes";
 
 /// The settings of a commune; replaced as a whole.
 pub(super) struct Settings {
@@ -31,7 +36,7 @@ pub(super) struct Settings {
 }
 
 /// What `commune.toml` says of how the guichet is reached.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Known {
     /// Name of the commune, for who cannot be served; its folder's when its file is broken.
     pub(super) title: String,
@@ -71,7 +76,10 @@ impl Settings {
         let (commune, told) = load::described(&layers);
         let declared = territoire.and_then(|territoire| territoire.model.declared(name));
         let domains = declared.map_or(&[][..], |declared| &declared.domaines);
-        let kept = before.filter(|_| has_errors(&told)).map(|before| before.known.clone());
+        let is_broken = has_errors(&told);
+        let note = hall.territoire.is_some().then(|| hall.common.data.join(NOTES).join(format!("{name}.json")));
+        let noted = || Known::noted(note.as_deref()?, hall.common.hsts_seconds);
+        let kept = is_broken.then(|| before.map(|before| before.known.clone()).or_else(noted)).flatten();
         if kept.is_some() {
             tracing::warn!(
                 event = "content.refused",
@@ -80,6 +88,9 @@ impl Settings {
             );
         }
         let known = kept.unwrap_or_else(|| Known::of(commune.as_ref(), (name, domains), hall.common.hsts_seconds));
+        if let Some(note) = note.filter(|_| !is_broken) {
+            known.note(&note, &hall.common.data);
+        }
         let mut settings = Settings {
             hall: hall.clone(),
             name: name.to_owned(),
@@ -130,6 +141,22 @@ impl Known {
             outside: Outside { https: public.starts_with("https://"), guichet_origin: origin(adresse), hsts_seconds },
             home,
             has_mailboxes: commune.is_some_and(|commune| !commune.guichet.destinataires.is_empty()),
+        }
+    }
+
+    /// What was known when its file was last right; `None` when that was never written down.
+    fn noted(note: &Path, hsts_seconds: u64) -> Option<Known> {
+        let mut known: Known = serde_json::from_slice(&std::fs::read(note).ok()?).ok()?;
+        known.outside.hsts_seconds = hsts_seconds;
+        Some(known)
+    }
+
+    /// Writes it down for the next start. A note that is lost only costs a telephone number, and only while the file is broken.
+    fn note(&self, note: &Path, data: &Path) {
+        let bytes = serde_json::to_vec(self).unwrap_or_default();
+        // The data folder is made by who keeps requests in it, for his eyes alone.
+        if data.is_dir() && std::fs::read(note).ok().as_ref() != Some(&bytes) {
+            let _ = crate::fs::write_atomic(note, &bytes);
         }
     }
 

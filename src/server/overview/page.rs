@@ -1,5 +1,7 @@
 //! The words of the page: for a browser, for a terminal, for a mail.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -97,19 +99,48 @@ fn view(overview: &Overview) -> OverviewView<'_> {
         (0, false) => "Le disque est presque plein.".to_owned(),
         (count, _) => format!("{} à regarder.", plural(count as u64, "commune", "communes")),
     };
-    let name = |row: &Row| if row.nom.is_empty() { row.dossier.clone() } else { row.nom.clone() };
     OverviewView {
         title: overview.territoire.as_str().into(),
         summary,
         in_order: overview.en_ordre,
         seen: format!("{} à {}", short_date(seen.date()), time(seen.time())),
-        to_see: wrong.iter().map(|row| ToSee { name: name(row), words: spoken(&row.a_regarder) }).collect(),
+        to_see: to_see(overview),
         caption: plural(overview.communes.len() as u64, "commune", "communes"),
-        rows: overview.communes.iter().map(|row| shown_row(row, name(row), &zone)).collect(),
+        rows: overview.communes.iter().map(|row| shown_row(row, name(row).to_owned(), &zone)).collect(),
         rules: rules(overview).into_iter().map(rule).collect(),
         disks: overview.disques.iter().map(shown_disk).collect(),
     }
 }
+
+fn name(row: &Row) -> &str {
+    if row.nom.is_empty() { &row.dossier } else { &row.nom }
+}
+
+/// What calls for a person, commune by commune; what is so in many of them is told once, first.
+fn to_see(overview: &Overview) -> Vec<ToSee> {
+    let mut communes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for row in &overview.communes {
+        for words in &row.a_regarder {
+            communes.entry(words).or_default().push(name(row));
+        }
+    }
+    let is_common = |words: &str| communes.get(words).is_some_and(|communes| communes.len() > MANY);
+    let common = communes.iter().filter(|(words, _)| is_common(words)).map(|(words, names)| {
+        let mut told = vec![(*words).to_owned()];
+        if names.len() < overview.communes.len() {
+            told.push(names.join(", "));
+        }
+        ToSee { name: plural(names.len() as u64, "commune", "communes"), words: spoken(&told) }
+    });
+    let own = overview.communes.iter().filter_map(|row| {
+        let words: Vec<String> = row.a_regarder.iter().filter(|words| !is_common(words)).cloned().collect();
+        (!words.is_empty()).then(|| ToSee { name: name(row).to_owned(), words: spoken(&words) })
+    });
+    common.chain(own).collect()
+}
+
+/// Communes of which the same is told one by one, at most.
+const MANY: usize = 4;
 
 /// Sentences with the spaces and apostrophes of French.
 fn spoken(sentences: &[String]) -> Vec<String> {

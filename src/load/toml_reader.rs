@@ -41,21 +41,25 @@ impl Source<'_> {
         (digits(whole.trim_start_matches('-')) && digits(cents)).then_some(value)
     }
 
-    /// The bracket that is still open at a byte, when it is on a line above: what follows was taken for a part of it.
+    /// The bracket of a line above that is open at a byte and that nothing closes before the next title.
     fn open_above(&self, at: usize, (open, close): (u8, u8)) -> Option<Range<usize>> {
-        let before = &self.text.as_bytes()[..at.min(self.text.len())];
+        let (before, after) = self.text.split_at_checked(at)?;
         let mut inner = 0;
-        for (index, byte) in before.iter().enumerate().rev() {
-            match *byte {
-                byte if byte == close => inner += 1,
-                byte if byte == open && inner == 0 => {
-                    return before[index..].contains(&b'\n').then_some(index..index + 1);
-                }
-                byte if byte == open => inner -= 1,
-                _ => {}
+        let opening = before.bytes().rposition(|byte| match byte {
+            byte if byte == close => {
+                inner += 1;
+                false
             }
-        }
-        None
+            byte if byte == open && inner > 0 => {
+                inner -= 1;
+                false
+            }
+            byte => byte == open,
+        })?;
+        let own = after.find("\n[").map_or(after, |title| &after[..title]);
+        let count = |wanted: u8| own.bytes().filter(|byte| *byte == wanted).count();
+        let is_unclosed = before[opening..].contains('\n') && count(close) <= count(open);
+        is_unclosed.then_some(opening..opening + 1)
     }
 
     fn excerpt(&self, span: Range<usize>) -> &str {
@@ -63,17 +67,38 @@ impl Source<'_> {
     }
 }
 
-/// Parses a text, telling every syntax error.
+/// Parses a text, telling every syntax error; after a bracket that is not closed nothing means what it says.
 pub(crate) fn parse<'a>(source: Source<'a>, diagnostics: &mut Vec<Diagnostic>) -> Spanned<DeTable<'a>> {
     let (table, errors) = DeTable::parse_recoverable(source.text);
-    let start = diagnostics.len();
+    let mut told: Vec<Diagnostic> = Vec::new();
+    let mut last_line = u32::MAX;
     for error in errors {
-        let told = syntax_error(source, &error);
-        if !diagnostics[start..].contains(&told) {
-            diagnostics.push(told);
+        let one = unclosed(source, &error).inspect(|one| last_line = last_line.min(one.place.line));
+        let one = one.unwrap_or_else(|| syntax_error(source, &error));
+        if !told.contains(&one) {
+            told.push(one);
         }
     }
+    diagnostics.extend(told.into_iter().filter(|one| one.place.line <= last_line));
     table
+}
+
+/// What there is to say of a bracket that is not closed on the lines after it: the mistake is where it opens.
+fn unclosed(source: Source<'_>, error: &toml::de::Error) -> Option<Diagnostic> {
+    let (said, at) = (error.message(), error.span()?.start);
+    let of = |names: &[&str], brackets| {
+        let is_one = names.iter().any(|name| said.starts_with(name));
+        is_one.then(|| source.open_above(at, brackets)).flatten()
+    };
+    let list = of(&["unexpected `=` in array", "unclosed array,", "missing comma between array"], (b'[', b']'));
+    let table = of(&["missing comma between key", "unclosed inline"], (b'{', b'}'));
+    let (at, message, hint) = match (list, table) {
+        (Some(at), _) => (at, "le crochet [ n'est pas fermé", "fermez la liste par un crochet droit ]"),
+        (None, Some(at)) => (at, "l'accolade { n'est pas fermée", "fermez-la par } sur la même ligne"),
+        (None, None) => return None,
+    };
+    let hint = format!("{hint} ; les lignes d'après en font partie");
+    Some(Diagnostic::error(Code::BadToml, source.place(at), message).hint(hint))
 }
 
 fn syntax_error(source: Source<'_>, error: &toml::de::Error) -> Diagnostic {
@@ -81,28 +106,6 @@ fn syntax_error(source: Source<'_>, error: &toml::de::Error) -> Diagnostic {
     let mut span = error.span().unwrap_or(0..0);
     if said.starts_with("invalid unquoted key") {
         span = source.key_around(span.start);
-    }
-    let unclosed = |names: &[&str], brackets| {
-        let is_one = names.iter().any(|name| said.starts_with(name));
-        is_one.then(|| source.open_above(span.start, brackets)).flatten()
-    };
-    let list = unclosed(&["unexpected `=` in array", "unclosed array,", "missing comma between array"], (b'[', b']'));
-    let table = unclosed(&["missing comma between key", "unclosed inline"], (b'{', b'}'));
-    for (at, message, hint) in [
-        (
-            list,
-            "le crochet [ n'est pas fermé",
-            "fermez la liste par un crochet droit ] ; les lignes d'après en font partie",
-        ),
-        (
-            table,
-            "l'accolade { n'est pas fermée",
-            "fermez-la par } sur la même ligne ; les lignes d'après en font partie",
-        ),
-    ] {
-        if let Some(at) = at {
-            return Diagnostic::error(Code::BadToml, source.place(at), message).hint(hint);
-        }
     }
     let excerpt = source.excerpt(span.clone()).to_owned();
     let place = source.place(span.clone());
@@ -704,8 +707,9 @@ mod tests {
             ("x = [\nnom = \"Trou\"\nville = \"Trou\"\n", "le crochet [ n'est pas fermé", Code::BadToml),
             ("x = [1,\nnom = \"Trou\"\n", "le crochet [ n'est pas fermé", Code::BadToml),
             ("x = { a = 1\nnom = 1\nville = 2", "l'accolade { n'est pas fermée", Code::BadToml),
-            ("x = { a = 1 b = 2 }", "il manque une virgule entre deux clés", Code::BadToml),
             ("x = [\"a\" \"b\"]", "il manque une virgule entre deux valeurs de la liste", Code::BadToml),
+            ("x = [\n\"a\"\n\"b\"\n]\ny = 1", "il manque une virgule entre deux valeurs de la liste", Code::BadToml),
+            ("x = [\nnom = \"Trou\"\n[mairie]\nville = [\"a\"]", "le crochet [ n'est pas fermé", Code::BadToml),
             ("x = ]", "ce crochet ] ne ferme rien", Code::BadToml),
         ];
         for (text, message, code) in cases {

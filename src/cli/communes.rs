@@ -204,7 +204,7 @@ pub(super) fn mailboxes(places: &[DataPlace], json: bool) -> Exit {
         Ok(told.mailboxes.into_iter().map(|(line, mailbox)| (line, value(&mailbox))).collect())
     });
     if !json {
-        destinataires::conclude(count, waiting.get());
+        destinataires::conclude(count, waiting.get(), " --commune NOM");
     }
     if exit == Exit::Done && waiting.get() > 0 { Exit::Fault } else { exit }
 }

@@ -70,7 +70,7 @@ pub(super) fn run(
     if config.is_some_and(|config| !config.confirms_mailboxes) {
         report::say("confirmer_destinataires = false : toutes les boîtes reçoivent, confirmées ou non.");
     } else {
-        conclude(told.mailboxes.len(), told.waiting);
+        conclude(told.mailboxes.len(), told.waiting, "");
     }
     Ok(exit)
 }
@@ -100,14 +100,15 @@ pub(super) fn told(store: &Store, config: Option<&GuichetConfig>, teller: &Telle
     Ok(Told { mailboxes: states.iter().map(one).collect(), waiting })
 }
 
-/// Says what is to be done of them.
-pub(super) fn conclude(known: usize, waiting: usize) {
+/// Says what is to be done of them; `whose` is what names one of many communes.
+pub(super) fn conclude(known: usize, waiting: usize, whose: &str) {
     if known == 0 {
         report::say("Aucune boîte n'est connue : elles le sont au premier démarrage de mulot guichet.");
     } else if waiting > 0 {
-        report::say(
-            "Chaque boîte a reçu un code : tapez-le sur la page du message, ou mulot demandes destinataires --confirmer CODE (--renvoyer : un autre code)",
-        );
+        report::say(format!(
+            "Chaque boîte a reçu un code : tapez-le sur la page du message, ou mulot demandes destinataires{whose} --confirmer CODE \
+             (--renvoyer : un autre code)"
+        ));
     }
 }
 

@@ -359,6 +359,11 @@ impl Hall {
         let Some(awake) = counter.awake() else { return true };
         let settings = counter.settings();
         if !counter.is_removed() && !awake.would_open(&settings).await {
+            tracing::warn!(
+                event = "content.refused",
+                commune = settings.name,
+                "the folder has errors; the guichet stays open with what was right"
+            );
             counter.hold_open();
             return false;
         }

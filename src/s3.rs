@@ -32,6 +32,8 @@ const SKEW: Duration = Duration::from_secs(15 * 60);
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(3));
 /// A server that asks for more patience than this is asked again all the same.
 const RETRY_AFTER_CAP: Duration = Duration::from_secs(60);
+/// How long a connection may be silent in the middle of a request.
+const SILENCE: Duration = Duration::from_secs(60);
 /// How long a host that has not answered once yet is tried: a wrong name must be told soon.
 const FIRST_CONTACT: Duration = Duration::from_secs(10);
 
@@ -133,15 +135,19 @@ impl Bucket {
         let url = bucket.base_url();
         let host = url.host_str().ok_or_else(bad)?.to_owned();
         let host = url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
-        let agent = agent(url.scheme() == "https");
+        let agent = agent(url.scheme() == "https", SILENCE);
         let credentials = Credentials::new(access.key_id.clone(), access.secret.clone());
         Ok(Bucket { bucket, credentials, agent, host, patience: Duration::from_secs(120), met: AtomicBool::new(false) })
     }
 
-    /// How long a request is tried again before it is given up: two minutes unless said otherwise.
+    /// How long a request is tried again before it is given up: two minutes unless said otherwise. One try alone is silent for
+    /// no longer either.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        if patience < SILENCE {
+            self.agent = agent(self.bucket.base_url().scheme() == "https", patience);
+        }
         self
     }
 

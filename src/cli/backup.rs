@@ -118,7 +118,11 @@ fn back_up_one(args: &BackupArgs, place: DataPlace, destination: &Path) -> Exit 
     };
     let key = store.key_file();
     let copied = args.with_key.then_some(key);
-    let done = match back_up(&store, &place.data, destination, copied, Timestamp::now()) {
+    let files = match place.files(&store) {
+        Ok(files) => files,
+        Err(error) => return fault(&error.into()),
+    };
+    let done = match back_up((&store, &files), &place.data, destination, copied, Timestamp::now()) {
         Ok(done) => done,
         Err(error) => return fault(&error),
     };
@@ -225,7 +229,7 @@ fn restore_one(args: &RestoreArgs, backup: &Path, place: &DataPlace) -> Exit {
         _ => key.clone(),
     });
     let keys = (key.as_deref(), place.key_file.as_deref());
-    let done = match restore(backup, &place.data, keys, place.base()) {
+    let done = match restore(backup, &place.data, keys, (place.base(), place.bucket())) {
         Ok(done) => done,
         Err(error) => return fault(&error),
     };

@@ -14,7 +14,7 @@ use super::integrity::Integrity;
 use super::place::{DataPlace, Places, which};
 use super::report::{self, Format};
 use super::{Exit, communes, destinataires, dkim, etat, exporter, quarantaine};
-use crate::intake::files::{FileStore, Reading};
+use crate::intake::files::Reading;
 use crate::intake::links::Links;
 use crate::intake::store::{Store, StoreError};
 use crate::intake::token::{KEY_FILE, Keys};
@@ -179,16 +179,15 @@ fn of_one(args: &DemandesArgs, place: DataPlace) -> Exit {
         return dkim::run(place.config.as_ref(), args.format == Format::Json);
     }
     let options = place.beside();
-    let (data, key_file) = (place.data, place.key_file);
-    let done = Store::open(&data, options).and_then(|store| {
+    let done = Store::open(&place.data, options).and_then(|store| {
         let json = args.format == Format::Json;
         let teller = Teller { zone: super::place::zone_of(place.config.as_ref()) };
-        let office = Office { store, data: data.clone(), teller, json };
+        let office = Office { store, place: place.clone(), teller, json };
         let (store, teller) = (&office.store, &office.teller);
         match args.action.as_ref().unwrap_or(&Action::Etat { rapide: false }) {
             Action::Etat { rapide } => {
                 let reading = if *rapide { Reading::Sizes } else { Reading::Contents };
-                etat::state(store, &data, (place.config.as_ref(), reading), teller, json)
+                etat::state(store, (&place, reading), teller, json)
             }
             Action::Liste => office.list(),
             Action::Voir { reference, reponses } => {
@@ -216,9 +215,9 @@ fn of_one(args: &DemandesArgs, place: DataPlace) -> Exit {
             }
             // Done above: it needs no store.
             Action::Dkim => Ok(Exit::Done),
-            Action::Comptoir => Ok(counter(&data, key_file.as_deref(), place.config.as_ref(), teller)),
+            Action::Comptoir => Ok(counter(&place.data, place.key_file.as_deref(), place.config.as_ref(), teller)),
             Action::Exporter { reference, pieces } => {
-                with_reference(reference, |reference| exporter::run(store, &data, reference, (pieces.as_ref(), json)))
+                with_reference(reference, |reference| exporter::run(store, &place, reference, (pieces.as_ref(), json)))
             }
         }
     });
@@ -277,7 +276,7 @@ fn give_json(told: &impl serde::Serialize) {
 /// The store of a guichet, and how it is told.
 struct Office {
     store: Store,
-    data: PathBuf,
+    place: DataPlace,
     teller: Teller,
     json: bool,
 }
@@ -352,7 +351,7 @@ impl Office {
         let from = from.map_or(Timestamp::MIN, instant);
         let until = until.and_then(|date| date.tomorrow().ok()).map_or(Timestamp::MAX, instant);
         let sums = self.store.reconcile(from, until)?;
-        let integrity = Integrity::look(&self.store, &self.data, Reading::Contents)?;
+        let integrity = Integrity::look(&self.store, &self.place, Reading::Contents)?;
         let balanced = told::balanced(&sums) && integrity.is_sound();
         let exit = if balanced { Exit::Done } else { Exit::Fault };
         if self.json {
@@ -378,9 +377,7 @@ impl Office {
 
     fn purge(&self) -> Result<Exit, StoreError> {
         let report = self.store.purge_elapsed(&Zoned::now().with_time_zone(self.teller.zone.clone()))?;
-        if let Err(error) =
-            FileStore::open(&self.data, self.store.seal(), 0).and_then(|files| files.remove(&report.files))
-        {
+        if let Err(error) = self.place.files(&self.store).and_then(|files| files.remove(&report.files)) {
             report::say(format!(
                 "avertissement : des fichiers restent à effacer ({}) ; la prochaine purge les reprendra",
                 file_cause(&error)

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::demandes::told::{self, Teller};
 use super::integrity::Integrity;
-use super::place::{is_key_open, open_key_words};
+use super::place::{DataPlace, is_key_open, open_key_words};
 use super::{Exit, destinataires, quarantaine, report, resolved};
 use crate::diagnostic::Code;
 use crate::intake::backup;
@@ -114,12 +114,11 @@ struct Closed {
 /// Says all of it; code 1 when something calls for a person.
 pub(super) fn state(
     store: &Store,
-    data: &Path,
-    (config, reading): (Option<&GuichetConfig>, Reading),
+    (place, reading): (&DataPlace, Reading),
     teller: &Teller,
     json: bool,
 ) -> Result<Exit, StoreError> {
-    let told = look(store, data, config, reading)?;
+    let told = look(store, place, reading)?;
     let exit = if told.en_ordre { Exit::Done } else { Exit::Fault };
     if json {
         report::give(serde_json::to_string_pretty(&json_of(&told, teller)).unwrap_or_default());
@@ -148,13 +147,8 @@ impl StateReport {
     }
 }
 
-fn look(
-    store: &Store,
-    data: &Path,
-    config: Option<&GuichetConfig>,
-    reading: Reading,
-) -> Result<StateReport, StoreError> {
-    let now = Timestamp::now();
+fn look(store: &Store, place: &DataPlace, reading: Reading) -> Result<StateReport, StoreError> {
+    let (now, data, config) = (Timestamp::now(), &place.data, place.config.as_ref());
     let free = store.free_bytes()?;
     let reserve = config.map(|config| config.reserve_bytes);
     let disque = Disk {
@@ -164,7 +158,7 @@ fn look(
         lecture_seule: store.is_read_only(),
     };
     let (comptes, route, bloques) = (store.counts()?, store.route()?, store.stuck(now, STUCK_AFTER)?);
-    let integrite = Integrity::look(store, data, reading)?;
+    let integrite = Integrity::look(store, place, reading)?;
     let boites = waiting_mailboxes(store, config)?;
     let certificats = acme::states(data);
     let waiting = boites.iter().map(|state| state.address.to_lowercase()).collect();

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::demandes::told::{Teller, outcome, reply};
 use super::demandes::unknown;
 use super::faults::file_cause;
+use super::place::DataPlace;
 use super::{Exit, report};
-use crate::intake::files::{FileError, FileStore};
+use crate::intake::files::FileError;
 use crate::intake::follow::{Case, act_title};
 use crate::intake::store::{Detail, Kept, Store, StoreError};
 use crate::model::dossier::{Act, ActKind, Agent};
@@ -22,7 +23,7 @@ use crate::text::numbers::{file_size, plural};
 /// Gives the request as a text to read, or as JSON, and copies its files to `files` when asked, with the text beside them.
 pub(super) fn run(
     store: &Store,
-    data: &Path,
+    place: &DataPlace,
     reference: &Reference,
     (files, json): (Option<&PathBuf>, bool),
 ) -> Result<Exit, StoreError> {
@@ -36,7 +37,7 @@ pub(super) fn run(
         report::give(readable.trim_end());
     }
     let Some(folder) = files else { return Ok(Exit::Done) };
-    match copy(store, data, &kept, folder)
+    match copy(store, place, &kept, folder)
         .and_then(|count| write_new(&folder.join(TEXT), readable.as_bytes()).map(|()| count))
     {
         Ok(count) => {
@@ -106,9 +107,10 @@ fn iso(at: &Zoned) -> String {
 }
 
 /// Copies the files of the answers and those added later; never over another one. Otherwise says why, in French.
-fn copy(store: &Store, data: &Path, kept: &Kept, folder: &Path) -> Result<usize, String> {
-    let source = FileStore::open(data, store.seal(), 0)
-        .map_err(|error| format!("« {} » ne peut pas être lu : {}", data.display(), file_cause(&error)))?;
+fn copy(store: &Store, place: &DataPlace, kept: &Kept, folder: &Path) -> Result<usize, String> {
+    let source = place
+        .files(store)
+        .map_err(|error| format!("« {} » ne peut pas être lu : {}", place.data.display(), file_cause(&error)))?;
     std::fs::create_dir_all(folder).map_err(|error| not_written(folder, &error))?;
     let answered = kept.answers.iter().filter_map(|answer| match &answer.value {
         AnswerValue::Files(files) => Some(files),
@@ -192,7 +194,7 @@ const TEXT: &str = "demande.txt";
 fn not_read(file: &StoredFile, error: &FileError) -> String {
     let name = &file.name;
     match error {
-        FileError::Missing { .. } => format!("la pièce « {name} » manque dans le dossier de données"),
+        FileError::Missing { .. } => format!("la pièce « {name} » n'est plus là"),
         FileError::Damaged { .. } => format!("la pièce « {name} » est abîmée"),
         error => format!("la pièce « {name} » ne peut pas être lue : {}", file_cause(error)),
     }
@@ -227,20 +229,23 @@ mod tests {
             assert!(text(&store).contains(kept), "{kept}");
         }
         let folder = dir.path().join("copie");
-        assert_eq!(run(&store, dir.path(), &reference(1), (Some(&folder), false)).unwrap(), Exit::Done);
+        assert_eq!(
+            run(&store, &DataPlace::folder(dir.path()), &reference(1), (Some(&folder), false)).unwrap(),
+            Exit::Done
+        );
         let readable = std::fs::read_to_string(folder.join(TEXT)).unwrap();
         for words in ["Lampion", "LES RÉPONSES", "Reçue le", "Gardée jusqu'au"] {
             assert!(readable.contains(words), "{words}: {readable}");
         }
         assert!(!readable.contains('{') && !readable.contains("zone"), "a text, not a dump: {readable}");
         assert_eq!(
-            run(&store, dir.path(), &reference(1), (Some(&folder), false)).unwrap(),
+            run(&store, &DataPlace::folder(dir.path()), &reference(1), (Some(&folder), false)).unwrap(),
             Exit::Machine,
             "never over"
         );
         store.erase(&reference(1), jiff::Timestamp::now()).unwrap();
         assert!(!text(&store).contains("Lampion") && text(&store).contains("réponses effacées"));
-        assert_eq!(run(&store, dir.path(), &reference(2), (None, true)).unwrap(), Exit::Fault);
+        assert_eq!(run(&store, &DataPlace::folder(dir.path()), &reference(2), (None, true)).unwrap(), Exit::Fault);
     }
 
     #[tokio::test]

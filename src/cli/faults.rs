@@ -8,6 +8,7 @@ use crate::intake::files::FileError;
 use crate::intake::mailer::MailerError;
 use crate::intake::store::StoreError;
 use crate::intake::token::KeyError;
+use crate::s3::S3Error;
 use crate::server::{ListenError, StartError};
 
 /// Says why the guichet's data cannot be used.
@@ -69,6 +70,8 @@ pub(super) fn store_fault(error: &StoreError) -> Exit {
             format!("la base « {base} » ne répond pas : {}", cause_of_words(reason)),
             "vérifiez que PostgreSQL tourne et que cette machine peut le joindre ; rien de ce qui a été accepté n'est perdu",
         ),
+        StoreError::Bucket(error) => return bucket_fault(error),
+        StoreError::ForeignBucket { address } => return foreign_bucket(address),
         StoreError::Refused { base, reason } => (
             format!("la base « {base} » refuse ce compte : {reason}"),
             "vérifiez le nom, le mot de passe (MULOT_BASE_MOT_DE_PASSE ou base_mot_de_passe_fichier) et ses droits dans la base",
@@ -102,6 +105,27 @@ pub(super) fn store_fault(error: &StoreError) -> Exit {
     }
 }
 
+/// Says why the bucket of the files cannot be used.
+fn bucket_fault(error: &S3Error) -> Exit {
+    report::say(format!("erreur : les fichiers joints ne peuvent ni être lus ni gardés : {error}"));
+    report::say(format!(
+        "aide : {} ([fichiers] de guichet.toml) ; rien de ce que le seau contient n'est perdu",
+        error.remedy()
+    ));
+    if error.is_order() { Exit::Fault } else { Exit::Machine }
+}
+
+/// Says that a bucket is not the one of this guichet.
+fn foreign_bucket(address: &str) -> Exit {
+    report::say(format!(
+        "erreur : « {address} » n'est pas le seau de ce guichet : il est à une autre clé, ou n'a pas les fichiers des demandes gardées ici"
+    ));
+    report::say(
+        "aide : corrigez s3 sous [fichiers], un préfixe par guichet ; pour changer de seau, copiez d'abord tout l'ancien, marque comprise",
+    );
+    Exit::Fault
+}
+
 const READ_ONLY_HINT: &str = "un disque se met ainsi quand il va mal : regardez le journal du système (dmesg), réparez ou changez le disque, \
      puis redémarrez la machine ; en attendant, mulot demandes liste et voir marchent encore";
 
@@ -112,6 +136,8 @@ pub(super) fn file_cause(error: &FileError) -> String {
         FileError::Full { .. } => "il n'y a plus assez de place".to_owned(),
         FileError::Missing { .. } => "elle n'y est plus".to_owned(),
         FileError::Damaged { .. } => "elle est abîmée".to_owned(),
+        FileError::Bucket(error) => error.to_string(),
+        FileError::ForeignBucket { address } => format!("« {address} » n'est pas le seau de ce guichet"),
         FileError::Store(StoreError::Io { source, .. }) => cause(source),
         FileError::Store(StoreError::Database { source, .. }) => cause_of_words(&source.to_string()),
         _ => "le dossier de données ne répond pas comme il faut".to_owned(),
@@ -169,6 +195,8 @@ pub(super) fn start_fault(error: &StartError, in_use: &str) -> Exit {
             )
         }
         StartError::Store(error) | StartError::Files(FileError::Store(error)) => store_fault(error),
+        StartError::Files(FileError::Bucket(error)) => bucket_fault(error),
+        StartError::Files(FileError::ForeignBucket { address }) => foreign_bucket(address),
         StartError::Files(error) => told(
             format!("les fichiers reçus ne peuvent pas être gardés : {}", file_cause(error)),
             "vérifiez la place libre et le droit d'écrire dans le dossier de données",

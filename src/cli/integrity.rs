@@ -1,11 +1,11 @@
 //! What has changed on the disk since it was written: told by `mulot demandes etat` and `reconcilier`.
 
-use std::path::Path;
-
 use serde::Serialize;
 
+use super::faults::file_cause;
+use super::place::DataPlace;
 use super::report;
-use crate::intake::files::{FileStore, FileTrouble, Reading};
+use crate::intake::files::{FileTrouble, Reading};
 use crate::intake::store::{Damage, Store, StoreError};
 
 /// Everything that is wrong with what is kept; nothing personal in it.
@@ -17,21 +17,29 @@ pub(super) struct Integrity {
     valeurs_abimees: Vec<Damage>,
     /// Files missing or changed.
     fichiers: Vec<FileTrouble>,
+    /// Why the bucket of the files cannot be looked into; what it holds is then not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seau: Option<String>,
 }
 
 impl Integrity {
     /// Looks at everything.
-    pub(super) fn look(store: &Store, data: &Path, reading: Reading) -> Result<Integrity, StoreError> {
-        let files = FileStore::open(data, store.seal(), 0)?;
-        Ok(Integrity {
-            base: store.integrity()?,
-            valeurs_abimees: store.damaged()?,
-            fichiers: files.verify(store, reading)?,
-        })
+    pub(super) fn look(store: &Store, place: &DataPlace, reading: Reading) -> Result<Integrity, StoreError> {
+        let (fichiers, seau) = match place.files(store).and_then(|files| files.verify(store, reading)) {
+            Ok(troubles) => (troubles, None),
+            Err(error) if error.is_of_bucket() => (Vec::new(), Some(file_cause(&error))),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Integrity { base: store.integrity()?, valeurs_abimees: store.damaged()?, fichiers, seau })
     }
 
     /// Whether nothing is wrong.
     pub(super) fn is_sound(&self) -> bool {
+        self.is_whole() && self.seau.is_none()
+    }
+
+    /// Whether nothing is lost nor damaged, as far as could be looked.
+    fn is_whole(&self) -> bool {
         self.base.is_empty() && self.valeurs_abimees.is_empty() && self.fichiers.is_empty()
     }
 
@@ -48,7 +56,11 @@ impl Integrity {
             let what = if file.is_missing { "fichier perdu" } else { "fichier abîmé" };
             report::give(format!("! {}  {what} : {}", file.reference.as_str(), file.id));
         }
-        if !self.is_sound() {
+        if let Some(why) = &self.seau {
+            report::give(format!("! seau des fichiers joints : {why}"));
+            report::say("aide : rien n'est perdu pour autant : vérifiez [fichiers] de guichet.toml, puis relancez");
+        }
+        if !self.is_whole() {
             report::say(
                 "aide : ce qui est abîmé n'est jamais envoyé tel quel ; ne supprimez rien, gardez ce dossier et restaurez \
                  la dernière sauvegarde dans un autre (docs/guichet.md)",

@@ -43,7 +43,7 @@ pub(super) fn run(args: &OverviewArgs) -> Exit {
     let sends = args.mail || args.mairies;
     let secrets = match sends {
         true => Secrets::of_service(),
-        false => Secrets::without_mail(std::env::var(crate::server::base::BASE_PASSWORD_VARIABLE).ok()),
+        false => Secrets::beside(),
     };
     let config = match HallConfig::read(&args.config, &secrets) {
         Ok(config) => config,

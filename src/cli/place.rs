@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 
 use super::{Exit, report};
-use crate::intake::store::{Access, Base, StoreOptions};
+use crate::intake::files::{BucketPlace, FileError, FileOptions, FileStore};
+use crate::intake::store::{Access, Base, Store, StoreOptions};
 use crate::intake::token::KEY_FILE;
 use crate::load::{self, Layers};
-use crate::server::base::BASE_PASSWORD_VARIABLE;
 use crate::server::config::{CREDENTIALS_VARIABLE, GuichetConfig, HallConfig, Secrets};
 
 /// Environment variable of the key file, when no configuration names it.
@@ -38,7 +38,7 @@ pub(super) enum Places {
 }
 
 impl DataPlace {
-    fn folder(path: &Path) -> DataPlace {
+    pub(super) fn folder(path: &Path) -> DataPlace {
         DataPlace { data: path.to_owned(), key_file: key_file(None), config: None, commune: None, hall: None }
     }
 
@@ -46,6 +46,16 @@ impl DataPlace {
     pub(super) fn beside(&self) -> StoreOptions {
         let (key_file, base) = (self.key_file.clone(), self.base().cloned());
         StoreOptions { access: Access::Beside, key_file, base, ..StoreOptions::default() }
+    }
+
+    /// Its files: in the folder, or in the bucket of the configuration.
+    pub(super) fn files(&self, store: &Store) -> Result<FileStore, FileError> {
+        FileStore::open_with(&self.data, store.seal(), FileOptions::beside(self.bucket().cloned()))
+    }
+
+    /// The bucket of its files, when there is one.
+    pub(super) fn bucket(&self) -> Option<&BucketPlace> {
+        self.config.as_ref()?.files.bucket.as_ref()
     }
 
     /// The database server, when the database is no file of the folder.
@@ -70,7 +80,7 @@ impl DataPlace {
             return Ok(Places::One(Box::new(DataPlace::folder(&path))));
         }
         // Nothing is sent.
-        let config = match HallConfig::read(path, &Secrets::without_mail(std::env::var(BASE_PASSWORD_VARIABLE).ok())) {
+        let config = match HallConfig::read(path, &Secrets::beside()) {
             Ok(config) => config,
             Err(diagnostics) => {
                 let folder = path.parent().unwrap_or(Path::new("."));

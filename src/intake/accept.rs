@@ -56,7 +56,11 @@ pub enum AcceptError {
 impl AcceptError {
     /// Whether it may work in a moment.
     pub fn is_passing(&self) -> bool {
-        matches!(self, AcceptError::Store(StoreError::Busy { .. } | StoreError::Unreachable { .. }))
+        matches!(
+            self,
+            AcceptError::Store(StoreError::Busy { .. } | StoreError::Unreachable { .. })
+                | AcceptError::Files(FileError::Bucket(_))
+        )
     }
 
     /// The kind in a word, for the log: no path, no name.
@@ -64,6 +68,7 @@ impl AcceptError {
         match self {
             AcceptError::FileGone { .. } => "file_gone",
             AcceptError::Files(FileError::Full { .. }) | AcceptError::Store(StoreError::Full { .. }) => "full",
+            AcceptError::Files(error) if error.is_of_bucket() => "bucket",
             AcceptError::Files(_) => "files",
             AcceptError::Store(StoreError::Busy { .. }) => "busy",
             AcceptError::Store(StoreError::Poisoned { .. }) => "poisoned",

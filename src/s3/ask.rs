@@ -46,7 +46,8 @@ impl Bucket {
             if started.elapsed() >= patience || fault.is_final() {
                 return Err(fault.told(&self.host, tries));
             }
-            std::thread::sleep(fault.retry_after().map_or(pause, |asked| asked.clamp(pause, RETRY_AFTER_CAP)));
+            let most = RETRY_AFTER_CAP.min(patience.max(pause));
+            std::thread::sleep(fault.retry_after().map_or(pause, |asked| asked.clamp(pause, most)));
             pause = (pause * 2).min(PAUSES.1);
         }
     }
@@ -162,8 +163,9 @@ impl Read for Watched {
     }
 }
 
-/// The HTTP client: certificates of the system, one provider of cryptography, no redirection.
-pub(super) fn agent(encrypted: bool) -> Agent {
+/// The HTTP client: certificates of the system, one provider of cryptography, no redirection, no silence longer than that.
+pub(super) fn agent(encrypted: bool, silence: Duration) -> Agent {
+    let first = silence.min(Duration::from_secs(15));
     let mut tls =
         TlsConfig::builder().unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
     if encrypted {
@@ -176,10 +178,10 @@ pub(super) fn agent(encrypted: bool) -> Agent {
         .http_status_as_error(false)
         .max_redirects(0)
         .user_agent(concat!("Mulot/", env!("CARGO_PKG_VERSION")))
-        .timeout_resolve(Some(Duration::from_secs(15)))
-        .timeout_connect(Some(Duration::from_secs(15)))
-        .timeout_per_read(Some(Duration::from_secs(60)))
-        .timeout_per_write(Some(Duration::from_secs(60)))
+        .timeout_resolve(Some(first))
+        .timeout_connect(Some(first))
+        .timeout_per_read(Some(silence))
+        .timeout_per_write(Some(silence))
         .build()
         .new_agent()
 }

@@ -18,7 +18,7 @@ use super::watch::Watch;
 use crate::intake::accept::{AcceptError, Depot};
 use crate::intake::deliver::{Turn, Worker};
 use crate::intake::digest::{self, Digest};
-use crate::intake::files::{FileOptions, FileStore, tidy};
+use crate::intake::files::{FileError, FileOptions, FileStore, tidy};
 use crate::intake::links::Links;
 use crate::intake::mailer::{Mailer, Signer, Transport};
 use crate::intake::store::{Access, Base, Store, StoreOptions};
@@ -78,6 +78,11 @@ impl Office {
         };
         let store = Store::open(folder, options)?;
         let files = FileStore::open_with(folder, store.seal(), files)?;
+        match files.adopt(&store) {
+            // It was told when it was opened; the housework adopts it later.
+            Err(FileError::Bucket(_)) => {}
+            adopted => adopted?,
+        }
         let keys = store.keys().clone();
         let watch = Watch::new(store.key_file().to_owned(), role.delivers());
         Ok(Office { folder: folder.to_owned(), depot: Depot { store, files }, keys, mailer, watch, _temporary: None })
@@ -209,11 +214,18 @@ async fn housework(
         // Closed, the guichet is looked after less often: nothing comes in meanwhile.
         watch.duties.done(round, now.checked_add(TIDY_ASLEEP).ok());
         match done {
-            Ok(Ok(tidied)) if tidied.missing.is_empty() => {
-                tracing::debug!(event = "tidied", drafts = tidied.drafts, orphans = tidied.orphans, "housework done");
-            }
             Ok(Ok(tidied)) => {
-                tracing::error!(event = "files.missing", files = tidied.missing.len(), "the disk has lost files");
+                if tidied.moved > 0 {
+                    tracing::info!(
+                        event = "files.moved",
+                        files = tidied.moved,
+                        "files went from the disk to the bucket"
+                    );
+                }
+                if !tidied.missing.is_empty() {
+                    tracing::error!(event = "files.missing", files = tidied.missing.len(), "files are lost");
+                }
+                tracing::debug!(event = "tidied", drafts = tidied.drafts, orphans = tidied.orphans, "housework done");
             }
             Ok(Err(error)) => {
                 tracing::error!(event = "tidy.failed", reason = super::receive::trouble(&error), "housework failed");

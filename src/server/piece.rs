@@ -21,7 +21,7 @@ use hyper::body::{Frame, SizeHint};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::mpsc;
 
-use super::answer::with;
+use super::answer::{later, with};
 use super::desk::{Desk, DeskContent};
 use super::receive::blocking;
 use super::suivi::case;
@@ -83,6 +83,12 @@ async fn piece(State(desk): State<Arc<Desk>>, Path(token): Path<String>, method:
                 reason = super::receive::trouble(&error),
                 "a file cannot be given"
             );
+            if error.is_of_bucket() {
+                let words = LATER.map(str::to_owned);
+                let page =
+                    content.message(StatusCode::SERVICE_UNAVAILABLE, "piece_later", "Revenez dans un moment", &words);
+                return later(page, std::time::Duration::from_secs(120));
+            }
             gone(&content, "piece_lost", LOST)
         }
     }
@@ -103,6 +109,10 @@ fn unknown(content: &DeskContent) -> Response {
 const EXPIRED: [&str; 2] = [
     "Ce lien a plus de trente jours : il n'est plus valable.",
     "Le lien « Prendre en charge… » du même message, ou celui du bulletin du matin, ouvre la page de la demande : elle donne un lien neuf, tant que la demande est gardée.",
+];
+const LATER: [&str; 2] = [
+    "Ce fichier est gardé sur une autre machine, qui ne répond pas en ce moment. Rien n'est perdu.",
+    "Revenez dans quelques minutes ; si cela dure, prévenez la personne qui tient le guichet.",
 ];
 const LOST: [&str; 2] = [
     "Ce fichier ne peut pas être relu sur la machine du guichet.",
@@ -157,7 +167,8 @@ impl Given {
                     Ok((back, Some(bytes))) => (Ok(bytes.into()), Some(back)),
                     Ok((_, None)) => return,
                     Err(error) => {
-                        tracing::error!(event = "piece.damaged", "a file was cut short: its bytes have changed");
+                        let reason = super::receive::trouble(&error);
+                        tracing::error!(event = "piece.cut", reason, "a file was cut short");
                         (Err(error), None)
                     }
                 };

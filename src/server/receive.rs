@@ -239,6 +239,10 @@ impl Reading<'_> {
             // One more than allowed is kept, so that the count is told; the others are not even stored.
             return chunks.skip().await;
         }
+        if matches!(self.received.storage, Some(FileError::Bucket(_))) {
+            // It has just been asked, for as long as a resident can wait.
+            return chunks.skip().await;
+        }
         let left = self.limits.files_bytes.saturating_sub(self.received.files_bytes);
         let limits = UploadLimits { max_bytes: (*max_bytes).min(left), formats: formats.clone() };
         let before = self.received.files_bytes;
@@ -331,7 +335,18 @@ impl Reading<'_> {
                     input: field,
                     message: "Un fichier joint plus tôt n'est plus disponible : joignez-le de nouveau".into(),
                 }),
-                Err(error) => self.received.storage = Some(storage_error(&error)),
+                Err(error) => {
+                    tracing::error!(
+                        event = "files.unread",
+                        reason = trouble(&error),
+                        "a file sent before is not found"
+                    );
+                    self.received.storage = Some(storage_error(&error));
+                    // One that does not answer would keep the resident waiting for each file.
+                    if error.is_of_bucket() {
+                        break;
+                    }
+                }
             }
         }
         for (field, mut files) in before {
@@ -376,7 +391,7 @@ fn takes_text(form: &Form, name: &str) -> bool {
 
 /// Whether the fault is the machine's, not the file's.
 pub(super) fn is_disk_at_fault(error: &FileError) -> bool {
-    matches!(error, FileError::Full { .. } | FileError::Io { .. } | FileError::Store(_))
+    matches!(error, FileError::Full { .. } | FileError::Io { .. } | FileError::Store(_)) || error.is_of_bucket()
 }
 
 /// The kind of an error, without path nor name.
@@ -392,15 +407,16 @@ pub(super) fn trouble(error: &FileError) -> &'static str {
         FileError::Unwanted(Unwanted::Virus) => "virus",
         FileError::Unwanted(_) => "unwanted",
         FileError::Quota { .. } => "quota",
+        FileError::Bucket(_) => "bucket",
+        FileError::ForeignBucket { .. } => "foreign_bucket",
     }
 }
 
 fn storage_error(error: &FileError) -> FileError {
-    FileError::Full {
-        path: match error {
-            FileError::Full { path } | FileError::Io { path, .. } => path.clone(),
-            _ => std::path::PathBuf::new(),
-        },
+    match error {
+        FileError::Bucket(error) => FileError::Bucket(error.clone()),
+        FileError::Full { path } | FileError::Io { path, .. } => FileError::Full { path: path.clone() },
+        _ => FileError::Full { path: std::path::PathBuf::new() },
     }
 }
 

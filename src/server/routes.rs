@@ -126,5 +126,5 @@ async fn wrong_method(State(desk): State<Arc<Desk>>) -> Response {
 }
 
 async fn ready(State(desk): State<Arc<Desk>>) -> Response {
-    desk.watch.ready(&desk.depot.store, &desk.keys, desk.reserve_bytes, (desk.clock)()).await
+    desk.watch.ready(&desk.depot, &desk.keys, desk.reserve_bytes, (desk.clock)()).await
 }

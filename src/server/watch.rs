@@ -46,6 +46,8 @@ struct Verdict {
     reasons: Vec<&'static str>,
     /// How mails go out; a mail server that is away does not keep requests from being taken.
     mail: &'static str,
+    /// Whether the bucket of the files answers, when there is one; what is sent without a file is taken all the same.
+    bucket: Option<bool>,
 }
 
 impl Watch {
@@ -97,12 +99,12 @@ impl Watch {
     }
 
     /// Whether requests can be taken: 200 or 503, reasons in a word, nothing else.
-    pub(super) async fn ready(&self, store: &Store, keys: &Keys, reserve_bytes: u64, now: Timestamp) -> Response {
+    pub(super) async fn ready(&self, depot: &Depot, keys: &Keys, reserve_bytes: u64, now: Timestamp) -> Response {
         let mut last = self.last.lock().await;
         let verdict = match last.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
             Some((_, verdict)) => verdict.clone(),
             None => {
-                let verdict = self.look(store, keys, reserve_bytes, now).await;
+                let verdict = self.look(depot, keys, reserve_bytes, now).await;
                 last.insert((Instant::now(), verdict)).1.clone()
             }
         };
@@ -110,14 +112,22 @@ impl Watch {
         let is_ready = verdict.reasons.is_empty();
         let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let reasons = verdict.reasons.iter().map(|reason| format!("\"{reason}\"")).collect::<Vec<_>>().join(",");
-        json(status, format!("{{\"pret\":{is_ready},\"raisons\":[{reasons}],\"courriel\":\"{}\"}}\n", verdict.mail))
+        let bucket = match verdict.bucket {
+            Some(true) => ",\"seau\":\"ok\"",
+            Some(false) => ",\"seau\":\"injoignable\"",
+            None => "",
+        };
+        let mail = verdict.mail;
+        json(status, format!("{{\"pret\":{is_ready},\"raisons\":[{reasons}],\"courriel\":\"{mail}\"{bucket}}}\n"))
     }
 
-    async fn look(&self, store: &Store, keys: &Keys, reserve_bytes: u64, now: Timestamp) -> Verdict {
+    async fn look(&self, Depot { store, files }: &Depot, keys: &Keys, reserve_bytes: u64, now: Timestamp) -> Verdict {
         let mut reasons = Vec::new();
         if !matches!(tokio::time::timeout(PATIENCE, store.writable()).await, Ok(Ok(()))) {
             reasons.push("base");
         }
+        let files = files.clone();
+        let bucket = tokio::task::spawn_blocking(move || files.bucket_answers());
         let (reading, keys, key_file) = (store.clone(), keys.clone(), self.key_file.clone());
         let looked = tokio::task::spawn_blocking(move || {
             let oldest = [MailRole::Mairie, MailRole::Usager].map(|role| reading.oldest_waiting(role));
@@ -125,7 +135,7 @@ impl Watch {
             (reading.free_bytes(), oldest, keys.stand_in(&key_file))
         });
         let Ok((free, oldest, key)) = looked.await else {
-            return Verdict { reasons: vec!["base"], mail: "inconnu" };
+            return Verdict { reasons: vec!["base"], mail: "inconnu", bucket: None };
         };
         if free.is_ok_and(|free| free < reserve_bytes) {
             reasons.push("disque");
@@ -137,7 +147,10 @@ impl Watch {
             reasons.push("livraison");
         }
         let mail = oldest.map_or("inconnu", |oldest| mail_state(oldest.into_iter().flatten().min(), now));
-        Verdict { reasons, mail }
+        // One that is slow to say no is no longer waited for.
+        let bucket =
+            tokio::time::timeout(PATIENCE, bucket).await.map_or(Some(false), |told| told.unwrap_or(Some(false)));
+        Verdict { reasons, mail, bucket }
     }
 
     /// What the store says now, for the measures.

@@ -76,7 +76,8 @@ fn a_copy_made_under_load_is_whole() {
                 std::thread::yield_now();
             }
             let target = away.path().join(turn.to_string());
-            let done = back_up(&other, dir.path(), &target, Some(&key), Timestamp::now()).unwrap();
+            let files = FileStore::open(dir.path(), other.seal(), 0).unwrap();
+            let done = back_up((&other, &files), dir.path(), &target, Some(&key), Timestamp::now()).unwrap();
             assert_eq!((done.damaged, done.troubles), (Vec::new(), Vec::new()));
             done.submissions
         });
@@ -87,7 +88,7 @@ fn a_copy_made_under_load_is_whole() {
     assert!(sizes.windows(2).all(|pair| pair[0] < pair[1]), "requests went on coming: {sizes:?}");
     for (turn, size) in sizes.iter().enumerate() {
         let target = away.path().join(format!("rendu-{turn}"));
-        let restored = restore(&away.path().join(turn.to_string()), &target, (None, None), None).unwrap();
+        let restored = restore(&away.path().join(turn.to_string()), &target, (None, None), (None, None)).unwrap();
         assert_eq!((restored.counts.submissions, restored.damaged, restored.troubles), (*size, vec![], vec![]));
         let store = Store::open(&target, options()).unwrap();
         let files = FileStore::open(&target, store.seal(), 0).unwrap();
@@ -251,17 +252,19 @@ fn nothing_is_ever_written_over() {
     let backup = away.path().join("sauvegarde");
     let store = beside(dir.path());
     let key = dir.path().join("cle");
-    back_up(&store, dir.path(), &backup, Some(&key), Timestamp::now()).unwrap();
-    let again = back_up(&store, dir.path(), &backup, Some(&key), Timestamp::now());
+    let files = FileStore::open(dir.path(), store.seal(), 0).unwrap();
+    back_up((&store, &files), dir.path(), &backup, Some(&key), Timestamp::now()).unwrap();
+    let again = back_up((&store, &files), dir.path(), &backup, Some(&key), Timestamp::now());
     assert!(matches!(again, Err(BackupError::NotEmpty { .. })), "{again:?}");
-    let over = restore(&backup, dir.path(), (None, None), None);
+    let over = restore(&backup, dir.path(), (None, None), (None, None));
     assert!(matches!(over, Err(BackupError::NotEmpty { .. })), "{over:?}");
     let other = away.path().join("autre-cle");
     std::fs::write(&other, "11".repeat(32)).unwrap();
-    let wrong = restore(&backup, &away.path().join("donnees"), (Some(other.as_path()), None), None);
+    let wrong = restore(&backup, &away.path().join("donnees"), (Some(other.as_path()), None), (None, None));
     assert!(matches!(&wrong, Err(BackupError::Store(StoreError::WrongKey { path })) if *path == other), "{wrong:?}");
     let elsewhere = away.path().join("secrets-cle");
-    let restored = restore(&backup, &away.path().join("donnees"), (None, Some(elsewhere.as_path())), None).unwrap();
+    let restored =
+        restore(&backup, &away.path().join("donnees"), (None, Some(elsewhere.as_path())), (None, None)).unwrap();
     assert_eq!(restored.counts.submissions, 40);
     assert!(elsewhere.is_file() && !away.path().join("donnees/cle").exists(), "the key goes where it belongs");
 }

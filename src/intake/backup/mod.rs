@@ -96,13 +96,13 @@ pub struct BackedUp {
 
 /// Copies the guichet of `data` into `destination`, which must not exist or be empty, with its key when `key_file` is given.
 ///
-/// The database is copied as it is at one instant, then the files it names; all is synced before the copy appears under its
+/// The database is copied as it is at one instant, then the files it names, from wherever they are kept; all is synced before the copy appears under its
 /// name. Submissions come in meanwhile as ever.
 ///
 /// # Errors
 /// [`BackupError`]; nothing then appears at the destination.
 pub fn back_up(
-    store: &Store,
+    (store, files): (&Store, &FileStore),
     data: &Path,
     destination: &Path,
     key_file: Option<&Path>,
@@ -122,7 +122,7 @@ pub fn back_up(
         let staging = tempfile::Builder::new().prefix(".mulot-sauvegarde-").tempdir_in(parent);
         let staging = staging.map_err(|source| BackupError::Io { path: parent.to_owned(), source })?;
         // The last time, what a purge takes away is let go: the restored purge takes its row away too.
-        let Some((mut manifest, submissions)) = gather(store, data, staging.path(), attempt >= ATTEMPTS)? else {
+        let Some((mut manifest, submissions)) = gather((store, files), staging.path(), attempt >= ATTEMPTS)? else {
             continue;
         };
         if let Some(key_file) = key_file {
@@ -144,7 +144,6 @@ pub fn back_up(
             Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
             marked => marked.map_err(|source| failed(&mark, source))?,
         }
-        let files = FileStore::open(data, store.seal(), 0)?;
         return Ok(BackedUp {
             submissions,
             files: manifest.files.len(),
@@ -156,7 +155,11 @@ pub fn back_up(
 }
 
 /// Copies the database and its files; `None` when a purge took one of them away in between.
-fn gather(store: &Store, data: &Path, staging: &Path, lets_go: bool) -> Result<Option<(Manifest, u64)>, BackupError> {
+fn gather(
+    (store, files): (&Store, &FileStore),
+    staging: &Path,
+    lets_go: bool,
+) -> Result<Option<(Manifest, u64)>, BackupError> {
     let database = staging.join(FILE);
     store.copy_to(&database)?;
     let copied = examine(&database)?;
@@ -167,18 +170,18 @@ fn gather(store: &Store, data: &Path, staging: &Path, lets_go: bool) -> Result<O
         let Some(shelf) = id.get(..2) else { continue };
         let name = format!("{KEPT}/{shelf}/{id}");
         create_private_dir(&kept.join(shelf))?;
-        match copy_file(&data.join(&name), &staging.join(&name)) {
-            Ok(entry) => {
+        match files.sealed_bytes(id)? {
+            Some(source) => {
+                let entry = copy(source, &staging.join(&name), |error| files.unread(id, error).into())?;
                 manifest.files.insert(name, entry);
             }
-            // The disk has lost it: the copy is made all the same, and says so.
-            Err(BackupError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            // It is lost: the copy is made all the same, and says so.
+            None => {
                 if !lets_go && !store.knows_file(id)? {
                     return Ok(None);
                 }
                 manifest.lost.insert(name);
             }
-            Err(error) => return Err(error),
         }
     }
     for shelf in fs::read_dir(&kept).map_err(|source| failed(&kept, source))?.flatten() {
@@ -190,14 +193,19 @@ fn gather(store: &Store, data: &Path, staging: &Path, lets_go: bool) -> Result<O
 
 /// Copies one file, private and synced, and gives what the manifest says of it.
 fn copy_file(from: &Path, to: &Path) -> Result<Entry, BackupError> {
-    let mut source = File::open(from).map_err(|error| failed(from, error))?;
+    let source = File::open(from).map_err(|error| failed(from, error))?;
+    copy(source, to, |error| failed(from, error))
+}
+
+/// The same from what is already open; `unread` says what a failure of reading it is.
+fn copy(mut source: impl Read, to: &Path, unread: impl Fn(io::Error) -> BackupError) -> Result<Entry, BackupError> {
     let target = OpenOptions::new().create_new(true).write(true).mode(0o600).open(to);
     let mut target = target.map_err(|error| failed(to, error))?;
     let mut hasher = blake3::Hasher::new();
     let mut piece = vec![0; 64 << 10];
     let mut size = 0;
     loop {
-        let length = source.read(&mut piece).map_err(|error| failed(from, error))?;
+        let length = source.read(&mut piece).map_err(&unread)?;
         if length == 0 {
             break;
         }

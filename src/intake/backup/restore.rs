@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::manifest::{Entry, Manifest};
 use super::{BackupError, copy_file, failed, is_empty};
-use crate::intake::files::{FileStore, FileTrouble, KEPT, Reading};
+use crate::intake::files::{BucketPlace, FileOptions, FileStore, FileTrouble, KEPT, Reading};
 use crate::intake::store::{
     Access, Base, Counts, Damage, FILE, Store, StoreError, StoreOptions, create_private_dir, examine, sync_dir,
 };
@@ -32,7 +32,7 @@ pub struct Restored {
 /// Brings a copy back into `target`, made if needed and otherwise empty.
 ///
 /// The key is `given`, else that of the copy, else the one that is at `key_file` already; it ends at `key_file`, `cle` in the
-/// target when there is none. The database goes to `base` when there is one.
+/// target when there is none. The database goes to `base` when there is one, the files to `bucket`.
 ///
 /// # Errors
 /// [`BackupError`]; the target then holds no database.
@@ -40,7 +40,7 @@ pub fn restore(
     backup: &Path,
     target: &Path,
     (given, key_file): (Option<&Path>, Option<&Path>),
-    base: Option<&Base>,
+    (base, bucket): (Option<&Base>, Option<&BucketPlace>),
 ) -> Result<Restored, BackupError> {
     let manifest = Manifest::read(backup)?;
     let staging = target.join(STAGING);
@@ -52,7 +52,7 @@ pub fn restore(
         return Err(BackupError::NotEmpty { path: target.to_owned() });
     }
     create_private_dir(&staging)?;
-    let restored = bring_back(&manifest, backup, target, (given, key_file), base);
+    let restored = bring_back(&manifest, backup, target, (given, key_file), (base, bucket));
     let cleared = fs::remove_dir_all(&staging).map_err(|error| failed(&staging, error));
     let restored = restored?;
     cleared?;
@@ -65,7 +65,7 @@ fn bring_back(
     backup: &Path,
     target: &Path,
     (given, key_file): (Option<&Path>, Option<&Path>),
-    base: Option<&Base>,
+    (base, bucket): (Option<&Base>, Option<&BucketPlace>),
 ) -> Result<Restored, BackupError> {
     let staging = target.join(STAGING);
     copy_checked(&backup.join(FILE), &staging.join(FILE), &manifest.database)?;
@@ -88,7 +88,7 @@ fn bring_back(
         copy_file(&key, &staging.join(KEY_FILE))?;
     }
     let used = if key == place { place.clone() } else { staging.join(KEY_FILE) };
-    let restored = look(&staging, used, manifest).map_err(|error| match error {
+    let restored = look(&staging, used, manifest, bucket).map_err(|error| match error {
         BackupError::Store(StoreError::WrongKey { .. }) => {
             BackupError::Store(StoreError::WrongKey { path: key.clone() })
         }
@@ -147,17 +147,32 @@ fn staged_key(manifest: &Manifest, backup: &Path, given: Option<&Path>, place: &
 }
 
 /// Opens what was brought back with its key and reads all of it; one of an older version is taken over here.
-fn look(staging: &Path, key_file: PathBuf, manifest: &Manifest) -> Result<Restored, BackupError> {
+/// Then puts the files into the bucket, which a guichet that is not there yet cannot miss: what is tried in vain is an orphan there.
+fn look(
+    staging: &Path,
+    key_file: PathBuf,
+    manifest: &Manifest,
+    bucket: Option<&BucketPlace>,
+) -> Result<Restored, BackupError> {
     let options = StoreOptions { access: Access::Beside, key_file: Some(key_file), ..StoreOptions::default() };
     let store = Store::open(staging, options)?;
     let files = FileStore::open(staging, store.seal(), 0)?;
-    Ok(Restored {
+    let restored = Restored {
         made_at: manifest.made_at,
         counts: store.counts()?,
         files: manifest.files.len(),
         damaged: store.damaged()?,
         troubles: files.verify(&store, Reading::Contents)?,
-    })
+    };
+    if let Some(bucket) = bucket {
+        let shared = FileStore::open_with(staging, store.seal(), FileOptions::beside(Some(bucket.clone())))?;
+        for name in manifest.files.keys() {
+            shared.put_back(name.rsplit('/').next().unwrap_or_default(), &staging.join(name))?;
+        }
+        fs::remove_dir_all(staging.join(KEPT)).map_err(|error| failed(staging, error))?;
+        create_private_dir(&staging.join(KEPT))?;
+    }
+    Ok(restored)
 }
 
 fn copy_checked(from: &Path, to: &Path, expected: &Entry) -> Result<(), BackupError> {

@@ -5,6 +5,8 @@
 //! pj/<2 hex>/<32 hex>      an accepted file
 //! ```
 //!
+//! Where that place is, [`shelves`] alone knows: these folders ([`folder`]), or a bucket that several machines share ([`bucket`]).
+//!
 //! All of them are sealed while they are written. What a file is, its content says ([`content`]); a picture is made again from
 //! its pixels and takes the place of what was sent ([`picture`]), office documents and PDFs are looked into ([`office`],
 //! [`pdf`]). Size and hash are those of what is kept.
@@ -12,7 +14,9 @@
 //! Everything here blocks on the disk, [`FileStore::settle`] apart: an asynchronous caller runs it in
 //! `tokio::task::spawn_blocking`.
 
+mod bucket;
 mod content;
+mod folder;
 mod name;
 mod office;
 mod pdf;
@@ -21,35 +25,40 @@ mod reading;
 mod room;
 pub mod scanner;
 mod sealed;
+mod shelves;
 mod tidy;
 mod unwanted;
 mod upgrade;
 mod upload;
 mod verify;
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Duration;
 
 use thiserror::Error;
 
+use self::bucket::Bucket;
+pub use self::bucket::BucketPlace;
 pub use self::content::Content;
+use self::folder::Folder;
 pub use self::name::safe_name;
 pub use self::reading::Pieces;
 pub use self::room::FileCounts;
 use self::room::Room;
 use self::scanner::{Scanner, ScannerAddress};
 use self::sealed::sealed_size;
+use self::shelves::Shelves;
 pub use self::tidy::{Tidied, tidy};
 pub use self::unwanted::Unwanted;
 pub(in crate::intake) use self::upgrade::seal_folder;
 pub use self::upload::{Upload, UploadLimits};
 pub use self::verify::{FileTrouble, Reading};
 use super::seal::{Place, Seal, SealError};
-use super::store::{StoreError, create_private_dir, free_bytes, sync_dir};
+use super::store::{Store, StoreError, free_bytes};
 use crate::model::submission::StoredFile;
+use crate::s3::S3Error;
 
 /// The files of one guichet; clones share it.
 #[derive(Debug, Clone)]
@@ -60,8 +69,7 @@ pub struct FileStore {
 #[derive(Debug)]
 struct Folders {
     dir: PathBuf,
-    drafts: PathBuf,
-    kept: PathBuf,
+    shelves: Shelves,
     min_free_bytes: u64,
     seal: Seal,
     room: Room,
@@ -79,12 +87,28 @@ pub struct FileOptions {
     pub max_kept_bytes: u64,
     /// The antivirus, when there is one.
     pub scanner: Option<ScannerAddress>,
+    /// The bucket that keeps files; `None`: the folder does.
+    pub bucket: Option<BucketPlace>,
+    /// How long the bucket is asked again before it is given up: seconds when somebody waits for the page.
+    pub patience: Duration,
 }
 
 impl FileOptions {
-    /// No limit but the free space.
+    /// No limit but the free space, in the folder.
     pub fn free(min_free_bytes: u64) -> FileOptions {
-        FileOptions { min_free_bytes, max_draft_bytes: u64::MAX, max_kept_bytes: u64::MAX, scanner: None }
+        FileOptions {
+            min_free_bytes,
+            max_draft_bytes: u64::MAX,
+            max_kept_bytes: u64::MAX,
+            scanner: None,
+            bucket: None,
+            patience: PATIENT,
+        }
+    }
+
+    /// For an order of the administration, for which nobody waits at a page.
+    pub fn beside(bucket: Option<BucketPlace>) -> FileOptions {
+        FileOptions { bucket, ..FileOptions::free(0) }
     }
 }
 
@@ -135,9 +159,25 @@ pub enum FileError {
         /// Why.
         source: io::Error,
     },
+    /// The bucket cannot be used now; what it holds is not lost.
+    #[error(transparent)]
+    Bucket(Arc<S3Error>),
+    /// The bucket is another guichet's, or should hold files of this one and has never seen it.
+    #[error("{address} is not the bucket of this guichet")]
+    ForeignBucket {
+        /// `https://hôte/seau/prefixe`.
+        address: String,
+    },
     /// The store refused to answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl FileError {
+    /// Whether it is a bucket that fails: what it holds is neither missing nor damaged for that.
+    pub fn is_of_bucket(&self) -> bool {
+        matches!(self, FileError::Bucket(_) | FileError::ForeignBucket { .. })
+    }
 }
 
 impl FileStore {
@@ -151,27 +191,68 @@ impl FileStore {
         Self::open_with(dir, seal, FileOptions::free(min_free_bytes))
     }
 
-    /// The same, with limits and an antivirus.
+    /// The same, with limits and an antivirus, or in a bucket.
     ///
     /// # Errors
-    /// As [`FileStore::open`].
+    /// As [`FileStore::open`]; [`FileError::Bucket`] when the bucket refuses us, [`FileError::ForeignBucket`]. One that does not
+    /// answer is opened all the same.
     pub fn open_with(dir: &Path, seal: &Seal, options: FileOptions) -> Result<FileStore, FileError> {
+        let bucket = options.bucket.map(|place| Bucket::open(&place, seal.mark(), options.patience)).transpose()?;
         let folders = Folders {
             dir: dir.to_owned(),
-            drafts: dir.join(DRAFTS),
-            kept: dir.join(KEPT),
+            shelves: Shelves { folder: Folder::open(dir)?, bucket },
             min_free_bytes: options.min_free_bytes,
             seal: seal.clone(),
             room: Room::new(options.max_draft_bytes, options.max_kept_bytes),
             scanner: options.scanner.map(Scanner::new),
         };
-        for folder in [&folders.drafts, &folders.kept] {
-            create_private_dir(folder).map_err(from_store)?;
-        }
-        sync_dir(dir).map_err(from_store)?;
         let store = FileStore { folders: Arc::new(folders) };
-        store.measure_room()?;
+        // What a bucket holds, the housework weighs: nobody waits for a list of thousands of objects.
+        if store.folders.shelves.bucket.is_none() {
+            store.weigh(&|_| Ok(true))?;
+        }
         Ok(store)
+    }
+
+    /// Says that this guichet keeps its files here from now on; to be called by who serves it, before it does.
+    ///
+    /// # Errors
+    /// [`FileError::ForeignBucket`] when rows name files that this bucket has never seen, [`FileError::Bucket`],
+    /// [`FileError::Store`].
+    pub fn adopt(&self, store: &Store) -> Result<(), FileError> {
+        let shelves = &self.folders.shelves;
+        match shelves.bucket.is_some() {
+            true => shelves.adopt(store.known_files()?.into_iter().map(|(id, _)| id).filter(|id| is_id(id))),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether the bucket answers; `None` without a bucket.
+    pub fn bucket_answers(&self) -> Option<bool> {
+        self.folders.shelves.bucket.as_ref().map(Bucket::answers)
+    }
+
+    /// Bytes of an accepted file as they lie there, sealed, for a copy; `None` when it does not.
+    ///
+    /// # Errors
+    /// [`FileError::Io`], [`FileError::Bucket`].
+    pub(in crate::intake) fn sealed_bytes(&self, id: &str) -> Result<Option<Box<dyn io::Read + Send>>, FileError> {
+        let found = if is_id(id) { self.folders.shelves.open_kept(id)? } else { None };
+        Ok(found.map(|(source, _)| source))
+    }
+
+    /// A failure of reading what [`FileStore::sealed_bytes`] gave.
+    pub(in crate::intake) fn unread(&self, id: &str, error: io::Error) -> FileError {
+        self.folders.shelves.unread(id, error)
+    }
+
+    /// Puts the sealed bytes of an accepted file into the bucket, from a copy of the guichet; marks a bucket that was nobody's.
+    ///
+    /// # Errors
+    /// [`FileError::Bucket`], [`FileError::ForeignBucket`].
+    pub(in crate::intake) fn put_back(&self, id: &str, path: &Path) -> Result<(), FileError> {
+        self.folders.shelves.adopt(std::iter::empty())?;
+        self.folders.shelves.put_back(id, path)
     }
 
     /// What was taken, refused and read since the start, and how much is kept.
@@ -184,129 +265,69 @@ impl FileStore {
     /// Whoever knows the id sent the file: it has 128 random bits and is given to nobody else.
     ///
     /// # Errors
-    /// [`FileError::Io`] when its description cannot be read.
+    /// [`FileError::Io`] or [`FileError::Bucket`] when its description cannot be read.
     pub fn draft(&self, id: &str) -> Result<Option<StoredFile>, FileError> {
         if !is_id(id) {
             return Ok(None);
         }
-        let path = self.sidecar_path(id);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(&path, error)),
-        };
-        let plain = self.folders.seal.open(Place(DRAFTS, &[id.as_bytes()]), &bytes);
+        let Some(card) = self.folders.shelves.card(id)? else { return Ok(None) };
+        let plain = self.folders.seal.open(Place(DRAFTS, &[id.as_bytes()]), &card);
         let Some(file) = plain.ok().and_then(|plain| serde_json::from_slice::<StoredFile>(&plain).ok()) else {
             return Err(FileError::Damaged { id: id.to_owned() });
         };
-        if file.id != id || !(self.draft_path(id).exists() || self.kept_path(id).exists()) {
+        if file.id != id {
             return Ok(None);
         }
-        self.touch(id)?;
+        self.folders.shelves.touch(id, &card)?;
         Ok(Some(file))
     }
 
-    /// Moves drafts to their final place and syncs the folders; already moved is fine. To be called before the submission
-    /// that names them is recorded.
+    /// Has drafts at their final place for good; already there is fine. To be called before the submission that names them is
+    /// recorded, and soon after [`FileStore::draft`] gave them.
     ///
     /// # Errors
     /// [`FileError::Missing`] when a draft has expired, [`FileError::Damaged`] when its size has changed,
-    /// [`FileError::Full`] or [`FileError::Io`] otherwise; moved files are then collected as orphans later.
+    /// [`FileError::Full`], [`FileError::Io`] or [`FileError::Bucket`] otherwise; moved files are then collected as orphans later.
     pub fn accept(&self, files: &[StoredFile]) -> Result<(), FileError> {
-        let mut shelves = std::collections::BTreeSet::new();
-        for file in files.iter().filter(|file| is_id(&file.id)) {
-            let (draft, kept) = (self.draft_path(&file.id), self.kept_path(&file.id));
-            let shelf = self.folders.kept.join(&file.id[..2]);
-            create_private_dir(&shelf).map_err(from_store)?;
-            self.touch(&file.id)?;
-            match fs::rename(&draft, &kept) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&kept, error)),
-                Err(_) => {}
-                Ok(()) => self.folders.room.accepted(file.size),
-            }
-            match fs::metadata(&kept) {
-                Ok(metadata) if metadata.len() == sealed_size(file.size) => shelves.insert(shelf),
-                Ok(_) => return Err(FileError::Damaged { id: file.id.clone() }),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    return Err(FileError::Missing { id: file.id.clone() });
-                }
-                Err(error) => return Err(failed(&kept, error)),
-            };
-        }
+        let sealed = files.iter().filter(|file| is_id(&file.id)).map(|file| (file.id.as_str(), sealed_size(file.size)));
+        let sealed: Vec<(&str, u64)> = sealed.collect();
+        self.folders.shelves.accept(&sealed, |id| {
+            // With several processes over one bucket this is a guess, until the hourly weighing.
+            files.iter().filter(|file| file.id == id).for_each(|file| self.folders.room.accepted(file.size));
+        })?;
         if let Some(bad) = files.iter().find(|file| !is_id(&file.id)) {
             return Err(FileError::Missing { id: bad.id.clone() });
         }
-        shelves.iter().try_for_each(|shelf| sync_dir(shelf).map_err(from_store))?;
-        // Even for a folder that was there: who made it may not have synced its name yet, or have died before.
-        if files.is_empty() { Ok(()) } else { sync_dir(&self.folders.kept).map_err(from_store) }
+        if files.is_empty() { Ok(()) } else { self.folders.shelves.sync() }
     }
 
     /// Removes accepted files and their descriptions for good; absent is fine.
     ///
     /// # Errors
-    /// [`FileError::Io`] when one remains.
+    /// [`FileError::Io`] or [`FileError::Bucket`] when one remains.
     pub fn remove(&self, ids: &[String]) -> Result<(), FileError> {
-        let mut shelves = std::collections::BTreeSet::new();
-        for id in ids.iter().filter(|id| is_id(id)) {
-            let path = self.kept_path(id);
-            let size = fs::metadata(&path).map_or(0, |metadata| metadata.len());
-            if remove_if_there(&path)? {
-                self.folders.room.removed(size);
-            }
-            remove_if_there(&self.sidecar_path(id))?;
-            shelves.insert(self.folders.kept.join(&id[..2]));
-        }
-        shelves.iter().filter(|shelf| shelf.exists()).try_for_each(|shelf| sync_dir(shelf).map_err(from_store))
-    }
-
-    /// Starts a draft's life again.
-    fn touch(&self, id: &str) -> Result<(), FileError> {
-        let path = self.sidecar_path(id);
-        let touched = OpenOptions::new().write(true).open(&path).and_then(|file| file.set_modified(SystemTime::now()));
-        match touched {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&path, error)),
-            _ => Ok(()),
-        }
-    }
-
-    fn draft_path(&self, id: &str) -> PathBuf {
-        self.folders.drafts.join(format!("{id}.part"))
-    }
-
-    fn sidecar_path(&self, id: &str) -> PathBuf {
-        self.folders.drafts.join(format!("{id}.{DESCRIPTION}"))
-    }
-
-    fn kept_path(&self, id: &str) -> PathBuf {
-        self.folders.kept.join(&id[..2]).join(id)
+        let ids: Vec<&str> = ids.iter().map(String::as_str).filter(|id| is_id(id)).collect();
+        self.folders.shelves.remove(&ids, |size| self.folders.room.removed(size))
     }
 }
 
 impl Folders {
-    /// Writes the description of a draft, sealed.
+    /// Makes a draft of a file that was judged: it is described, sealed.
     fn describe(&self, file: &StoredFile) -> Result<(), FileError> {
-        let path = self.drafts.join(format!("{}.{DESCRIPTION}", file.id));
-        let wrong = |error| failed(&path, error);
+        self.shelves.describe(&file.id, &self.card(file)?)
+    }
+
+    /// The sealed description of a draft.
+    fn card(&self, file: &StoredFile) -> Result<Vec<u8>, FileError> {
+        let wrong = |error| failed(&self.shelves.folder.sidecar_path(&file.id), error);
         let json = serde_json::to_vec(file).map_err(|error| wrong(io::Error::other(error)))?;
         let sealed = self.seal.close(Place(DRAFTS, &[file.id.as_bytes()]), &json);
-        let sealed = sealed.map_err(|error: SealError| wrong(io::Error::other(error)))?;
-        let mut draft = tempfile::NamedTempFile::new_in(&self.drafts).map_err(wrong)?;
-        draft.write_all(&sealed).map_err(wrong)?;
-        draft.persist(&path).map_err(|error| wrong(error.error))?;
-        Ok(())
+        sealed.map_err(|error: SealError| wrong(io::Error::other(error)))
     }
 }
 
 fn is_id(id: &str) -> bool {
     id.len() == 32 && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-fn remove_if_there(path: &Path) -> Result<bool, FileError> {
-    match fs::remove_file(path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(failed(path, error)),
-    }
 }
 
 fn failed(path: &Path, source: io::Error) -> FileError {
@@ -322,6 +343,8 @@ impl From<FileError> for StoreError {
             FileError::Full { path } => StoreError::Full { path },
             FileError::Io { path, source } => StoreError::io(path, source),
             FileError::Store(error) => error,
+            FileError::Bucket(error) => StoreError::Bucket(error),
+            FileError::ForeignBucket { address } => StoreError::ForeignBucket { address },
             other => StoreError::Content { what: "file", reason: other.to_string() },
         }
     }
@@ -334,6 +357,8 @@ fn from_store(error: StoreError) -> FileError {
     }
 }
 
+/// How long a bucket is asked again when nobody waits.
+const PATIENT: Duration = Duration::from_secs(60);
 /// Folder of the drafts.
 const DRAFTS: &str = "entrants";
 /// Folder of the accepted files.

@@ -1,17 +1,16 @@
 //! Gives accepted files back: whole for a mail, piece after piece for a browser.
 
-use std::fs::File;
-use std::io;
-
 use super::sealed::{ReadFault, SealedReader, sealed_size};
-use super::{FileError, FileStore, failed, is_id};
+use super::shelves::Source;
+use super::{FileError, FileStore, is_id};
 use crate::model::submission::StoredFile;
 
 /// An accepted file, opened and read piece after piece; each piece is proved before it is given.
 #[derive(Debug)]
 pub struct Pieces {
-    reader: SealedReader<File>,
+    reader: SealedReader<Source>,
     hasher: blake3::Hasher,
+    store: FileStore,
     file: StoredFile,
 }
 
@@ -19,7 +18,7 @@ impl Pieces {
     /// The next bytes, about 64 kB; `None` after the last.
     ///
     /// # Errors
-    /// [`FileError::Damaged`] when the bytes are not those that were received, [`FileError::Io`].
+    /// [`FileError::Damaged`] when the bytes are not those that were received, [`FileError::Io`], [`FileError::Bucket`].
     pub fn next_bytes(&mut self) -> Result<Option<Vec<u8>>, FileError> {
         let mut bytes = Vec::new();
         while bytes.len() < TOGETHER {
@@ -27,8 +26,8 @@ impl Pieces {
                 Ok(Some(piece)) => bytes.extend_from_slice(piece),
                 Ok(None) => break,
                 Err(ReadFault::Broken) => return Err(self.damaged()),
-                Err(ReadFault::Io(source)) => {
-                    return Err(FileError::Io { path: std::path::PathBuf::from(&self.file.id), source });
+                Err(ReadFault::Io(error)) => {
+                    return Err(self.store.folders.shelves.unread(&self.file.id, error));
                 }
             }
         }
@@ -52,7 +51,7 @@ impl FileStore {
     /// The bytes of an accepted file, checked against its seal, size and hash.
     ///
     /// # Errors
-    /// [`FileError::Missing`], [`FileError::Damaged`], or [`FileError::Io`].
+    /// [`FileError::Missing`], [`FileError::Damaged`], or [`FileError::Io`], [`FileError::Bucket`] when it may be there.
     pub fn read(&self, file: &StoredFile) -> Result<Vec<u8>, FileError> {
         let mut bytes = Vec::with_capacity(usize::try_from(file.size).unwrap_or(0).min(64 << 20));
         self.pieces(file, |piece| bytes.extend_from_slice(piece))?;
@@ -84,19 +83,15 @@ impl FileStore {
         if !is_id(&file.id) {
             return Err(missing());
         }
-        let path = self.kept_path(&file.id);
-        let opened = match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(missing()),
-            opened => opened.map_err(|error| failed(&path, error))?,
-        };
+        let (source, size) = self.folders.shelves.open_kept(&file.id)?.ok_or_else(missing)?;
         // Before the first byte: no more memory than the file that was received ever took.
-        if opened.metadata().map_err(|error| failed(&path, error))?.len() != sealed_size(file.size) {
+        if size != sealed_size(file.size) {
             return Err(damaged());
         }
-        match SealedReader::new(&self.folders.seal, &file.id, opened) {
-            Ok(reader) => Ok(Pieces { reader, hasher: blake3::Hasher::new(), file: file.clone() }),
+        match SealedReader::new(&self.folders.seal, &file.id, source) {
+            Ok(reader) => Ok(Pieces { reader, hasher: blake3::Hasher::new(), store: self.clone(), file: file.clone() }),
             Err(ReadFault::Broken) => Err(damaged()),
-            Err(ReadFault::Io(error)) => Err(failed(&path, error)),
+            Err(ReadFault::Io(error)) => Err(self.folders.shelves.unread(&file.id, error)),
         }
     }
 }

@@ -1,16 +1,16 @@
 //! How much room files take, on the disk and in memory, and what became of them; in numbers only.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::sealed::sealed_size;
-use super::tidy::names;
+use super::shelves::{Known, Weights};
 use super::unwanted::Unwanted;
 use super::{FileError, FileStore};
+use crate::intake::store::Store;
 
 /// Counters of one store.
 #[derive(Debug)]
@@ -153,25 +153,26 @@ impl Room {
 }
 
 impl FileStore {
-    /// Weighs what lies on the disk, when there is a limit to compare it with; at start, then after each housework.
-    pub fn measure_room(&self) -> Result<(), FileError> {
+    /// Weighs what is kept, when there is a limit to compare it with; at start, then after each housework.
+    ///
+    /// Several processes over one bucket each count what they take themselves, and learn from this of what the others took: a limit
+    /// can be passed by what they take in an hour.
+    ///
+    /// # Errors
+    /// [`FileError`] when the store, the disk or the bucket refuses.
+    pub fn measure_room(&self, store: &Store) -> Result<(), FileError> {
+        self.weigh(&|id| Ok(store.knows_file(id)?))
+    }
+
+    pub(super) fn weigh(&self, known: Known<'_>) -> Result<(), FileError> {
         let room = &self.folders.room;
         if room.max_drafts == u64::MAX && room.max_kept == u64::MAX {
             return Ok(());
         }
         let is_still = room.writing.load(Ordering::Relaxed) == 0;
         let before = [&room.drafts, &room.kept].map(|counter| counter.load(Ordering::Relaxed));
-        let weight = |path: &std::path::Path| fs::metadata(path).map_or(0, |found| found.len().max(LEAST));
-        let mut drafts = 0;
-        for name in names(&self.folders.drafts)?.iter().filter(|name| name.ends_with(".part")) {
-            drafts += weight(&self.folders.drafts.join(name));
-        }
-        let mut kept = 0;
-        for shelf in names(&self.folders.kept)? {
-            let shelf = self.folders.kept.join(shelf);
-            kept += names(&shelf)?.iter().map(|name| weight(&shelf.join(name))).sum::<u64>();
-        }
-        // Whoever came or went while the disk was read has been counted, and may not have been seen: the next time will do.
+        let Weights { drafts, kept } = self.folders.shelves.weigh(known)?;
+        // Whoever came or went meanwhile has been counted, and may not have been seen: the next time will do.
         let set = |counter: &AtomicU64, before, now| {
             let _ = counter.compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed);
         };
@@ -183,9 +184,14 @@ impl FileStore {
     }
 }
 
-/// What a file of this size counts for: many small ones fill a disk too.
+/// What a file of this size counts for.
 fn charged(size: u64) -> u64 {
-    if size == 0 { 0 } else { sealed_size(size).max(LEAST) }
+    if size == 0 { 0 } else { weight(sealed_size(size)) }
+}
+
+/// What so many sealed bytes count for: many small files fill a disk too.
+pub(super) fn weight(sealed: u64) -> u64 {
+    sealed.max(LEAST)
 }
 
 /// Takes away without going below nothing: the disk may have been weighed meanwhile.

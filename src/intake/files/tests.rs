@@ -3,6 +3,7 @@
 #[path = "../../../tests/support/photo.rs"]
 mod photo;
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use self::photo::photo;
@@ -29,7 +30,7 @@ fn upload(store: &FileStore, name: &str, bytes: &[u8]) -> Result<StoredFile, Fil
 }
 
 fn draft_count(store: &FileStore) -> usize {
-    fs::read_dir(&store.folders.drafts).unwrap().count()
+    fs::read_dir(&store.folders.shelves.folder.drafts).unwrap().count()
 }
 
 #[test]
@@ -39,7 +40,7 @@ fn a_file_is_found_again_then_kept_then_read_back() {
     assert_eq!((file.name.as_str(), file.media_type.as_str()), ("Plan du terrain.pdf", "application/pdf"));
     assert_eq!(file.size, PDF.len() as u64);
     assert_eq!(store.draft(&file.id).unwrap().as_ref(), Some(&file));
-    let mode = fs::metadata(store.draft_path(&file.id)).unwrap().permissions().mode();
+    let mode = fs::metadata(store.folders.shelves.folder.draft_path(&file.id)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     store.accept(std::slice::from_ref(&file)).unwrap();
     let kept = dir.path().join("pj").join(&file.id[..2]).join(&file.id);
@@ -86,7 +87,7 @@ fn a_changed_file_is_not_given_back() {
     store.accept(std::slice::from_ref(&file)).unwrap();
     let mut changed = PDF.to_vec();
     changed[12] ^= 1;
-    fs::write(store.kept_path(&file.id), changed).unwrap();
+    fs::write(store.folders.shelves.folder.kept_path(&file.id), changed).unwrap();
     assert!(matches!(store.read(&file), Err(FileError::Damaged { .. })));
 }
 
@@ -111,8 +112,8 @@ fn ids_are_never_paths() {
 
 fn on_disk(store: &FileStore) -> Vec<u8> {
     let mut all = Vec::new();
-    for folder in [&store.folders.drafts, &store.folders.kept] {
-        for name in tidy::names(folder).unwrap() {
+    for folder in [&store.folders.shelves.folder.drafts, &store.folders.shelves.folder.kept] {
+        for name in folder::names(folder).unwrap() {
             all.extend(fs::read(folder.join(name)).unwrap_or_default());
         }
     }

@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use super::folder::{names, remove_if_there};
 use super::sealed::{SealedWriter, is_sealed};
-use super::tidy::names;
-use super::{DESCRIPTION, DRAFTS, FileError, FileStore, KEPT, failed, is_id, remove_if_there};
+use super::{DESCRIPTION, DRAFTS, FileError, FileStore, KEPT, failed, is_id};
 use crate::intake::seal::Seal;
 use crate::intake::store::sync_dir;
 use crate::model::submission::StoredFile;
@@ -19,8 +19,8 @@ pub(in crate::intake) fn seal_folder(dir: &Path, seal: &Seal) -> Result<(), File
         return Ok(());
     }
     let store = FileStore::open(dir, seal, 0)?;
-    for shelf in names(&store.folders.kept)? {
-        let shelf = store.folders.kept.join(shelf);
+    for shelf in names(&store.folders.shelves.folder.kept)? {
+        let shelf = store.folders.shelves.folder.kept.join(shelf);
         for id in names(&shelf)?.into_iter().filter(|id| is_id(id)) {
             store.seal_file(&shelf.join(&id), &id)?;
         }
@@ -29,12 +29,12 @@ pub(in crate::intake) fn seal_folder(dir: &Path, seal: &Seal) -> Result<(), File
         }
     }
     store.seal_drafts()?;
-    Ok(sync_dir(&store.folders.drafts)?)
+    Ok(sync_dir(&store.folders.shelves.folder.drafts)?)
 }
 
 impl FileStore {
     fn seal_drafts(&self) -> Result<(), FileError> {
-        let folder = &self.folders.drafts;
+        let folder = &self.folders.shelves.folder.drafts;
         for name in names(folder)? {
             let path = folder.join(&name);
             match name.rsplit_once('.').filter(|(id, _)| is_id(id)) {
@@ -57,7 +57,7 @@ impl FileStore {
         for name in names(folder)? {
             if let Some(id) = name.strip_suffix(".part") {
                 let path = folder.join(&name);
-                if self.sidecar_path(id).exists() {
+                if self.folders.shelves.folder.sidecar_path(id).exists() {
                     self.seal_file(&path, id)?;
                 } else {
                     remove_if_there(&path)?;
@@ -76,7 +76,7 @@ impl FileStore {
         if is_sealed(&piece[..length]) {
             return Ok(());
         }
-        let draft = tempfile::NamedTempFile::new_in(&self.folders.drafts).map_err(wrong)?;
+        let draft = tempfile::NamedTempFile::new_in(&self.folders.shelves.folder.drafts).map_err(wrong)?;
         let mut writer = SealedWriter::new(&self.folders.seal, id, draft).map_err(wrong)?;
         while length > 0 {
             writer.write(&piece[..length]).map_err(wrong)?;

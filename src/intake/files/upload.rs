@@ -52,9 +52,10 @@ impl FileStore {
         }
         self.folders.room.begin()?;
         let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|error| failed(&self.folders.drafts, io::Error::other(error)))?;
+        getrandom::fill(&mut random)
+            .map_err(|error| failed(&self.folders.shelves.folder.drafts, io::Error::other(error)))?;
         let id = data_encoding::HEXLOWER.encode(&random);
-        let path = self.draft_path(&id);
+        let path = self.folders.shelves.folder.draft_path(&id);
         let out = self.sealed(&id, &path)?;
         self.folders.room.opened();
         Ok(Upload {

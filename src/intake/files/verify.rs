@@ -1,12 +1,10 @@
-//! Compares what the rows say of files with what the disk holds.
-
-use std::fs;
-use std::io;
+//! Compares what the rows say of files with what is held.
 
 use serde::Serialize;
 
 use super::sealed::sealed_size;
-use super::{FileError, FileStore, failed, is_id};
+use super::shelves::Sizes;
+use super::{FileError, FileStore, is_id};
 use crate::intake::store::Store;
 use crate::model::reference::Reference;
 use crate::model::submission::StoredFile;
@@ -35,13 +33,17 @@ impl FileStore {
     /// Files that submissions name and that are missing or damaged.
     ///
     /// # Errors
-    /// [`FileError`] when the store cannot be read or the disk refuses.
+    /// [`FileError`] when the store cannot be read, the disk refuses or the bucket does not answer.
     pub fn verify(&self, store: &Store, reading: Reading) -> Result<Vec<FileTrouble>, FileError> {
         let mut troubles = Vec::new();
+        let sizes = match reading {
+            Reading::Sizes => Some(self.folders.shelves.sizes()?),
+            Reading::Contents => None,
+        };
         for (file, reference) in store.kept_files()? {
-            let found = match reading {
-                Reading::Sizes => self.measure(&file),
-                Reading::Contents => self.pieces(&file, |_| {}),
+            let found = match &sizes {
+                Some(sizes) => measure(sizes, &file),
+                None => self.pieces(&file, |_| {}),
             };
             let is_missing = match found {
                 Ok(()) => continue,
@@ -56,17 +58,13 @@ impl FileStore {
         }
         Ok(troubles)
     }
+}
 
-    fn measure(&self, file: &StoredFile) -> Result<(), FileError> {
-        if !is_id(&file.id) {
-            return Err(FileError::Missing { id: file.id.clone() });
-        }
-        let path = self.kept_path(&file.id);
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.len() == sealed_size(file.size) => Ok(()),
-            Ok(_) => Err(FileError::Damaged { id: file.id.clone() }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(FileError::Missing { id: file.id.clone() }),
-            Err(error) => Err(failed(&path, error)),
-        }
+fn measure(sizes: &Sizes<'_>, file: &StoredFile) -> Result<(), FileError> {
+    let found = if is_id(&file.id) { sizes.of(&file.id)? } else { None };
+    match found {
+        Some(size) if size == sealed_size(file.size) => Ok(()),
+        Some(_) => Err(FileError::Damaged { id: file.id.clone() }),
+        None => Err(FileError::Missing { id: file.id.clone() }),
     }
 }

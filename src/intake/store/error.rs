@@ -9,6 +9,7 @@ use super::sql;
 use crate::intake::seal::SealError;
 use crate::intake::token::KeyError;
 use crate::model::reference::Reference;
+use crate::s3::S3Error;
 
 /// Why the store did not do what was asked. Nothing of the refused order remains in it.
 #[derive(Debug, Clone, Error)]
@@ -111,6 +112,15 @@ pub enum StoreError {
         base: String,
         /// Why.
         reason: String,
+    },
+    /// The bucket of the files cannot be used; what it holds is not lost.
+    #[error(transparent)]
+    Bucket(Arc<S3Error>),
+    /// The bucket of the files is not this guichet's.
+    #[error("{address} is not the bucket of this guichet")]
+    ForeignBucket {
+        /// Its address.
+        address: String,
     },
     /// The database server refuses us: name, password, rights, or what it is set to.
     #[error("{base}: {reason}")]

@@ -222,6 +222,9 @@ fn apart(config: &mut GuichetConfig, name: &str, is_own: impl Fn(&str) -> bool) 
     if !is_own(SCHEMA_KEY) {
         config.base = config.base.take().map(|base| base.for_commune(name));
     }
+    if !is_own("fichiers") {
+        config.files.bucket = config.files.bucket.take().map(|bucket| bucket.for_commune(name));
+    }
     if let Some(site) = config.site.as_mut().filter(|_| !is_own("site")) {
         site.push(name);
     }
@@ -279,7 +282,7 @@ pub(super) const TERRITOIRE: &str = "territoire";
 /// Table of what is said of some communes.
 const COMMUNES: &str = "communes";
 /// What a commune may have to itself, and what is otherwise shared out by name.
-const KEYS: [&str; 4] = ["donnees", "site", "courriel", SCHEMA_KEY];
+const KEYS: [&str; 5] = ["donnees", "site", "courriel", "fichiers", SCHEMA_KEY];
 /// What only the process can be told.
 const FOR_ALL: [&str; 8] = ["territoire", "dossier", "ecoute", "https", "proxy", "mesures", "clamav", "hsts_jours"];
 /// Communes open at the same time, unless told otherwise.

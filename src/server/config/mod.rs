@@ -1,5 +1,6 @@
 //! `guichet.toml`: what the production server is told, in French, every mistake with its line.
 
+mod bucket;
 mod hall;
 mod limits;
 mod mail;
@@ -7,7 +8,9 @@ mod places;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use self::bucket::{bucket, keys_of_service};
 use self::hall::TERRITOIRE;
 pub use self::hall::{HallConfig, OverviewMail, Role};
 pub(super) use self::limits::RESERVE_BYTES;
@@ -22,8 +25,8 @@ use super::rate::RateLimits;
 use super::receive::FormLimits;
 use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::intake::bounces::ImapConfig;
-use crate::intake::files::FileOptions;
 use crate::intake::files::scanner::ScannerAddress;
+use crate::intake::files::{BucketPlace, FileOptions};
 use crate::intake::mailer::{Signer, Transport};
 use crate::intake::store::Base;
 use crate::load::toml_reader::Reader;
@@ -46,6 +49,8 @@ pub struct Secrets {
     pub imap: Option<String>,
     /// Of the database server.
     pub base: Option<String>,
+    /// Identifier and secret of the key to the bucket of files.
+    pub bucket: Option<(String, String)>,
     /// Folder of the credentials of the service (systemd): `smtp`, `imap`, and `smtp-NOM`, `imap-NOM` of one commune.
     pub folder: Option<PathBuf>,
     /// Whether no file that holds a secret of mails may be read.
@@ -58,7 +63,14 @@ impl Secrets {
         let variable = |name| std::env::var(name).ok();
         let folder = std::env::var_os(CREDENTIALS_VARIABLE).filter(|folder| !folder.is_empty()).map(PathBuf::from);
         let (smtp, imap) = (variable(PASSWORD_VARIABLE), variable(BOUNCES_PASSWORD_VARIABLE));
-        Secrets { smtp, imap, base: variable(BASE_PASSWORD_VARIABLE), folder, withheld: false }
+        let bucket = keys_of_service(folder.as_deref());
+        Secrets { smtp, imap, base: variable(BASE_PASSWORD_VARIABLE), bucket, folder, withheld: false }
+    }
+
+    /// For an order of the administration: it neither sends nor reads mails.
+    pub fn beside() -> Secrets {
+        let Secrets { base, bucket, .. } = Secrets::of_service();
+        Secrets { bucket, ..Secrets::without_mail(base) }
     }
 
     /// For whoever neither sends nor reads mails: their passwords need not be known, that of the database is.
@@ -69,7 +81,7 @@ impl Secrets {
     /// For a process that must hold no password of mails: none is read, nor a key of signatures, whatever the configuration
     /// names.
     pub fn withheld() -> Secrets {
-        Secrets { withheld: true, ..Secrets::without_mail(std::env::var(BASE_PASSWORD_VARIABLE).ok()) }
+        Secrets { withheld: true, ..Secrets::beside() }
     }
 
     /// The passwords of a commune: its own credentials first.
@@ -156,19 +168,22 @@ pub struct FileSettings {
     pub max_kept_bytes: u64,
     /// Where clamd listens; no antivirus unless asked.
     pub scanner: Option<ScannerAddress>,
+    /// The bucket that keeps them; `None`: the data folder does.
+    pub bucket: Option<BucketPlace>,
 }
 
 impl FileSettings {
     /// What the file store is opened with, `reserve` bytes being left free.
     pub(super) fn options(self, reserve: u64) -> FileOptions {
-        let FileSettings { max_draft_bytes, max_kept_bytes, scanner } = self;
-        FileOptions { min_free_bytes: reserve, max_draft_bytes, max_kept_bytes, scanner }
+        let FileSettings { max_draft_bytes, max_kept_bytes, scanner, bucket } = self;
+        let (min_free_bytes, patience) = (reserve, BUCKET_PATIENCE);
+        FileOptions { min_free_bytes, max_draft_bytes, max_kept_bytes, scanner, bucket, patience }
     }
 }
 
 impl Default for FileSettings {
     fn default() -> Self {
-        FileSettings { max_draft_bytes: 200 << 20, max_kept_bytes: 5_000 << 20, scanner: None }
+        FileSettings { max_draft_bytes: 200 << 20, max_kept_bytes: 5_000 << 20, scanner: None, bucket: None }
     }
 }
 
@@ -186,6 +201,9 @@ impl GuichetConfig {
         }
         if let Some(code) = &self.agent_code {
             code.hash_into(&mut hasher);
+        }
+        if let Some(bucket) = &self.files.bucket {
+            bucket.hash_into(&mut hasher);
         }
         hasher.update(self.signer.as_ref().map(Signer::record).unwrap_or_default().as_bytes());
         *hasher.finalize().as_bytes()
@@ -317,6 +335,10 @@ fn config(
         set_files(&mut table, &mut files, &mut form_limits, diagnostics);
         table.finish(diagnostics);
     }
+    if let Some(mut table) = reader.table("fichiers", diagnostics) {
+        files.bucket = bucket(&mut table, base, secrets, diagnostics);
+        table.finish(diagnostics);
+    }
     let https = https(reader, base, diagnostics);
     let metrics = reader.table("mesures", diagnostics).and_then(|mut table| {
         let address = metrics_address(&mut table, base, diagnostics);
@@ -413,6 +435,9 @@ fn agent_code(reader: &mut Reader<'_, '_>, base: &Path, diagnostics: &mut Vec<Di
         }
     }
 }
+
+/// How long a bucket that fails is asked again: a resident waits for the page.
+const BUCKET_PATIENCE: Duration = Duration::from_secs(8);
 
 #[cfg(test)]
 mod tests;

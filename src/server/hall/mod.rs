@@ -543,6 +543,7 @@ fn reason(error: &StartError) -> &'static str {
         StartError::Store(StoreError::Key(_) | StoreError::WrongKey { .. }) => "key",
         StartError::Store(StoreError::Damaged { .. }) => "damaged",
         StartError::Store(_) => "store",
+        StartError::Files(error) if error.is_of_bucket() => "bucket",
         StartError::Files(_) => "files",
         StartError::Mailer(_) => "mailer",
         _ => "machine",

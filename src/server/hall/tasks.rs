@@ -119,9 +119,9 @@ pub(super) async fn weigh(office: Office, mut stop: Stop) {
             () = stop.asked() => return,
             () = tokio::time::sleep(HOUR) => {}
         }
-        let files = office.depot().files;
-        if let Ok(Err(_)) = tokio::task::spawn_blocking(move || files.measure_room()).await {
-            tracing::warn!(event = "files.weigh", "the files on the disk cannot be weighed");
+        let depot = office.depot();
+        if let Ok(Err(_)) = tokio::task::spawn_blocking(move || depot.files.measure_room(&depot.store)).await {
+            tracing::warn!(event = "files.weigh", "the files cannot be weighed");
         }
     }
 }

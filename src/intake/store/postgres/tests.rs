@@ -12,6 +12,7 @@ use super::super::testing::{fresh_base, postgres as real};
 use super::super::{Access, Claimed, NewBulletin, Settlement, Store, StoreError, StoreOptions, Trace};
 use super::Base;
 use crate::intake::backup::{BackupError, back_up, restore};
+use crate::intake::files::FileStore;
 use crate::intake::sample::{mail, now, reference, submission};
 use crate::intake::seal::Seal;
 use crate::model::intake::{NewSubmission, Quota, Recorded};
@@ -441,12 +442,19 @@ fn a_backup_goes_from_a_file_to_a_server_and_back() {
         format!("{all:?}")
     };
     let expected = said(&store);
-    back_up(&store, &at("fichier"), &at("copie-1"), Some(&key), now()).unwrap();
+    back_up(
+        (&store, &FileStore::open(&at("fichier"), store.seal(), 0).unwrap()),
+        &at("fichier"),
+        &at("copie-1"),
+        Some(&key),
+        now(),
+    )
+    .unwrap();
     drop(store);
 
     let base = fresh_base();
-    restore(&at("copie-1"), &at("serveur"), (None, None), Some(&base)).unwrap();
-    let twice = restore(&at("copie-1"), &at("encore"), (None, None), Some(&base));
+    restore(&at("copie-1"), &at("serveur"), (None, None), (Some(&base), None)).unwrap();
+    let twice = restore(&at("copie-1"), &at("encore"), (None, None), (Some(&base), None));
     assert!(matches!(twice, Err(BackupError::NotEmpty { .. })), "nothing is written over: {twice:?}");
     assert_eq!(std::fs::read_dir(at("encore")).unwrap().count(), 0, "and it can be tried again elsewhere");
     let store = Store::open(&at("serveur"), StoreOptions { base: Some(base), ..alone() }).unwrap();
@@ -455,10 +463,17 @@ fn a_backup_goes_from_a_file_to_a_server_and_back() {
     assert_eq!(deliver(&store, now()).len(), 4);
     store.erase(&reference(6), now()).unwrap();
     let expected = said(&store);
-    back_up(&store, &at("serveur"), &at("copie-2"), Some(&at("serveur/cle")), now()).unwrap();
+    back_up(
+        (&store, &FileStore::open(&at("serveur"), store.seal(), 0).unwrap()),
+        &at("serveur"),
+        &at("copie-2"),
+        Some(&at("serveur/cle")),
+        now(),
+    )
+    .unwrap();
     drop(store);
 
-    restore(&at("copie-2"), &at("retour"), (None, None), None).unwrap();
+    restore(&at("copie-2"), &at("retour"), (None, None), (None, None)).unwrap();
     let store = Store::open(&at("retour"), alone()).unwrap();
     assert_eq!(said(&store), expected);
     assert_eq!(store.integrity().unwrap(), Vec::<String>::new());

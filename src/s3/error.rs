@@ -172,6 +172,7 @@ impl Fault {
         let (why, lost) = match error {
             ureq::Error::HostNotFound => ("ce nom de machine n'existe pas".to_owned(), false),
             ureq::Error::Timeout(_) => ("la réponse n'est pas venue à temps".to_owned(), false),
+            ureq::Error::Io(source) if is_cut(&source) => ("la connexion a été coupée".to_owned(), false),
             ureq::Error::Io(source) => (cause(&source), false),
             ureq::Error::ConnectionFailed => ("l'autre machine refuse la connexion".to_owned(), false),
             ureq::Error::Rustls(error) => (certificate(&error), true),
@@ -200,6 +201,12 @@ impl Fault {
             Fault::Local(error) => S3Error::Local(error),
         }
     }
+}
+
+/// Whether the other side hung up.
+fn is_cut(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe)
 }
 
 /// Why an encrypted connection is not trusted.

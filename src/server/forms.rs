@@ -76,10 +76,13 @@ pub(super) async fn verify(State(desk): State<Arc<Desk>>, Path(at): Path<FormPat
     of_form(form, answer)
 }
 
+/// When to come back after the machine could not keep or find a file.
+pub(super) const LATER: Duration = Duration::from_secs(120);
+
 /// The next page of questions, the check page, or the questions with what is to mend.
 fn checked(desk: &Desk, content: &DeskContent, form: &Form, received: Received) -> Response {
     if received.storage.is_some() {
-        return unavailable(content, form, &received.raw, None, Duration::from_secs(120));
+        return unavailable(content, form, &received, None, LATER);
     }
     let raw = &received.raw;
     let at = Position::of(form, received.others.get(PAGE).map(String::as_str));
@@ -128,6 +131,8 @@ pub(super) async fn modify(State(desk): State<Arc<Desk>>, Path(at): Path<FormPat
     };
     let asked = request.uri().query().and_then(|query| query.strip_prefix(GO_TO)?.strip_prefix('=')).map(str::to_owned);
     let answer = match receive(request, form, &[GO_TO, COPY, PAGE], &desk.depot.files, &desk.limits).await {
+        // A page without the files that cannot be looked up would lose them.
+        Ok(received) if received.storage.is_some() => unavailable(&content, form, &received, None, LATER),
         Ok(mut received) => {
             let other = |name: &str| received.others.get(name).map(String::as_str);
             let before = Position::of(form, other(PAGE).or(Some("1")));
@@ -185,6 +190,10 @@ async fn sent(
             Ok(None) => {}
             Err(error) => return store_failed(desk, content, form, &received, &error.into()),
         }
+    }
+    if received.storage.is_some() {
+        // A file that is there and cannot be looked up is not one that was never joined.
+        return unavailable(content, form, &received, Some(other(TOKEN).to_owned()), LATER);
     }
     if let Some(page) = closed(desk, content, form, &received.raw) {
         return page;

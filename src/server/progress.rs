@@ -15,10 +15,11 @@ use axum::response::{IntoResponse, Response};
 use super::answer::{of_form, page, with};
 use super::asking::{Position, told_page};
 use super::desk::{Desk, DeskContent, FormPath};
+use super::forms::LATER;
 use super::opening::refusing;
 use super::rate::Act;
 use super::receive::{Refusal, receive};
-use super::refusal::{refused, slowed, too_often};
+use super::refusal::{refused, slowed, too_often, unavailable};
 use crate::intake::progress::{self, GivenBack, ProgressError};
 use crate::model::form::Form;
 use crate::model::form::own::{GIVEN_BACK, PAGE};
@@ -40,6 +41,9 @@ pub(super) async fn put_aside(State(desk): State<Arc<Desk>>, Path(at): Path<Form
         Ok(received) => received,
         Err(refusal) => return of_form(form, refused(&content, Some((form, &desk.limits)), refusal)),
     };
+    if received.storage.is_some() {
+        return of_form(form, unavailable(&content, form, &received, None, LATER));
+    }
     let now = desk.now(&content);
     let at = Position::of(form, received.others.get(PAGE).map(String::as_str).or(Some("1")));
     match progress::put_aside(desk.keys.seal(), form, &received.raw, (at.page, at.seen), &now) {

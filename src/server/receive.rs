@@ -89,6 +89,8 @@ pub(super) struct Received {
     pub(super) others: BTreeMap<String, String>,
     /// Why no file could be stored, when the disk is at fault.
     pub(super) storage: Option<FileError>,
+    /// Files sent before that cannot be looked up now, by question: they are there, and the page must go on naming them.
+    pub(super) unread: Vec<(String, String)>,
     /// Bytes of files read.
     pub(super) files_bytes: u64,
 }
@@ -328,8 +330,13 @@ impl Reading<'_> {
                 // A new file takes the place of the one sent before.
                 continue;
             }
-            let files = self.files.clone();
-            match blocking(move || files.draft(&id)).await {
+            if matches!(self.received.storage, Some(FileError::Bucket(_))) {
+                // It has just been asked, for as long as a resident can wait.
+                self.received.unread.push((field, id));
+                continue;
+            }
+            let (files, asked) = (self.files.clone(), id.clone());
+            match blocking(move || files.draft(&asked)).await {
                 Ok(Some(file)) => before.entry(field).or_default().push(file),
                 Ok(None) | Err(FileError::Damaged { .. }) => self.received.errors.push(FieldError {
                     input: field,
@@ -342,10 +349,7 @@ impl Reading<'_> {
                         "a file sent before is not found"
                     );
                     self.received.storage = Some(storage_error(&error));
-                    // One that does not answer would keep the resident waiting for each file.
-                    if error.is_of_bucket() {
-                        break;
-                    }
+                    self.received.unread.push((field, id));
                 }
             }
         }

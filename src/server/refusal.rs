@@ -11,7 +11,7 @@ use super::asking::{Position, hidden, page_of_input, questions_page, to_mend};
 use super::desk::{Desk, DeskContent};
 use super::receive::{FormLimits, Received, Refusal, receive};
 use crate::intake::accept::AcceptError;
-use crate::model::form::own::TOKEN;
+use crate::model::form::own::{KEPT_FILE, TOKEN};
 use crate::model::form::{FieldKind, Form};
 use crate::model::submission::{FieldError, RawAnswers};
 use crate::text::numbers::file_size;
@@ -37,18 +37,20 @@ pub(super) fn store_failed(
     tracing::error!(event = "accept.failed", reason = error.as_str(), "a request could not be kept");
     let wait = Duration::from_secs(if error.is_passing() { 5 } else { 120 });
     let token = received.others.get(TOKEN).cloned().or_else(|| desk.token(form).ok());
-    unavailable(content, form, &received.raw, token, wait)
+    unavailable(content, form, received, token, wait)
 }
 
 /// Nothing could be kept (503): what was typed, and a button that tries again with the same token.
 pub(super) fn unavailable(
     content: &DeskContent,
     form: &Form,
-    raw: &RawAnswers,
+    received: &Received,
     token: Option<String>,
     wait: Duration,
 ) -> Response {
-    let html = content.pages.unavailable(form, raw, hidden(form, raw, token));
+    let mut inputs = hidden(form, &received.raw, token);
+    inputs.extend(received.unread.iter().map(|(field, id)| (format!("{KEPT_FILE}{field}"), id.clone())));
+    let html = content.pages.unavailable(form, &received.raw, inputs);
     later(page(StatusCode::SERVICE_UNAVAILABLE, html, "unavailable"), wait)
 }
 

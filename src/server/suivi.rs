@@ -19,8 +19,9 @@ use jiff::Zoned;
 
 use super::answer::{later, page, with};
 use super::desk::{Desk, DeskContent, reading};
+use super::forms::LATER;
 use super::rate::Act as RateAct;
-use super::receive::receive;
+use super::receive::{Received, receive};
 use super::recu::half_hidden;
 use super::refusal::{refused, too_often};
 use crate::intake::accept::{AcceptError, put_away};
@@ -241,7 +242,7 @@ async fn complete(State(desk): State<Arc<Desk>>, Path(address): Address, request
         return not_added(&desk, &content, &case, &received.raw);
     }
     if received.storage.is_some() {
-        return unreadable(&content, StoreError::Full { path: std::path::PathBuf::new() });
+        return not_kept(&desk, &content, &case, &received);
     }
     let now = desk.now(&content);
     let (text, files) = match fields::complement(&form, &received.raw, now.date()) {
@@ -263,7 +264,10 @@ async fn complete(State(desk): State<Arc<Desk>>, Path(address): Address, request
             let html = follow_page(&desk, &content, &case, Vec::new(), (&raw, &errors));
             return page(StatusCode::UNPROCESSABLE_ENTITY, html, "to_mend");
         }
-        Err(error) => return unreadable(&content, error),
+        Err(error) => {
+            tracing::error!(event = "follow.failed", reason = error.as_str(), "files could not be kept");
+            return not_kept(&desk, &content, &case, &received);
+        }
     }
     let act = Act { at: now, agent: None, kind: ActKind::Complement { text, files }, letter: Vec::new() };
     match record(&desk, &content, &case, act).await {
@@ -274,6 +278,16 @@ async fn complete(State(desk): State<Arc<Desk>>, Path(address): Address, request
         },
         Err(error) => unreadable(&content, error),
     }
+}
+
+/// The files could not be kept (503): the same page, with what was typed and the files that are there.
+fn not_kept(desk: &Desk, content: &DeskContent, case: &Case, received: &Received) -> Response {
+    let message = "Vos fichiers ne peuvent pas être gardés en ce moment. Rien n'est parti : envoyez de nouveau dans quelques \
+                   minutes, ou appelez la mairie";
+    let mut errors = vec![FieldError { input: "pieces".into(), message: message.into() }];
+    errors.extend(received.errors.iter().filter(|error| error.input != "pieces").cloned());
+    let html = follow_page(desk, content, case, Vec::new(), (&received.raw, &errors));
+    later(page(StatusCode::SERVICE_UNAVAILABLE, html, "unavailable"), LATER)
 }
 
 /// The mairie acted meanwhile: nothing was added, and what was typed is there to copy.

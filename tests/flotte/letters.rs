@@ -5,8 +5,8 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// How often each Message-ID was taken.
-type Taken = Arc<Mutex<BTreeMap<String, usize>>>;
+/// How often each Message-ID was taken, and the lines of the last one, without their ends.
+type Taken = Arc<Mutex<BTreeMap<String, (usize, String)>>>;
 
 /// The server; it listens as long as the program runs.
 pub struct Letters {
@@ -35,13 +35,21 @@ impl Letters {
     pub fn of_mairie(&self, reference: &str) -> usize {
         let name = format!("{}.mairie@", reference.to_lowercase());
         let taken = self.taken.lock().unwrap();
-        taken.iter().filter(|(id, _)| id.starts_with(&name)).map(|(_, count)| count).sum()
+        taken.iter().filter(|(id, _)| id.starts_with(&name)).map(|(_, (count, _))| count).sum()
+    }
+
+    /// Whether the mairie's message about this reference carries a file of these bytes.
+    pub fn carries(&self, reference: &str, bytes: &[u8]) -> bool {
+        let name = format!("{}.mairie@", reference.to_lowercase());
+        let wanted = data_encoding::BASE64.encode(bytes);
+        let taken = self.taken.lock().unwrap();
+        taken.iter().any(|(id, (_, text))| id.starts_with(&name) && text.contains(&wanted))
     }
 
     /// Messages taken more than once.
     pub fn sent_again(&self) -> Vec<String> {
         let taken = self.taken.lock().unwrap();
-        taken.iter().filter(|(_, count)| **count > 1).map(|(id, _)| id.clone()).collect()
+        taken.iter().filter(|(_, (count, _))| *count > 1).map(|(id, _)| id.clone()).collect()
     }
 }
 
@@ -58,7 +66,7 @@ fn serve(stream: TcpStream, taken: &Taken) -> io::Result<()> {
             continue;
         }
         out.write_all(b"354 dites\r\n")?;
-        let mut id = String::new();
+        let (mut id, mut text) = (String::new(), String::new());
         loop {
             let line = lines.next().ok_or(io::ErrorKind::UnexpectedEof)??;
             if line == "." {
@@ -67,8 +75,12 @@ fn serve(stream: TcpStream, taken: &Taken) -> io::Result<()> {
             if let (true, Some(name)) = (id.is_empty(), line.strip_prefix("Message-ID: <")) {
                 id = name.trim_end_matches('>').to_lowercase();
             }
+            text.push_str(&line);
         }
-        *taken.lock().unwrap().entry(id).or_default() += 1;
+        let mut taken = taken.lock().unwrap();
+        let count = taken.get(&id).map_or(0, |(count, _)| *count);
+        taken.insert(id, (count + 1, text));
+        drop(taken);
         out.write_all(b"250 pris\r\n")?;
     }
     Ok(())

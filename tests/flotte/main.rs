@@ -2,6 +2,9 @@
 
 #![allow(unreachable_pub, clippy::unwrap_used, reason = "a test that cannot go on fails where it stands")]
 
+#[allow(dead_code, reason = "only the numbers are wanted here")]
+#[path = "../support/chance.rs"]
+mod chance;
 #[allow(dead_code, reason = "the harness is shared with the other binaries")]
 #[path = "../suite/commune_test.rs"]
 mod commune_test;
@@ -12,6 +15,10 @@ mod letters;
 #[path = "../support/postgres.rs"]
 mod postgres;
 mod refusals;
+#[allow(dead_code, reason = "not every trick of the server is wanted here")]
+#[path = "../support/s3.rs"]
+mod s3;
+mod seau;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, BufReader};
@@ -37,6 +44,11 @@ struct Fleet {
 
 impl Fleet {
     fn new(server: &'static postgres::Server) -> Fleet {
+        Fleet::with(server, "")
+    }
+
+    /// The same with more tables in each configuration.
+    fn with(server: &'static postgres::Server, more: &str) -> Fleet {
         let (test, schema, letters) = (CommuneTest::minimal(), postgres::schema(), Letters::start());
         std::fs::create_dir(test.root().join("site")).unwrap();
         for number in 0..3 {
@@ -45,7 +57,7 @@ impl Fleet {
                  cle_fichier = \"cle\"\necoute = \"127.0.0.1:0\"\nbase = \"{}\"\nbase_schema = \"{schema}\"\n\n\
                  [courriel]\ntransport = \"smtp\"\nserveur = \"127.0.0.1\"\nport = {}\nchiffrement = \"aucun\"\n\n\
                  [limites]\nenvois_par_adresse = 10000\nenvois_par_heure = 1000000\n\
-                 envois_par_formulaire = 100000\nenvois_par_courriel = 10000\nreserve_mo = 16\n",
+                 envois_par_formulaire = 100000\nenvois_par_courriel = 10000\nreserve_mo = 16\n\n{more}",
                 server.url(),
                 letters.port
             );

@@ -241,3 +241,21 @@ fn a_process_that_receives_reads_no_password() {
     let Transport::Smtp(smtp) = hall.common.transport else { panic!("smtp") };
     assert_eq!(smtp.credentials.map(|one| one.password).as_deref(), Some("–"));
 }
+
+#[test]
+fn each_commune_has_its_own_part_of_the_bucket_and_the_key_is_never_told() {
+    let secrets =
+        Secrets { smtp: Some("x".into()), bucket: Some(("id".into(), "tres-secret".into())), ..Secrets::default() };
+    let table = "[fichiers]\ns3 = \"https://s3.exemple.fr/seau/tous/\"\nregion = \"fr-par\"\n";
+    let own = "[communes.villars.fichiers]\ns3 = \"https://s3.exemple.fr/autre\"\n";
+    let hall = shared(&format!("{SHARED}{table}{own}"), &secrets).unwrap();
+    let of = |name: &str| hall.of(name, Path::new("/c")).files.bucket.unwrap().address();
+    assert_eq!(of("chalamont"), "https://s3.exemple.fr/seau/tous/chalamont");
+    assert_eq!(of("villars"), "https://s3.exemple.fr/autre", "its own, as it is said");
+    let config = hall.of("chalamont", Path::new("/c"));
+    assert!(!format!("{config:?}").contains("tres-secret"));
+    let other = Secrets { bucket: Some(("id".into(), "un autre".into())), ..secrets.clone() };
+    let other = shared(&format!("{SHARED}{table}"), &other).unwrap().of("chalamont", Path::new("/c"));
+    assert_ne!(config.fingerprint(), other.fingerprint(), "a new key is a new configuration");
+    assert!(shared(SHARED, &secrets).unwrap().common.files.bucket.is_none(), "a key alone is no bucket");
+}

@@ -351,14 +351,17 @@ mod tests {
     #[test]
     fn an_empty_guichet_is_in_order_and_says_what_is_not_known() {
         let (dir, store) = store();
-        let told = look(&store, dir.path(), None, Reading::Sizes).unwrap();
+        let told = look(&store, &DataPlace::folder(dir.path()), Reading::Sizes).unwrap();
         assert!(told.en_ordre && told.formulaires.is_none() && told.derniere_sauvegarde.is_none());
         let page = page(&told, &teller()).join("\n");
         assert!(page.contains("! Dernière sauvegarde       inconnue") && page.matches('!').count() == 1, "{page}");
         assert!(told.is_at_risk(Timestamp::now()), "it works, but nothing is copied");
-        assert_eq!(state(&store, dir.path(), (None, Reading::Sizes), &teller(), false).unwrap(), Exit::Done);
+        assert_eq!(
+            state(&store, (&DataPlace::folder(dir.path()), Reading::Sizes), &teller(), false).unwrap(),
+            Exit::Done
+        );
         std::fs::write(dir.path().join(BACKUP_MARK), "").unwrap();
-        let told = look(&store, dir.path(), None, Reading::Sizes).unwrap();
+        let told = look(&store, &DataPlace::folder(dir.path()), Reading::Sizes).unwrap();
         assert!(told.derniere_sauvegarde.is_some() && !told.is_at_risk(Timestamp::now()));
         assert!(told.is_at_risk(Timestamp::now() + BACKUP_AFTER * 2), "an old one");
     }
@@ -389,7 +392,7 @@ mod tests {
         let (dir, store) = store();
         std::fs::create_dir(dir.path().join(acme::FOLDER)).unwrap();
         std::fs::write(dir.path().join("certificats/etat.json"), serde_json::to_vec(&states).unwrap()).unwrap();
-        let told = look(&store, dir.path(), None, Reading::Sizes).unwrap();
+        let told = look(&store, &DataPlace::folder(dir.path()), Reading::Sizes).unwrap();
         assert!(!told.en_ordre && told.certificats == states);
     }
 
@@ -399,7 +402,7 @@ mod tests {
         let (dir, store) = store();
         std::fs::write(dir.path().join(BACKUP_MARK), "").unwrap();
         std::fs::set_permissions(store.key_file(), std::fs::Permissions::from_mode(0o640)).unwrap();
-        let told = look(&store, dir.path(), None, Reading::Sizes).unwrap();
+        let told = look(&store, &DataPlace::folder(dir.path()), Reading::Sizes).unwrap();
         let page = page(&told, &teller()).join("\n");
         assert!(told.en_ordre && told.is_at_risk(Timestamp::now()) && page.contains("chmod 600"), "{page}");
     }
@@ -413,12 +416,15 @@ mod tests {
         let hold = Hold { quarantine: Some((suspicion, until)), ..Hold::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(store.record_held(submission(2), hold)).unwrap();
-        let told = look(&store, dir.path(), None, Reading::Sizes).unwrap();
+        let told = look(&store, &DataPlace::folder(dir.path()), Reading::Sizes).unwrap();
         assert!(!told.en_ordre, "the first is of last July");
         let page = page(&told, &teller()).join("\n");
         assert!(page.contains("En quarantaine            1") && page.contains("beaucoup de liens"), "{page}");
         assert!(page.contains("\n! ") && !page.contains("Lampion"), "{page}");
-        assert_eq!(state(&store, dir.path(), (None, Reading::Sizes), &teller(), true).unwrap(), Exit::Fault);
+        assert_eq!(
+            state(&store, (&DataPlace::folder(dir.path()), Reading::Sizes), &teller(), true).unwrap(),
+            Exit::Fault
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::agent::Agents;
 use super::answer::page;
 use super::boite::Confirmed;
 use super::listen::Peer;
+use super::proxy::Proxy;
 use super::rate::{Act, Rates};
 use super::receive::FormLimits;
 use super::watch::Watch;
@@ -131,7 +132,7 @@ pub struct Desk {
     pub(super) keys: Keys,
     pub(super) limits: FormLimits,
     pub(super) rates: Option<Arc<Rates>>,
-    proxies: Vec<IpAddr>,
+    proxies: Vec<Proxy>,
     pub(super) reserve_bytes: u64,
     address: Option<String>,
     pub(super) clock: Clock,
@@ -153,7 +154,7 @@ pub struct DeskOptions {
     /// How often; `None`: no limit. They outlive the desk.
     pub(super) rates: Option<Arc<Rates>>,
     /// Proxies whose `X-Forwarded-For` is believed.
-    pub proxies: Vec<IpAddr>,
+    pub proxies: Vec<Proxy>,
     /// Free bytes under which the guichet says it is full.
     pub reserve_bytes: u64,
     /// Scheme and host it is reached at, when it is not where the commune says.
@@ -251,14 +252,18 @@ impl Desk {
     /// Who asks: the peer, or the last address a trusted proxy saw. Unknown when it is this machine.
     pub(super) fn client(&self, request: &Request) -> Option<IpAddr> {
         let peer = request.extensions().get::<Peer>().and_then(|peer| peer.0);
-        let believed = peer.is_none_or(|peer| self.proxies.contains(&peer));
+        let believed = peer.is_none_or(|peer| self.is_proxy(peer));
         let forwarded = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
         let seen = forwarded.flat_map(|list| list.split(',')).filter_map(|one| one.trim().parse::<IpAddr>().ok());
         let client = match believed {
-            true => seen.map(|ip| ip.to_canonical()).filter(|ip| !self.proxies.contains(ip)).last(),
+            true => seen.map(|ip| ip.to_canonical()).filter(|ip| !self.is_proxy(*ip)).last(),
             false => peer,
         };
         client.filter(|ip| !ip.is_loopback())
+    }
+
+    fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.proxies.iter().any(|proxy| proxy.is(peer))
     }
 }
 

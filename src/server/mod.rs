@@ -30,6 +30,7 @@ pub mod overview;
 mod piece;
 pub mod preview;
 mod progress;
+pub mod proxy;
 mod quarantaine;
 pub mod rate;
 pub mod receive;

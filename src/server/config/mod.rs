@@ -6,7 +6,6 @@ mod limits;
 mod mail;
 mod places;
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use super::agent::{AgentCode, SHORTEST};
 use super::base::BASE_PASSWORD_VARIABLE;
 use super::https_config::{HttpsConfig, https};
 use super::listen::{Limits, ListenAddress};
+use super::proxy::Proxy;
 use super::rate::RateLimits;
 use super::receive::FormLimits;
 use crate::diagnostic::{Code, Diagnostic, Place};
@@ -128,7 +128,7 @@ pub struct GuichetConfig {
     /// Folder of the site to serve as well.
     pub site: Option<PathBuf>,
     /// Proxies whose `X-Forwarded-For` is believed.
-    pub proxies: Vec<IpAddr>,
+    pub proxies: Vec<Proxy>,
     /// Seconds browsers are told to come back by https only.
     pub hsts_seconds: u64,
     /// Where mails go.

@@ -1,6 +1,6 @@
 //! Where the server listens, whom it believes, who may look.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use super::missing;
@@ -8,6 +8,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::intake::files::scanner::ScannerAddress;
 use crate::load::toml_reader::Reader;
 use crate::server::listen::ListenAddress;
+use crate::server::proxy::{Proxy, ProxyError};
 
 pub(super) fn listen(
     reader: &mut Reader<'_, '_>,
@@ -35,21 +36,25 @@ pub(super) fn listen(
     None
 }
 
-pub(super) fn proxies(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<IpAddr> {
+pub(super) fn proxies(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> Vec<Proxy> {
     let texts = reader.texts("proxy", diagnostics);
     let mut proxies = Vec::with_capacity(texts.len());
     for text in texts {
-        match text.parse::<IpAddr>() {
-            Ok(address) => proxies.push(address.to_canonical()),
-            Err(_) => diagnostics.push(
-                Diagnostic::error(
-                    Code::BadValue,
-                    reader.place("proxy"),
-                    format!("« {text} » n'est pas une adresse IP"),
-                )
-                .hint("écrivez l'adresse du serveur mandataire, par exemple proxy = [\"127.0.0.1\"]"),
+        let (message, hint) = match text.parse() {
+            Ok(proxy) => {
+                proxies.push(proxy);
+                continue;
+            }
+            Err(ProxyError::Everybody) => (
+                format!("« {text} » : n'importe qui pourrait se faire passer pour un autre"),
+                "écrivez le réseau des serveurs mandataires, par exemple proxy = [\"10.42.0.0/16\"]",
             ),
-        }
+            Err(ProxyError::NoAddress) => (
+                format!("« {text} » n'est pas une adresse IP ni un réseau"),
+                "écrivez l'adresse du serveur mandataire, par exemple proxy = [\"127.0.0.1\"], ou son réseau : proxy = [\"10.42.0.0/16\"]",
+            ),
+        };
+        diagnostics.push(Diagnostic::error(Code::BadValue, reader.place("proxy"), message).hint(hint));
     }
     proxies
 }

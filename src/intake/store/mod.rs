@@ -47,7 +47,7 @@ pub use self::mailboxes::{CodeSent, MailboxState, MailboxTag, Tried};
 pub(in crate::intake) use self::open::{FILE, create_private_dir, sync_dir};
 pub use self::outbox::{Claim, Claimed, Settlement, Trace};
 pub use self::pace::Pace;
-pub use self::postgres::{Base, BaseError, Turn};
+pub use self::postgres::{Base, BaseError, News, Turn};
 pub use self::purge::PurgeReport;
 pub use self::reconcile::Reconciliation;
 pub use self::verify::Damage;

@@ -11,6 +11,7 @@
 
 mod awake;
 mod counter;
+mod news;
 mod pages;
 mod plan;
 mod rounds;

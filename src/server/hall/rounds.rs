@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 use super::counter::{Counter, Glance, stamp};
+use super::news::News;
 use super::{Hall, is_pinned};
 use crate::server::config::Role;
 use crate::server::listen::Stop;
@@ -14,6 +15,7 @@ use crate::server::listen::Stop;
 /// Goes round until told to stop.
 pub(in crate::server) async fn run(hall: Arc<Hall>, mut stop: Stop) {
     let mut stamped = Instant::now();
+    let mut news = None;
     loop {
         tokio::select! {
             () = stop.asked() => return,
@@ -23,8 +25,13 @@ pub(in crate::server) async fn run(hall: Arc<Hall>, mut stop: Stop) {
         if stamped.elapsed() >= every {
             stamped = Instant::now();
             let looking = hall.clone();
+            let before = news.take();
             // A thousand folders are looked at: that may wait for a disk.
-            let _ = tokio::task::spawn_blocking(move || look_at_stamps(&looking)).await;
+            let looked = tokio::task::spawn_blocking(move || {
+                look_at_stamps(&looking);
+                News::of(&looking, before)
+            });
+            news = looked.await.unwrap_or_default();
         }
         round(&hall);
     }
@@ -107,7 +114,8 @@ fn look_at_stamps(hall: &Hall) {
     for counter in plan.counters.values() {
         let settings = counter.settings();
         if settings.is_on_server {
-            // A server has no file to look at; whoever is open hears of it, who is closed is visited now and then.
+            // A server has no file to look at: what is committed there is heard (`News`), and each is visited now and then in case
+            // it was not.
             let next = now.saturating_add(SERVER_VISITS).unwrap_or(now);
             let glance = counter.glance();
             if plan.config.role.delivers() && glance.awake.is_none() && glance.due.is_none_or(|due| due > next) {

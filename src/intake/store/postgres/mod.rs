@@ -29,7 +29,7 @@ use tokio_postgres::{AsyncMessage, Client, Connection as Way, NoTls, Row, Statem
 pub use self::base::{Base, BaseError};
 pub(super) use self::instance::Instance;
 pub(super) use self::listen::Listener;
-pub use self::listen::Turn;
+pub use self::listen::{News, Turn};
 pub(super) use self::open::{Opened, open};
 
 use super::error::{Fault, StoreError};
@@ -125,7 +125,7 @@ impl Session {
     /// Connects; `holder` is the instance that will hold mails through it.
     pub(super) fn connect(base: &Base, holder: Option<i64>) -> Result<Session, Error> {
         let (base, schema) = (base.clone(), base.schema().to_owned());
-        let connected = wait(runtime()?.spawn(async move { connect(&base, || {}).await }));
+        let connected = wait(runtime()?.spawn(async move { connect(&base, |_| {}).await }));
         let (client, _) = connected.map_err(|error| Error::Away(error.to_string()))??;
         Ok(Session { client, schema, statements: RefCell::default(), holder, is_lost: std::cell::Cell::new(false) })
     }
@@ -222,9 +222,9 @@ impl From<Error> for sql::Error {
     }
 }
 
-/// Connects and sets what the server must keep to for us; `told` is called for each notification. With the client comes what
+/// Connects and sets what the server must keep to for us; `told` is called with the channel of each notification. With the client comes what
 /// ends when the connection does.
-async fn connect(base: &Base, told: impl Fn() + Send + 'static) -> Result<(Client, JoinHandle<()>), Error> {
+async fn connect(base: &Base, told: impl Fn(&str) + Send + 'static) -> Result<(Client, JoinHandle<()>), Error> {
     let joining = async {
         let (client, driver) = match base.tls() {
             None => {
@@ -243,14 +243,14 @@ async fn connect(base: &Base, told: impl Fn() + Send + 'static) -> Result<(Clien
 }
 
 /// Carries what goes and comes until the connection ends.
-async fn drive<S, T>(mut way: Way<S, T>, told: impl Fn())
+async fn drive<S, T>(mut way: Way<S, T>, told: impl Fn(&str))
 where
     S: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
 {
     while let Some(Ok(message)) = std::future::poll_fn(|context| way.poll_message(context)).await {
-        if let AsyncMessage::Notification(_) = message {
-            told();
+        if let AsyncMessage::Notification(notification) = message {
+            told(notification.channel());
         }
     }
 }

@@ -42,6 +42,7 @@ need clamd clamav-daemon
 need curl curl
 need dpkg-shlibdeps dpkg-dev
 need faketime faketime
+need haproxy haproxy
 need java default-jre-headless
 need nginx nginx-light
 need node nodejs
@@ -79,6 +80,8 @@ need_python() { # module, package
 need_python dkim python3-dkim
 need_python nacl python3-nacl
 need_python jsonschema python3-jsonschema
+need_python pip python3-pip
+need_python yaml python3-yaml
 
 if [ -n "$packages" ]; then
     say "paquets :$packages"
@@ -158,6 +161,7 @@ MULOT=$CARGO_TARGET_DIR/debug/mulot
 export MULOT
 suite paquet sh tests/paquet.sh "$MULOT" ${long:+--long}
 suite frontal python3 tests/frontal.py "$MULOT"
+suite hotes /usr/bin/python3 tests/hotes "$MULOT"
 if [ -f tests/navigateur/suite.mjs ]; then
     suite navigateur node tests/navigateur/suite.mjs
 fi

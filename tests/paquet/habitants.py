@@ -1,7 +1,7 @@
 """Residents who send requests one after the other, until told to stop, and note every reference they were shown.
 
-Usage: python3 habitants.py ADDRESS HOST FORM NOTES. Stops when NOTES.fin exists. A refused connection is counted and tried again:
-what matters is that nothing shown is lost. Last line of NOTES: « fin, N refused connections ».
+Usage: python3 habitants.py ADDRESS HOST FORM NOTES [COUNT]. Stops when NOTES.fin exists, or after COUNT requests. A refused connection
+is counted and tried again: what matters is that nothing shown is lost. Last line of NOTES: « fin, N refused connections ».
 """
 
 import html
@@ -11,18 +11,54 @@ import re
 import sys
 import urllib.parse
 
-address, host, form, notes = sys.argv[1:]
-KIND = {"Content-Type": "application/x-www-form-urlencoded", "Host": host}
+# What a balancer says when the machine behind it has gone away.
+AWAY = (502, 503, 504)
 
 
-def post(path, fields):
-    connection = http.client.HTTPConnection(address, timeout=60)
-    try:
-        connection.request("POST", path, urllib.parse.urlencode(fields), KIND)
-        answer = connection.getresponse()
-        return answer.status, answer.getheader("Location") or "", answer.read().decode()
-    finally:
-        connection.close()
+class Fault(Exception):
+    """A page that a resident should never have seen."""
+
+
+class Resident:
+    """Fills a form and sends it; `connect` gives a connection to whoever answers."""
+
+    def __init__(self, connect, host, form):
+        self.connect, self.host, self.form, self.refused = connect, host, form, 0
+
+    def post(self, step, fields):
+        connection = self.connect()
+        try:
+            kind = {"Content-Type": "application/x-www-form-urlencoded", "Host": self.host}
+            connection.request("POST", f"/guichet/{self.form}/{step}", urllib.parse.urlencode(fields), kind)
+            answer = connection.getresponse()
+            return answer.status, answer.getheader("Location") or "", answer.read().decode()
+        finally:
+            connection.close()
+
+    def insist(self, step, fields, good):
+        """The same, sent again until it is answered, as a person would: one request only must come of it."""
+        for _ in range(2000):
+            try:
+                status, place, page = self.post(step, fields)
+            except (OSError, http.client.HTTPException):
+                self.refused += 1
+                continue
+            if status == good:
+                return place, page
+            if status not in AWAY:
+                raise Fault(f"{step}: {status} {page[:2000]}")
+            # A full or busy guichet keeps the answers and asks to press again.
+            self.refused += step != "envoyer" or status != 503
+        raise Fault(f"{step}: nobody answers")
+
+    def send(self, number):
+        """Sends a request and gives the reference that is shown."""
+        fields = {"objet": f"Benne numéro {number}", "message": f"Bonjour, ceci est le message numéro {number}.",
+                  "qualite": "personne", "prenom": "Jeanne", "nom": "Martin", "courriel": f"jeanne.{number}@exemple.example",
+                  "adresse.voie": "1 rue du Four", "adresse.code_postal": "01330", "adresse.commune": "Le Plantay"}
+        _, page = self.insist("verifier", fields, 200)
+        place, _ = self.insist("envoyer", hidden(page), 303)
+        return re.search(r"\d{4}-\w{4}-\w{4}-\w", place)[0]
 
 
 def hidden(page):
@@ -31,35 +67,18 @@ def hidden(page):
     return [(attribute(tag, "name"), attribute(tag, "value")) for tag in tags if 'type="hidden"' in tag]
 
 
-def main():
-    refused, number = 0, 0
+def main(address, host, form, notes, count=None):
+    resident = Resident(lambda: http.client.HTTPConnection(address, timeout=60), host, form)
+    number = 0
     with open(notes, "w", buffering=1) as file:
-        while not os.path.exists(notes + ".fin"):
+        while not os.path.exists(notes + ".fin") and (count is None or number < int(count)):
             number += 1
-            fields = {"objet": f"Benne numéro {number}", "message": f"Bonjour, ceci est le message numéro {number}.",
-                      "qualite": "personne", "prenom": "Jeanne", "nom": "Martin", "courriel": f"jeanne.{number}@exemple.example",
-                      "adresse.voie": "1 rue du Four", "adresse.code_postal": "01330", "adresse.commune": "Le Plantay"}
             try:
-                status, _, page = post(f"/guichet/{form}/verifier", fields)
-                if status != 200:
-                    sys.exit(f"verifier: {status} {page[:2000]}")
-                inputs = hidden(page)
-            except OSError:
-                refused += 1
-                continue
-            # The same page, sent again until it is answered, as a person would: one request only must come of it.
-            for _ in range(2000):
-                try:
-                    status, place, page = post(f"/guichet/{form}/envoyer", inputs)
-                except OSError:
-                    refused += 1
-                    continue
-                if status == 303:
-                    file.write(re.search(r"\d{4}-\w{4}-\w{4}-\w", place)[0] + "\n")
-                    break
-                if status != 503:
-                    sys.exit(f"envoyer: {status} {page[:2000]}")
-        file.write(f"fin, {refused} refused connections\n")
+                file.write(resident.send(number) + "\n")
+            except Fault as fault:
+                sys.exit(str(fault))
+        file.write(f"fin, {resident.refused} refused connections\n")
 
 
-main()
+if __name__ == "__main__":
+    main(*sys.argv[1:])

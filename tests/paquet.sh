@@ -4,7 +4,8 @@
 #
 # Every run: what is in the package, how exposed its units are, then — as root — its installation in a copy-on-write view of this
 # machine where a systemd of its own starts the services: nothing the units forbid is needed by the program. --long does the same on
-# a clean Debian made by debootstrap (the network, two minutes), then restores on a second one.
+# a clean Debian made by debootstrap (the network, two minutes), then plays the first day of docs/technicien.md: a territoire of thirty
+# communes, on one machine then on another.
 # Prints « N passed, N failed »; exit code 1 if any failed.
 # shellcheck disable=SC2016,SC2317,SC1091 # inner shells expand their own variables; functions are called by name
 set -u
@@ -153,7 +154,7 @@ machine() {
         propre=$essais/debian
         if [ ! -d "$propre" ]; then
             suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-            debootstrap --variant=minbase --include=systemd,systemd-sysv,adduser,ca-certificates,curl,python3 "$suite" "$propre" \
+            debootstrap --variant=minbase --include=systemd,systemd-sysv,adduser,ca-certificates,curl,python3,sudo "$suite" "$propre" \
                 >"$essais/sortie" 2>&1 || { ko "debootstrap"; bilan; }
         fi
         bas=$propre
@@ -168,7 +169,7 @@ machine() {
     mkdir -p "$dossier/etc/systemd/system" "$dossier/tmp" "$dossier/root"
     : >"$dossier/etc/machine-id"
     printf '127.0.0.1 localhost %s\n' "$(cat "$dossier/etc/hostname" 2>/dev/null) essai" >"$dossier/etc/hosts"
-    cp "$paquet" "$suivant" "$racine/tests/paquet/habitants.py" "$dossier/root/"
+    cp "$paquet" "$suivant" "$racine/tests/paquet/habitants.py" "$racine/tests/paquet/remplir.py" "$dossier/root/"
 }
 
 # start NAME: its systemd; its first process is then $chef.
@@ -208,27 +209,7 @@ dedans sh -ec '
     install -d -o mulot -g mulot /srv/mulot
     cd /srv/mulot
     runuser -u mulot -- mulot new ma-commune --insee 01299 --sans-exemples
-    cat >/tmp/remplir.py <<"FIN"
-import re
-p = "/srv/mulot/ma-commune/commune.toml"
-s = open(p).read()
-def key(name, value):
-    global s
-    s, n = re.subn(rf"(?m)^#? ?{name} *= *[^#\n]*", f"{name} = {value} ", s, count=1)
-    assert n, name
-key("adresse", "[\"1, place de la Mairie\"]")
-key("courriel", "\"mairie@le-plantay.example\"")
-key("telephone", "\"04 74 98 15 02\"")
-key("expediteur", "\"guichet@le-plantay.example\"")
-key("destinataires", "[\"mairie@le-plantay.example\"]")
-key("domaine", "\"http://le-plantay.example\"")
-open(p, "w").write(s)
-p = "/srv/mulot/ma-commune/annuaire/services/secretariat.md"
-s = open(p).read()
-key("telephone", "\"04 74 98 15 02\"")
-open(p, "w").write(s)
-FIN
-    python3 /tmp/remplir.py
+    python3 /root/remplir.py ma-commune le-plantay.example
     runuser -u mulot -- mulot build ma-commune
     cp /usr/share/doc/mulot/exemples/guichet.toml /etc/mulot/guichet.toml
     sed -i "s,^# site,site," /etc/mulot/guichet.toml
@@ -353,5 +334,118 @@ dans "effacé, il laisse les demandes et le dit" 'dpkg -P mulot >/tmp/efface 2>&
     test ! -e /etc/mulot/entretien.conf; test ! -e /var/cache/mulot; test -z "$(find /etc/systemd -name "mulot*")"'
 dans "réinstallé, il les retrouve" 'dpkg -i /root/mulot_*essai2*.deb; systemctl start mulot.service'
 check "le guichet répond de nouveau" until_true 60 repond
+chef=$premiere
+[ "$long" = --long ] || bilan
+
+# --- A technician's first day -----------------------------------------------------------------------------------------
+
+# What docs/technicien.md says to type, with `sudo`, on a machine that has nothing but Debian; a folder of mails in the place of a mail server.
+trois='baneins chalamont le-plantay'
+check "une troisième machine, vide" machine jour
+check "elle démarre" demarre jour
+dans "1. installer" 'apt-get install -y /root/mulot_*essai1*.deb'
+dans "2. trente communes, par le SIREN de leur intercommunalité" '
+    sudo install -d -o mulot -g mulot /srv/mulot
+    cd /srv/mulot
+    sudo -u mulot mulot new mon-territoire --territoire 200069193
+    test "$(ls mon-territoire/communes | wc -l)" -ge 30'
+dans "3. compléter ce qui est vrai de toutes, et trois communes" '
+    for commune in '"$trois"'; do
+        sudo -u mulot python3 - /srv/mulot/mon-territoire/communes/$commune $commune.example </root/remplir.py
+    done
+    cd /srv/mulot/mon-territoire
+    sudo -u mulot sed -i "s|^\\[defauts\\]|[defauts.publication]\ndossier = \"/var/www/communes/{commune}\"\n\n[defauts]|" territoire.toml
+    sudo -u mulot mulot check /srv/mulot/mon-territoire'
+dans "4. construire les sites" 'sudo -u mulot mulot build /srv/mulot/mon-territoire; test "$(ls -d /srv/mulot/mon-territoire-public/*/ | wc -l)" -ge 30'
+dans "5. régler le guichet" '
+    sudo cp /usr/share/doc/mulot/exemples/guichet.toml /etc/mulot/guichet.toml
+    sudo sed -i "s|^dossier = \"/srv.*|territoire = \"/srv/mulot/mon-territoire\"|; s|^# site = .*|site = \"/srv/mulot/mon-territoire-public\"|" /etc/mulot/guichet.toml
+    sudo install -m 600 /dev/null /etc/mulot/secrets/smtp
+    sudo systemctl daemon-reload'
+dans "6. démarrer" 'sudo systemctl enable --now mulot'
+check "le guichet répond" until_true 60 repond
+demandes_de_code() { dedans sh -c 'for commune in "$@"; do grep -q -- --confirmer /var/cache/mulot/essai/$commune/*.eml || exit 1; done' - "$@" 2>/dev/null; }
+# shellcheck disable=SC2086 # a list of names
+check "chaque mairie a reçu son code" until_true 90 demandes_de_code $trois
+dans "7. confirmer les boîtes" '
+    for commune in '"$trois"'; do
+        code=$(cat /var/cache/mulot/essai/$commune/*.eml | sed -n "s/.*--confirmer \\([0-9]\\{6\\}\\).*/\\1/p" | tail -n 1)
+        sudo -u mulot mulot demandes destinataires --guichet /etc/mulot/guichet.toml --commune $commune --confirmer "$code"
+    done'
+dans "8. régler la nuit : sauvegarder, construire, publier dans un dossier" '
+    sudo install -d -o mulot -g mulot /var/www/communes
+    sudo sed -i "s|^MULOT_SITES=.*|MULOT_SITES=\"/srv/mulot/mon-territoire\"|; s|^MULOT_PUBLIER=.*|MULOT_PUBLIER=oui|" /etc/mulot/entretien.conf
+    sudo mkdir -p /etc/systemd/system/mulot-sites.service.d
+    printf "[Service]\nReadWritePaths=/var/www/communes\n" | sudo tee /etc/systemd/system/mulot-sites.service.d/override.conf >/dev/null
+    sudo systemctl daemon-reload
+    sudo systemctl enable --now mulot-entretien.timer
+    sudo systemctl start mulot-entretien
+    journalctl -u mulot-sauvegarde -u mulot-sites -n 60 --no-pager
+    test -z "$(systemctl list-units --failed --plain --no-legend "mulot*")"
+    test "$(ls -d /var/www/communes/*/ | grep -v versions | wc -l)" -ge 30; test -s /var/www/communes/le-plantay/index.html'
+# demandent COUNT: residents of the three communes send so many requests each.
+demandent() {
+    dans "des habitants de trois communes demandent ($1 chacune)" '
+        for commune in '"$trois"'; do
+            python3 /root/habitants.py 127.0.0.1:8080 $commune.example saisir-la-mairie /tmp/notes-$commune '"$1"'
+            grep -x "fin, 0 refused connections" /tmp/notes-$commune; sed "\$d" /tmp/notes-$commune >>/root/lues-$commune
+        done'
+}
+gardees() { # what is kept is what was shown, commune by commune
+    dans "$1" '
+        for commune in '"$trois"'; do
+            gardees=$(mulot demandes --guichet /etc/mulot/guichet.toml --commune $commune reconcilier --format json | grep -m 1 "\"acceptees\"" | tr -dc 0-9)
+            echo "$commune : $gardees gardées, $(wc -l </root/lues-$commune) lues"; test "$gardees" -eq "$(wc -l </root/lues-$commune)"
+        done'
+}
+demandent 3
+dans "9. la clé au coffre" 'sudo mkdir -p /media/coffre; sudo sh -c "cd /var/lib/mulot && cp --parents */cle /media/coffre/"; test -s /media/coffre/le-plantay/cle'
+
+dans "une commune mal écrite : les autres servent, la nuit le dit" '
+    cp -a /srv/mulot/mon-territoire/communes/chalamont/commune.toml /tmp/bonne
+    echo "nom = " >>/srv/mulot/mon-territoire/communes/chalamont/commune.toml
+    sudo systemctl reload mulot
+    curl -fsS -H "Host: baneins.example" http://127.0.0.1:8080/guichet/saisir-la-mairie/ | grep -q "<form"
+    curl -fsS -H "Host: chalamont.example" http://127.0.0.1:8080/ | grep -q Chalamont
+    sudo systemctl start mulot-sites && exit 1
+    systemctl list-units --failed --plain --no-legend | grep -q mulot-sites
+    journalctl -u mulot-sites -n 80 --no-pager | grep -q "chalamont.*refusé"
+    sudo -u mulot mulot check /srv/mulot/mon-territoire/communes/chalamont 2>&1 | grep -q "commune.toml:"
+    test -s /var/www/communes/chalamont/index.html'
+dans "corrigée, tout reprend" '
+    cp -a /tmp/bonne /srv/mulot/mon-territoire/communes/chalamont/commune.toml
+    sudo systemctl reload mulot; sudo systemctl start mulot-sites
+    test -z "$(systemctl list-units --failed --plain --no-legend "mulot*")"'
+demandent 2
+dans "mettre à jour" 'apt-get install -y /root/mulot_*essai2*.deb'
+check "le guichet répond encore" until_true 60 repond
+gardees "tout ce qui a été lu est gardé"
+dans "une dernière sauvegarde" 'sudo systemctl start mulot-sauvegarde; for commune in '"$trois"'; do test -s "$(ls -d /var/backups/mulot/2* | tail -n 1)/$commune/manifeste.json"; done'
+
+copie=$(dedans sh -c 'ls -d /var/backups/mulot/2* | tail -n 1')
+check "10. l'exercice : une quatrième machine" machine reprise
+media=$essais/reprise/racine/media
+mkdir -p "$media/sauvegarde" "$media/coffre"
+cp -a "$essais/jour/racine/srv/mulot" "$media/sauvegarde/srv-mulot"
+cp -a "$essais/jour/racine/etc/mulot/guichet.toml" "$media/sauvegarde/"
+cp -a "$essais/jour/racine$copie" "$media/sauvegarde/copie"
+cp -a "$essais/jour/racine/media/coffre/." "$media/coffre/"
+cp "$essais"/jour/racine/root/lues-* "$essais/reprise/racine/root/"
+check "elle démarre" demarre reprise
+dans "restaurer, comme la page le dit" '
+    sudo apt-get install -y /root/mulot_*essai2*.deb
+    sudo mkdir -p /srv/mulot /var/lib/reprise
+    sudo cp -a /media/sauvegarde/srv-mulot/. /srv/mulot/ && sudo chown -R mulot: /srv/mulot
+    sudo cp /media/sauvegarde/guichet.toml /etc/mulot/
+    sudo cp -a /media/sauvegarde/copie /var/lib/reprise/copie
+    sudo cp -a /media/coffre /var/lib/reprise/coffre && sudo chown -R mulot: /var/lib/reprise
+    sudo -u mulot mulot restore --guichet /etc/mulot/guichet.toml --cle /var/lib/reprise/coffre /var/lib/reprise/copie
+    sudo -u mulot mulot demandes reconcilier --guichet /etc/mulot/guichet.toml
+    sudo rm -r /var/lib/reprise'
+gardees "les mêmes demandes, commune par commune"
+dans "et le guichet y reprend" 'sudo systemctl enable --now mulot'
+check "il répond" until_true 60 repond
+demandent 1
+gardees "et prend celles d'après"
 chef=$premiere
 bilan

@@ -25,21 +25,21 @@ class Resident:
     def __init__(self, connect, host, form):
         self.connect, self.host, self.form, self.refused = connect, host, form, 0
 
-    def post(self, step, fields):
+    def post(self, step, fields, file=None):
         connection = self.connect()
         try:
-            kind = {"Content-Type": "application/x-www-form-urlencoded", "Host": self.host}
-            connection.request("POST", f"/guichet/{self.form}/{step}", urllib.parse.urlencode(fields), kind)
+            kind, body = encoded(fields, file)
+            connection.request("POST", f"/guichet/{self.form}/{step}", body, {"Content-Type": kind, "Host": self.host})
             answer = connection.getresponse()
             return answer.status, answer.getheader("Location") or "", answer.read().decode()
         finally:
             connection.close()
 
-    def insist(self, step, fields, good):
+    def insist(self, step, fields, good, file=None):
         """The same, sent again until it is answered, as a person would: one request only must come of it."""
         for _ in range(2000):
             try:
-                status, place, page = self.post(step, fields)
+                status, place, page = self.post(step, fields, file)
             except (OSError, http.client.HTTPException):
                 self.refused += 1
                 continue
@@ -51,14 +51,24 @@ class Resident:
             self.refused += step != "envoyer" or status != 503
         raise Fault(f"{step}: nobody answers")
 
-    def send(self, number):
-        """Sends a request and gives the reference that is shown."""
+    def send(self, number, file=None):
+        """Sends a request, with a file or without (its question, name and bytes), and gives the reference that is shown."""
         fields = {"objet": f"Benne numéro {number}", "message": f"Bonjour, ceci est le message numéro {number}.",
                   "qualite": "personne", "prenom": "Jeanne", "nom": "Martin", "courriel": f"jeanne.{number}@exemple.example",
                   "adresse.voie": "1 rue du Four", "adresse.code_postal": "01330", "adresse.commune": "Le Plantay"}
-        _, page = self.insist("verifier", fields, 200)
+        _, page = self.insist("verifier", fields, 200, file)
         place, _ = self.insist("envoyer", hidden(page), 303)
         return re.search(r"\d{4}-\w{4}-\w{4}-\w", place)[0]
+
+
+def encoded(fields, file):
+    """A form as a browser sends it: its kind and its bytes."""
+    if file is None:
+        return "application/x-www-form-urlencoded", urllib.parse.urlencode(fields).encode()
+    question, name, content = file
+    parts = [f'--limite\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'.encode() for key, value in fields.items()]
+    head = f'--limite\r\nContent-Disposition: form-data; name="{question}"; filename="{name}"\r\nContent-Type: application/pdf\r\n\r\n'
+    return "multipart/form-data; boundary=limite", b"".join([*parts, head.encode(), content, b"\r\n--limite--\r\n"])
 
 
 def hidden(page):

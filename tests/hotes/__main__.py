@@ -30,6 +30,7 @@ from around import free_port, until  # noqa: E402
 HOST, FORM, COMMUNE = "www.le-plantay.example", "saisir-la-mairie", "le-plantay"
 USER, MAIL_PASSWORD, BASE_PASSWORD = "guichet@exemple.fr", "le-mot-du-courrier", "le-mot-de-la-base"
 DEPLOYMENT = ROOT / "docs/deploiement"
+PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 PASSED, FAILED = [], []
 
 
@@ -92,7 +93,9 @@ class World:
         return text
 
     def knows_buckets(self):
-        return b"[fichiers]" in (ROOT / "docs/guichet.md").read_bytes()
+        file = self.folder / "essai.toml"
+        file.write_text("[fichiers]\n")
+        return "« fichiers » n'existe pas" not in self.order(file)[1]
 
     def order(self, config, *words):
         """An order of the technician, in the place of the courrier."""
@@ -303,7 +306,8 @@ class Town:
     """Residents who send requests through a balancer, all the while."""
 
     def __init__(self, balancer):
-        self.shown, self.faults, self.over, self.lock = [], [], threading.Event(), threading.Lock()
+        self.shown, self.with_file, self.faults = [], [], []
+        self.over, self.lock = threading.Event(), threading.Lock()
         self.residents = [habitants.Resident(balancer.connect, HOST, FORM) for _ in range(3)]
         self.threads = [threading.Thread(target=self.live, args=(number,)) for number in range(3)]
         for thread in self.threads:
@@ -312,13 +316,15 @@ class Town:
     def live(self, who):
         number = who
         while not self.over.is_set():
+            file = ("pieces", "plan.pdf", PDF) if number % 4 == 0 else None
             try:
-                reference = self.residents[who].send(number)
+                reference = self.residents[who].send(number, file)
             except (habitants.Fault, TypeError) as fault:
                 self.faults.append(str(fault))
                 return
             with self.lock:
                 self.shown.append(reference)
+                self.with_file.extend([reference] if file else [])
             number += 3
 
     def more(self, count):
@@ -392,6 +398,13 @@ def play(world, kind, new, fronts_wanted, backs_wanted):
         backs[0].start()
         until("toutes les demandes partent", lambda: not late())
         check(f"{label} : relancé, il rend ce qu'il avait en main", True)
+        joined = [reference for reference in town.with_file if world.letters.of_mairie(reference, "plan.pdf") > 0]
+        check(f"{label} : un fichier reçu par l'un est envoyé par l'autre", town.with_file and joined == town.with_file,
+              f"{len(joined)} sur {len(town.with_file)}")
+        if world.knows_buckets():
+            kept = [body for path, body in world.bucket.objects.items() if path.startswith(f"/mulot-pieces/guichet/{COMMUNE}/pj/")]
+            check(f"{label} : le seau a tous les fichiers, scellés", len(kept) == len(town.with_file) and not any(b"%PDF" in one for one in kept),
+                  sorted(world.bucket.objects))
         twice = [name for name, count in world.letters.taken.items() if count > 1]
         check(f"{label} : chaque message est parti une fois", len(twice) <= 1, twice)
         kept = world.postgres.order(f"SELECT count(*) FROM commune_le_plantay.submission", world.name)
@@ -455,7 +468,10 @@ def kubernetes(folder, program, postgres, known):
     fronts[0].stop()
     fronts[0].start()
     until("l'ancien programme démarre", fronts[0].is_ready)
-    check("qui arrive ne l'ouvre pas, et le dit", fronts[0].get(f"/guichet/{FORM}/", HOST)[0] == 503 and "99" in fronts[0].told(), fronts[0].told())
+    status, page = fronts[0].get(f"/guichet/{FORM}/", HOST)
+    check("qui arrive ne l'ouvre pas, et donne le téléphone", status == 503 and "04 65 71 00 01" in page, page)
+    code, told = world.order(fronts[0].config)
+    check("mulot demandes dit pourquoi", code == 1 and "version plus récente" in told, told)
     postgres.order(f"UPDATE commune_le_plantay.mulot SET version = {version}", world.name)
 
     for one in (*fronts, *backs):

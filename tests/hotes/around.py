@@ -82,17 +82,20 @@ class Letters(socketserver.ThreadingTCPServer):
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.tls.load_cert_chain(*files)
         self.secret = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
-        self.taken, self.texts, self.lock = collections.Counter(), [], threading.Lock()
+        self.taken, self.texts, self.lock = collections.Counter(), {}, threading.Lock()
         super().__init__(("127.0.0.1", 0), Talk)
         self.port = self.server_address[1]
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
-    def of_mairie(self, reference):
-        return sum(count for name, count in self.taken.items() if name.startswith(f"{reference.lower()}.mairie@"))
+    def of_mairie(self, reference, words=""):
+        """Messages to the mairie about a request, in which these words are."""
+        name = f"{reference.lower()}.mairie@"
+        with self.lock:
+            return sum(count for known, count in self.taken.items() if known.startswith(name) and words in self.texts[known])
 
     def codes(self):
         """Codes that confirm a mailbox, in the order they came."""
-        return [code for text in self.texts for code in re.findall(r"--confirmer (\d{6})", text)]
+        return [code for text in list(self.texts.values()) for code in re.findall(r"--confirmer (\d{6})", text)]
 
     def handle_error(self, *_):
         """Who is killed in the middle of a message has sent none."""
@@ -144,7 +147,7 @@ class Talk(socketserver.StreamRequestHandler):
         name = re.search(r"^Message-ID: <(.*?)>", text, re.M | re.I)[1].lower()
         with self.server.lock:
             self.server.taken[name] += 1
-            self.server.texts.append(text.replace("=\r\n", ""))
+            self.server.texts[name] = text.replace("=\r\n", "")
 
 
 class Bucket(http.server.ThreadingHTTPServer):

@@ -514,6 +514,11 @@ def units(folder):
         told = [line for line in done.stdout.decode().splitlines() if "mulot" in line]
         check(f"systemd comprend {unit} et son ajout", not told, told)
     text = (DEPLOYMENT / "exemples/plusieurs-machines/accueil.conf").read_text()
+    # It is judged offline in one file.
+    whole = folder / "mulot-accueil.service"
+    whole.write_text((root / "mulot-accueil.service").read_text() + text)
+    exposed = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=12", whole], stdout=subprocess.PIPE)
+    check("l'accueil n'est guère plus exposé", exposed.returncode == 0, exposed.stdout.decode()[-200:])
     check("l'accueil ne joint que ce qui est nommé", "IPAddressAllow=any" not in text and "IPAddressDeny=any" in
           (DEPLOYMENT / "systemd/mulot-accueil.service").read_text() and re.search(r"^SocketBindDeny=any", text, re.M))
 

@@ -447,5 +447,21 @@ dans "et le guichet y reprend" 'sudo systemctl enable --now mulot'
 check "il répond" until_true 60 repond
 demandent 1
 gardees "et prend celles d'après"
+
+# What docs/plusieurs-machines.md says to type, read in the page itself.
+dans "les commandes de plusieurs-machines.md se tapent telles quelles" '
+    sed -n "/^## L.installer/,/^## Le répartiteur/p" /usr/share/doc/mulot/plusieurs-machines.md | sed -n "/^\`\`\`sh/,/^\`\`\`\$/{/^\`\`\`/d;p}" >/tmp/commandes
+    test "$(wc -l </tmp/commandes)" -ge 10
+    sudo systemctl disable --now mulot
+    sh -ex /tmp/commandes
+    test "$(ls /etc/mulot/cles | wc -l)" -ge 30; test "$(stat -c "%a %U %s" /etc/mulot/cles/* | sort -u)" = "600 mulot 65"
+    test "$(stat -c "%a %G" /etc/mulot/base /etc/mulot/seau | sort -u)" = "640 mulot"'
+dans "les unités prennent ce qui leur est ajouté" '
+    sudo systemctl start mulot-accueil.socket; systemctl is-active mulot-accueil.socket
+    systemctl show -P Listen mulot-accueil.socket | grep -x "10.0.0.11:8080 (Stream)"
+    for unite in mulot-accueil mulot-sauvegarde; do
+        test "$(systemctl show -P PrivateNetwork $unite)" = no; systemctl show -P IPAddressAllow $unite | grep -q 10.0.0.20
+        systemctl show -P IPAddressDeny $unite | grep -q 0.0.0.0/0
+    done'
 chef=$premiere
 bilan

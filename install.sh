@@ -207,7 +207,7 @@ Wants=network-online.target
 [Service]
 ExecStart="$(pour_systemd "$bin")/mulot" guichet "$(pour_systemd "$dossier")/guichet.toml"
 WorkingDirectory=$(printf '%s' "$dossier" | sed 's/%/%%/g')
-ExecReload=/bin/kill -HUP \$MAINPID
+ExecReload=/bin/sh -c 'kill -HUP \$MAINPID'
 Restart=on-failure
 RestartSec=5
 TimeoutStopSec=40

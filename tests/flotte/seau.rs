@@ -115,7 +115,11 @@ fn a_bucket_that_fails_is_told_costs_nothing_and_is_found_again() {
     assert!(ready().body.contains("\"seau\":\"ok\""), "{}", ready().body);
 
     server.cut_every(1);
-    for refused in [fill(&fleet, 0, 2).unwrap(), send(&fleet, 0, &fields).unwrap()] {
+    let refused = [fill(&fleet, 0, 2).unwrap(), send(&fleet, 0, &fields).unwrap()];
+    // The page goes on naming the file that could not be looked up: its button sends it, too.
+    let fields = hidden_inputs(&refused[1].body);
+    assert!(fields.iter().any(|(name, _)| name == "fichier.pieces"), "{fields:?}");
+    for refused in refused {
         assert_eq!(refused.status, 503, "{}", refused.body);
         assert!(refused.body.contains("je voudrais poser la benne"), "the answers are kept: {}", refused.body);
         assert!(refused.header("retry-after").is_some() && !refused.body.contains(SECRET));

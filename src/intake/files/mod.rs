@@ -221,9 +221,12 @@ impl FileStore {
     /// [`FileError::Store`].
     pub fn adopt(&self, store: &Store) -> Result<(), FileError> {
         let shelves = &self.folders.shelves;
-        match shelves.bucket.is_some() {
-            true => shelves.adopt(store.known_files()?.into_iter().map(|(id, _)| id).filter(|id| is_id(id))),
-            false => Ok(()),
+        match &shelves.bucket {
+            // Rows are many: they are asked for once only, the first time.
+            Some(bucket) if !bucket.is_ours()? => {
+                shelves.adopt(store.known_files()?.into_iter().map(|(id, _)| id).filter(|id| is_id(id)))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -85,17 +85,7 @@ class World:
                 (r'^s3 = "https://[^/]*', f's3 = "{self.bucket.url}'),
                 (r'^serveur = .*', f'serveur = "localhost"\nport = {self.letters.port}\nautorite = "{self.files[0]}"')):
             text = re.sub(before, lambda _: after, text, flags=re.M)
-        if not self.knows_buckets():
-            # Without a bucket, a folder that all share.
-            text = re.sub(r"^\[fichiers\]\n(.+\n)*", "", text, flags=re.M)
-            (self.folder / "donnees").mkdir(exist_ok=True)
-            text = re.sub(r"^donnees = .*", f'donnees = "{self.folder}/donnees"', text, flags=re.M)
         return text
-
-    def knows_buckets(self):
-        file = self.folder / "essai.toml"
-        file.write_text("[fichiers]\n")
-        return "« fichiers » n'existe pas" not in self.order(file)[1]
 
     def order(self, config, *words):
         """An order of the technician, in the place of the courrier."""
@@ -401,10 +391,9 @@ def play(world, kind, new, fronts_wanted, backs_wanted):
         joined = [reference for reference in town.with_file if world.letters.of_mairie(reference, "plan.pdf") > 0]
         check(f"{label} : un fichier reçu par l'un est envoyé par l'autre", town.with_file and joined == town.with_file,
               f"{len(joined)} sur {len(town.with_file)}")
-        if world.knows_buckets():
-            kept = [body for path, body in world.bucket.objects.items() if path.startswith(f"/mulot-pieces/guichet/{COMMUNE}/pj/")]
-            check(f"{label} : le seau a tous les fichiers, scellés", len(kept) == len(town.with_file) and not any(b"%PDF" in one for one in kept),
-                  sorted(world.bucket.objects))
+        objects = [body for path, body in world.bucket.objects.items() if path.startswith(f"/mulot-pieces/guichet/{COMMUNE}/pj/")]
+        check(f"{label} : le seau a tous les fichiers, scellés", len(objects) == len(town.with_file) and not any(b"%PDF" in one for one in objects),
+              sorted(world.bucket.objects))
         twice = [name for name, count in world.letters.taken.items() if count > 1]
         check(f"{label} : chaque message est parti une fois", len(twice) <= 1, twice)
         kept = world.postgres.order(f"SELECT count(*) FROM commune_le_plantay.submission", world.name)

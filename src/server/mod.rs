@@ -37,6 +37,7 @@ pub mod receive;
 mod recu;
 mod refusal;
 mod routes;
+mod seats;
 mod shelf;
 pub mod site;
 mod suivi;
@@ -49,6 +50,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::response::Response;
 use tower::ServiceExt;
 
 use crate::diagnostic::Diagnostic;
@@ -110,18 +112,28 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// Whether another process, or an earlier use that has not ended yet, holds the database.
+    fn is_locked(&self) -> bool {
+        let (StartError::Store(error) | StartError::Files(FileError::Store(error))) = self else { return false };
+        matches!(error, StoreError::Locked { .. })
+    }
+}
+
+/// What a router answers.
+async fn answer_of(router: Router, request: Request) -> Response {
+    match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
 /// Sends each request to the router of its prefix, or to `rest`; each keeps its own headers and its own « not found ».
 fn by_prefix(branches: Vec<(&'static str, Router)>, rest: Router) -> Router {
     let branches = Arc::new(branches);
     Router::new().fallback(move |request: Request| {
         let path = request.uri().path();
         let branch = branches.iter().find(|(prefix, _)| path.starts_with(prefix)).map_or(&rest, |(_, router)| router);
-        let answer = branch.clone().oneshot(request);
-        async move {
-            match answer.await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            }
-        }
+        answer_of(branch.clone(), request)
     })
 }

@@ -5,30 +5,24 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
-use axum::body::{Body, Bytes};
-use axum::response::Response;
-use hyper::body::{Frame, SizeHint};
 use jiff::Timestamp;
-use tokio::sync::Notify;
 
 use super::awake::{Awake, Memory};
 use super::settings::Settings;
 use crate::server::StartError;
 use crate::server::agent::Agents;
 use crate::server::rate::Rates;
+use crate::server::seats::{self, Seats};
 
 /// A commune in the hall.
 pub(super) struct Counter {
     settings: RwLock<Arc<Settings>>,
-    seats: Mutex<Seats>,
-    /// A seat was left.
-    left: Notify,
+    seats: Arc<Seats<Awake>>,
+    state: Mutex<State>,
     /// Whoever opens or closes it.
     pub(super) turn: Arc<tokio::sync::Mutex<Turn>>,
     /// Requests that are inside or wait for the opening.
@@ -46,16 +40,9 @@ pub(super) struct Turn {
 }
 
 #[derive(Default)]
-struct Seats {
-    open: Option<Arc<Awake>>,
+struct State {
     /// What it was opened with.
     fingerprint: [u8; 32],
-    taken: usize,
-    is_closing: bool,
-    /// Out of the configuration: nobody comes in any more.
-    is_removed: bool,
-    /// When the last visitor came.
-    last: Option<Timestamp>,
     /// When it must be opened without a visitor.
     due: Option<Timestamp>,
     /// Its database as it was left.
@@ -74,8 +61,8 @@ impl Counter {
     pub(super) fn new(settings: Settings, due: Option<Timestamp>) -> Arc<Counter> {
         Arc::new(Counter {
             settings: RwLock::new(Arc::new(settings)),
-            seats: Mutex::new(Seats { due, ..Seats::default() }),
-            left: Notify::new(),
+            seats: Arc::default(),
+            state: Mutex::new(State { due, ..State::default() }),
             turn: Arc::default(),
             present: AtomicUsize::new(0),
             memory: Mutex::default(),
@@ -91,11 +78,11 @@ impl Counter {
     pub(super) fn set(&self, settings: Settings) {
         *self.site.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
-        let mut seats = self.seats();
-        seats.trouble = None;
-        seats.retry = None;
-        seats.held = None;
-        seats.is_removed = false;
+        let mut state = self.state();
+        state.trouble = None;
+        state.retry = None;
+        state.held = None;
+        self.seats.set_removed(false);
     }
 
     /// The one who serves its site.
@@ -109,8 +96,8 @@ impl Counter {
         site.clone()
     }
 
-    fn seats(&self) -> MutexGuard<'_, Seats> {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts who comes, unless there are too many.
@@ -121,80 +108,62 @@ impl Counter {
     }
 
     /// A seat, when the guichet is open.
-    pub(super) fn sit(self: &Arc<Self>, now: Option<Timestamp>) -> Option<Seat> {
-        let mut seats = self.seats();
-        let awake = seats.open.clone().filter(|_| !seats.is_closing && !seats.is_removed)?;
-        seats.taken += 1;
-        seats.last = now.or(seats.last);
-        Some(Seat { counter: self.clone(), awake: Some(awake), is_post: false })
+    pub(super) fn sit(&self, now: Option<Timestamp>) -> Option<Seat> {
+        Some(Seat { seat: self.seats.sit(now)?, is_post: false })
     }
 
     pub(super) fn is_removed(&self) -> bool {
-        self.seats().is_removed
+        self.seats.is_removed()
     }
 
     /// Lets nobody in any more.
     pub(super) fn remove(&self) {
-        self.seats().is_removed = true;
+        self.seats.set_removed(true);
     }
 
     /// What keeps it from being opened, if it was tried a moment ago.
     pub(super) fn trouble(&self) -> Option<Arc<StartError>> {
-        let seats = self.seats();
-        seats.trouble.as_ref().filter(|(at, _)| at.elapsed() < TRY_AGAIN).map(|(_, error)| error.clone())
+        let state = self.state();
+        state.trouble.as_ref().filter(|(at, _)| at.elapsed() < TRY_AGAIN).map(|(_, error)| error.clone())
     }
 
     /// What works there now.
     pub(super) fn awake(&self) -> Option<Arc<Awake>> {
-        self.seats().open.clone()
+        self.seats.open()
     }
 
     /// It is open.
     pub(super) fn opened(&self, awake: Arc<Awake>, fingerprint: [u8; 32]) {
-        let mut seats = self.seats();
-        (seats.open, seats.fingerprint) = (Some(awake), fingerprint);
-        (seats.trouble, seats.due, seats.last, seats.held) = (None, None, None, None);
+        let mut state = self.state();
+        state.fingerprint = fingerprint;
+        (state.trouble, state.due, state.held) = (None, None, None);
+        self.seats.opened(awake);
     }
 
     /// It cannot be opened; it is tried again without a visitor at `again`.
     pub(super) fn failed(&self, error: Arc<StartError>, again: Option<Timestamp>) {
-        let mut seats = self.seats();
-        seats.trouble = Some((Instant::now(), error));
-        seats.due = again;
+        let mut state = self.state();
+        state.trouble = Some((Instant::now(), error));
+        state.due = again;
     }
 
     /// Lets nobody in and waits for the seats to be empty, `patience` at most; `false`: they were not, all goes on.
     pub(super) async fn empty(&self, patience: Duration) -> bool {
-        self.seats().is_closing = true;
-        let deadline = tokio::time::Instant::now() + patience;
-        loop {
-            let left = self.left.notified();
-            if self.seats().taken == 0 {
-                return true;
-            }
-            if tokio::time::timeout_at(deadline, left).await.is_err() {
-                let mut seats = self.seats();
-                if seats.taken == 0 {
-                    return true;
-                }
-                seats.is_closing = false;
-                return false;
-            }
-        }
+        self.seats.empty(patience).await
     }
 
     /// Closes it, once it is empty.
     pub(super) fn close(&self, due: Option<Timestamp>) -> Option<Arc<Awake>> {
-        let mut seats = self.seats();
-        seats.due = due;
-        seats.open.take()
+        let mut state = self.state();
+        state.due = due;
+        self.seats.close()
     }
 
     /// It may be opened again; `stamp` is its database as it was left.
     pub(super) fn closed(&self, stamp: Stamp) {
-        let mut seats = self.seats();
-        seats.is_closing = false;
-        seats.stamp = stamp;
+        let mut state = self.state();
+        state.stamp = stamp;
+        self.seats.closed();
     }
 
     /// What its guichet is opened with whatever happens: floods and wrong codes are remembered as long as the limits are the
@@ -219,51 +188,51 @@ impl Counter {
     /// How it stands, for who goes round.
     pub(super) fn glance(&self) -> Glance {
         let wanted = self.settings().fingerprint;
-        let seats = self.seats();
+        let state = self.state();
+        let seats::Glance { open, is_taken, last } = self.seats.glance();
         Glance {
-            awake: seats.open.clone(),
-            is_taken: seats.taken > 0,
-            is_stale: seats.open.is_some() && seats.fingerprint != wanted,
-            last: seats.last,
-            due: seats.due,
-            is_held: seats.held.is_some_and(|at| at.elapsed() < HELD),
-            may_retry: seats.retry.is_none_or(|(at, wait)| at.elapsed() >= wait),
+            is_stale: open.is_some() && state.fingerprint != wanted,
+            awake: open,
+            is_taken,
+            last,
+            due: state.due,
+            is_held: state.held.is_some_and(|at| at.elapsed() < HELD),
+            may_retry: state.retry.is_none_or(|(at, wait)| at.elapsed() >= wait),
         }
     }
 
     /// Closing did not succeed: the next try comes later and later, for each makes visitors wait.
     pub(super) fn put_off(&self) {
-        let mut seats = self.seats();
-        let wait = seats.retry.map_or(FIRST_RETRY, |(_, wait)| (wait * 2).min(LAST_RETRY));
-        seats.retry = Some((Instant::now(), wait));
+        let mut state = self.state();
+        let wait = state.retry.map_or(FIRST_RETRY, |(_, wait)| (wait * 2).min(LAST_RETRY));
+        state.retry = Some((Instant::now(), wait));
     }
 
     /// It could not be opened again if it were closed: the next try is for later.
     pub(super) fn hold_open(&self) {
-        self.seats().held = Some(Instant::now());
+        self.state().held = Some(Instant::now());
         self.put_off();
     }
 
     /// Whether the database was last seen with that stamp.
     pub(super) fn knows(&self, stamp: &Stamp) -> bool {
-        self.seats().stamp == *stamp
+        self.state().stamp == *stamp
     }
 
     /// Whether its database is no longer as it was; it is from now on.
     pub(super) fn was_written(&self, stamp: Stamp) -> bool {
-        let mut seats = self.seats();
-        let before = std::mem::replace(&mut seats.stamp, stamp);
+        let before = std::mem::replace(&mut self.state().stamp, stamp);
         before != stamp
     }
 
     /// Somebody asks for it elsewhere: it stays open as for a visitor of its own.
     pub(super) fn touch(&self, now: Timestamp) {
-        self.seats().last = Some(now);
+        self.seats.touch(now);
     }
 
     /// Has it opened without a visitor.
     pub(super) fn is_due(&self, at: Timestamp) {
-        self.seats().due = Some(at);
+        self.state().due = Some(at);
     }
 }
 
@@ -299,58 +268,23 @@ impl Drop for Presence {
 
 /// A seat at an open guichet, until the last byte of the answer.
 pub(super) struct Seat {
-    counter: Arc<Counter>,
-    awake: Option<Arc<Awake>>,
+    seat: seats::Seat<Awake>,
     /// Whether something may have been received here.
     pub(super) is_post: bool,
 }
 
 impl Seat {
     pub(super) fn awake(&self) -> Option<&Arc<Awake>> {
-        self.awake.as_ref()
+        self.seat.open()
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         // Even when the visitor left before the answer: what was accepted must leave before the guichet closes.
-        if let Some(awake) = self.awake.as_ref().filter(|_| self.is_post) {
+        if let Some(awake) = self.seat.open().filter(|_| self.is_post) {
             awake.received();
         }
-        // What it holds of the guichet goes before the seat: who closes must be the last to hold it.
-        self.awake = None;
-        self.counter.seats().taken -= 1;
-        self.counter.left.notify_waiters();
-    }
-}
-
-/// An answer that keeps its seat until its body is sent.
-pub(super) fn seated(response: Response, held: (Seat, Presence)) -> Response {
-    response.map(|body| Body::new(Seated { body, _held: held }))
-}
-
-struct Seated {
-    body: Body,
-    _held: (Seat, Presence),
-}
-
-impl hyper::body::Body for Seated {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -29,11 +29,9 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::ServiceExt;
 
 pub(super) use self::awake::Awake;
-use self::counter::Counter;
-use self::counter::{Counters, seated};
+use self::counter::{Counter, Counters};
 use self::plan::{Plan, Way};
 pub(super) use self::rounds::run as rounds;
 use self::settings::plain_host;
@@ -44,9 +42,9 @@ use super::front::Hosted;
 use super::guichet::Means;
 use super::headers::{Outside, Policy, harden, is_loopback_host};
 use super::observe::observe;
-use super::{StartError, overview, site, watch};
+use super::seats::seated;
+use super::{StartError, answer_of, overview, site, watch};
 use crate::diagnostic::Diagnostic;
-use crate::intake::files::FileError;
 use crate::intake::store::StoreError;
 
 /// All the guichets of a process.
@@ -322,7 +320,7 @@ impl Hall {
         let opened = loop {
             match Awake::open(&settings, &self.means, &memory).await {
                 // What was closed a moment ago may still be read by somebody who left.
-                Err(error) if turn.was_open && is_locked(&error) && begun.elapsed() < UNLOCKED_WITHIN => {
+                Err(error) if turn.was_open && error.is_locked() && begun.elapsed() < UNLOCKED_WITHIN => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 opened => break opened,
@@ -521,18 +519,6 @@ fn back_under(mut response: Response, root: &str) -> Response {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response
-}
-
-async fn answer_of(router: Router, request: Request) -> Response {
-    match router.oneshot(request).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    }
-}
-
-fn is_locked(error: &StartError) -> bool {
-    let (StartError::Store(error) | StartError::Files(FileError::Store(error))) = error else { return false };
-    matches!(error, StoreError::Locked { .. })
 }
 
 /// Why a guichet cannot be opened, in a word for the log.

@@ -10,10 +10,9 @@ use super::faults::start_fault;
 use super::{Exit, FolderArgs, cache_dir, day_note, generator, missing_folder, picture_cache, report, telemetry};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::load::Territoire;
-use crate::model::territoire::Territoire as Model;
 use crate::pipeline::Base;
 use crate::server::listen::{Limits, ListenAddress, stop_signal};
-use crate::server::preview::{Preview, PreviewConfig};
+use crate::server::preview::{Bounds, News, Preview, PreviewConfig, TerritoirePreview};
 use crate::server::{BuildReport, DIAGNOSTICS_URL};
 use crate::text::numbers::plural;
 
@@ -33,18 +32,8 @@ pub(super) fn run(args: &ServeArgs) -> Exit {
     if let Some(exit) = missing_folder(&folder) {
         return exit;
     }
-    if Territoire::is_one(&folder) {
-        report::say("erreur : ce dossier est celui d'un territoire ; on voit le site d'une commune à la fois");
-        let first = crate::fs::folders(&folder.join(Model::COMMUNES)).unwrap_or_default().into_iter().next();
-        let example = first.unwrap_or_else(|| "NOM".to_owned());
-        report::say(format!(
-            "aide : mulot serve {} ; une commune par port, avec --port, si vous en voulez plusieurs",
-            folder.join(Model::COMMUNES).join(example).display()
-        ));
-        return Exit::Fault;
-    }
-    // Known once it listens; builds are told it by then.
     let address = Arc::new(OnceLock::new());
+    let is_territoire = Territoire::is_one(&folder);
     let config = PreviewConfig {
         folder: folder.clone(),
         listen: ListenAddress::Tcp(SocketAddr::from(([127, 0, 0, 1], args.port))),
@@ -54,9 +43,22 @@ pub(super) fn run(args: &ServeArgs) -> Exit {
         generator: generator(),
         now: args.folder.date.map(|_| args.folder.now()),
         limits: Limits::default(),
-        on_build: Box::new({
-            let (folder, address) = (folder.clone(), address.clone());
-            move |built| tell(built, &folder, &address)
+        told: Arc::new({
+            let address = address.clone();
+            move |news: News<'_>| match news {
+                News::Built(folder, built) if is_territoire => {
+                    report::say(format!("— {}", name_of(folder)));
+                    tell(built, folder, &OnceLock::new());
+                }
+                News::Built(folder, built) => tell(built, folder, &address),
+                News::Failed(folder, error) => {
+                    report::say(format!("— {}", name_of(folder)));
+                    let _ = start_fault(
+                        error,
+                        "rechargez la page pour essayer encore ; les autres communes restent ouvertes",
+                    );
+                }
+            }
         }),
     };
     let runtime = match super::runtime() {
@@ -64,18 +66,55 @@ pub(super) fn run(args: &ServeArgs) -> Exit {
         Err(exit) => return exit,
     };
     runtime.block_on(async {
-        let preview = match Preview::build(config).await {
-            Ok(preview) => preview,
-            Err(error) => return start_fault(&error, "choisissez un autre port : mulot serve --port 4001"),
-        };
-        let here = address.get_or_init(|| preview.local_addr().to_string());
-        tell(preview.first_build(), &folder, &address);
-        report::say(format!("Votre site{} : http://{here}/", day_note(&args.folder)));
-        report::say(format!("Boîte aux lettres : http://{here}/__mulot/boite (rien ne quitte cette machine)"));
-        report::say("Enregistrez un fichier : la page se recharge. Ctrl+C pour arrêter.");
-        preview.run_until_stopped(stop_signal()).await;
-        Exit::Done
+        match is_territoire {
+            true => territoire(config, args).await,
+            false => commune(config, args, &address).await,
+        }
     })
+}
+
+const OTHER_PORT: &str = "choisissez un autre port : mulot serve --port 4001";
+
+/// One commune, at the root of the address.
+async fn commune(config: PreviewConfig, args: &ServeArgs, address: &OnceLock<String>) -> Exit {
+    let folder = config.folder.clone();
+    let preview = match Preview::build(config).await {
+        Ok(preview) => preview,
+        Err(error) => return start_fault(&error, OTHER_PORT),
+    };
+    // Known once it listens; builds are told it by then.
+    let here = address.get_or_init(|| preview.local_addr().to_string());
+    tell(preview.first_build(), &folder, address);
+    report::say(format!("Votre site{} : http://{here}/", day_note(&args.folder)));
+    report::say(format!("Boîte aux lettres : http://{here}/__mulot/boite (rien ne quitte cette machine)"));
+    report::say("Enregistrez un fichier : la page se recharge. Ctrl+C pour arrêter.");
+    preview.run_until_stopped(stop_signal()).await;
+    Exit::Done
+}
+
+/// The communes of a territoire, each under a name of its own.
+async fn territoire(config: PreviewConfig, args: &ServeArgs) -> Exit {
+    let preview = match TerritoirePreview::build(config, Bounds::default()).await {
+        Ok(preview) => preview,
+        Err(error) => return start_fault(&error, OTHER_PORT),
+    };
+    let port = match preview.local_addr() {
+        ListenAddress::Tcp(address) => address.port(),
+        _ => args.port,
+    };
+    let count = plural(preview.communes() as u64, "commune", "communes");
+    report::say(format!("Votre territoire{}, {count} : http://localhost:{port}/", day_note(&args.folder)));
+    report::say(format!(
+        "Chaque commune : http://NOM.localhost:{port}/, construite à sa première visite (rien ne quitte cette machine)"
+    ));
+    report::say("Enregistrez un fichier : la page se recharge. Ctrl+C pour arrêter.");
+    preview.run_until_stopped(stop_signal()).await;
+    Exit::Done
+}
+
+/// The name of a commune's folder.
+fn name_of(folder: &Path) -> String {
+    folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
 /// Says what a build did.

@@ -97,6 +97,7 @@ views! {
     DiagnosticsView => "apercu/diagnostics.html",
     LetterboxView => "apercu/boite.html",
     LetterView => "apercu/lettre.html",
+    CommunesView => "apercu/communes.html",
     OverviewView => "etat.html",
 }
 
@@ -1667,6 +1668,42 @@ pub struct ToolView<'a> {
     pub site_url: Text<'a>,
     pub letterbox_url: Text<'a>,
     pub diagnostics_url: Text<'a>,
+    /// The page of all communes, when the preview is that of a territoire.
+    pub communes_url: Option<Text<'a>>,
+}
+
+/// `apercu/communes.html`: the communes of a territoire, those to mend first.
+#[derive(Debug, Clone, Serialize)]
+pub struct CommunesView<'a> {
+    pub tool: ToolView<'a>,
+    /// « 36 communes ; 2 construites, 1 refusée ».
+    pub summary: Text<'a>,
+    /// The address that was asked for, when it is that of no commune.
+    pub unknown: Option<Text<'a>>,
+    /// What is wrong with the territoire itself.
+    pub items: Vec<DiagnosticView<'a>>,
+    /// Communes whose last build was refused.
+    pub refused: Vec<CommuneRow<'a>>,
+    /// The others.
+    pub others: Vec<CommuneRow<'a>>,
+}
+
+/// A commune in the list of the preview.
+#[derive(Debug, Clone, Serialize)]
+pub struct CommuneRow<'a> {
+    pub name: Text<'a>,
+    /// Its own preview; `None`: it has no folder.
+    pub url: Option<Text<'a>>,
+    /// « construite », « refusée », « pas encore ouverte ».
+    pub label: Text<'a>,
+    /// Whether it was built and nothing keeps it from being published.
+    pub good: bool,
+    /// The rest of its state, in a sentence.
+    pub state: Text<'a>,
+    /// Its first errors.
+    pub items: Vec<DiagnosticView<'a>>,
+    /// Where all of them are told, when there is something to say.
+    pub diagnostics_url: Option<Text<'a>>,
 }
 
 /// `apercu/diagnostics.html`.

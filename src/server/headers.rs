@@ -98,17 +98,29 @@ fn response_stays_in_history(headers: &HeaderMap) -> bool {
 
 /// Whether the visitor named this machine itself: `localhost`, `127.0.0.1` or `[::1]`, with or without port.
 pub(super) fn is_loopback_host(request: &Request) -> bool {
-    let named = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or(""));
-    let named = match (request.uri().authority(), named) {
-        (Some(authority), _) => authority.as_str(),
-        (None, Some(host)) => host,
-        (None, None) => return false,
+    matches!(named_host(request).as_deref(), Some("localhost" | "127.0.0.1" | "[::1]"))
+}
+
+/// `saint-mulot` when the visitor named `saint-mulot.localhost`, with or without port. No DNS is asked for such a name, so
+/// nobody else's page can have it lead here.
+///
+/// Source: RFC 6761, section 6.3.
+pub(super) fn name_under_localhost(request: &Request) -> Option<String> {
+    let host = named_host(request)?;
+    host.strip_suffix(".localhost").filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+/// The host of a request in lower case, without its port.
+fn named_host(request: &Request) -> Option<String> {
+    let named = match request.uri().authority() {
+        Some(authority) => authority.as_str(),
+        None => request.headers().get(header::HOST)?.to_str().ok()?,
     };
     let host = match named.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !host.is_empty() => host,
         _ => named,
     };
-    matches!(host.to_ascii_lowercase().as_str(), "localhost" | "127.0.0.1" | "[::1]")
+    Some(host.to_ascii_lowercase())
 }
 
 /// Scheme and host of an address: what `Origin` holds.
@@ -200,6 +212,25 @@ mod tests {
             ["", ":80", "exemple.fr", "localhost.exemple.fr", "127.0.0.1.exemple.fr:80", "::1", "[::1].fr", "0.0.0.0"]
         {
             assert!(!loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_name_under_localhost_is_this_machine_and_no_other() {
+        let name = |host: &str| {
+            name_under_localhost(&Request::builder().uri("/").header("host", host).body(Body::empty()).unwrap())
+        };
+        assert_eq!(name("Saint-Mulot.localhost:4000").as_deref(), Some("saint-mulot"));
+        assert_eq!(name("bourg.localhost").as_deref(), Some("bourg"));
+        for host in [
+            "localhost",
+            ".localhost",
+            "bourg.localhost.exemple.fr",
+            "bourglocalhost",
+            "bourg.localhost.",
+            "exemple.fr",
+        ] {
+            assert_eq!(name(host), None, "{host}");
         }
     }
 

@@ -401,7 +401,7 @@ fn after_body_tag(page: &[u8]) -> Option<usize> {
 }
 
 /// « 2 erreurs, 1 avertissement, 3 à compléter ».
-fn summary<'d>(diagnostics: impl Iterator<Item = &'d Diagnostic>) -> Option<String> {
+pub(super) fn summary<'d>(diagnostics: impl Iterator<Item = &'d Diagnostic>) -> Option<String> {
     let (mut errors, mut warnings, mut blanks) = (0, 0, 0);
     for diagnostic in diagnostics {
         match diagnostic.severity {

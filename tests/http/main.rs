@@ -26,3 +26,4 @@ mod refusals;
 mod roles;
 mod server_test;
 mod sites;
+mod street;

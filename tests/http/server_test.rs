@@ -15,7 +15,7 @@ use mulot::pipeline::Base;
 use mulot::server::config::{FileSettings, GuichetConfig, HallConfig};
 use mulot::server::guichet::{Census, Guichet, Means, Reload};
 use mulot::server::listen::{Limits, ListenAddress};
-use mulot::server::preview::{Preview, PreviewConfig};
+use mulot::server::preview::{Bounds, Preview, PreviewConfig, TerritoirePreview};
 use mulot::server::rate::RateLimits;
 use mulot::server::receive::FormLimits;
 use tempfile::TempDir;
@@ -123,22 +123,7 @@ impl ServerTest {
         copy(&manifest().join("tests/communes/minimal"), &folder);
         change(&folder);
         let builds = Arc::<AtomicUsize>::default();
-        let config = PreviewConfig {
-            folder,
-            listen: loopback(),
-            state: Some(root.path().join("cache")),
-            base: Arc::new(Base::embedded()),
-            pictures: Arc::new(PictureCache::new(None)),
-            generator: "Mulot".into(),
-            now: None,
-            limits: Limits { shutdown: Duration::from_secs(2), ..Limits::default() },
-            on_build: Box::new({
-                let builds = builds.clone();
-                move |_| {
-                    builds.fetch_add(1, Ordering::Relaxed);
-                }
-            }),
-        };
+        let config = previewed(root.path(), folder, &builds);
         let runtime = runtime();
         let preview = runtime.block_on(Preview::build(config)).unwrap_or_else(|error| panic!("{error:?}"));
         let ListenAddress::Tcp(address) = *preview.local_addr() else { panic!("not TCP") };
@@ -146,6 +131,37 @@ impl ServerTest {
         let stopped = runtime.spawn(preview.run_until_stopped(async {
             let _ = signal.await;
         }));
+        Self::previewing(root, builds, address, (runtime, stop, stopped))
+    }
+
+    /// The preview of a territoire of such communes, no more than `most_open` at a time.
+    pub fn street_with(communes: &[&str], most_open: usize, change: impl FnOnce(&Path)) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let territoire = root.path().join("territoire");
+        std::fs::create_dir_all(territoire.join("communes")).unwrap();
+        std::fs::write(territoire.join("territoire.toml"), "nom = \"Communauté de communes\"\n").unwrap();
+        communes.iter().for_each(|name| add_commune(&territoire, name));
+        change(&territoire);
+        let builds = Arc::<AtomicUsize>::default();
+        let config = previewed(root.path(), territoire, &builds);
+        let runtime = runtime();
+        let bounds = Bounds { most_open, ..Bounds::default() };
+        let preview =
+            runtime.block_on(TerritoirePreview::build(config, bounds)).unwrap_or_else(|error| panic!("{error:?}"));
+        let ListenAddress::Tcp(address) = *preview.local_addr() else { panic!("not TCP") };
+        let (stop, signal) = oneshot::channel::<()>();
+        let stopped = runtime.spawn(preview.run_until_stopped(async {
+            let _ = signal.await;
+        }));
+        Self::previewing(root, builds, address, (runtime, stop, stopped))
+    }
+
+    fn previewing(
+        root: TempDir,
+        builds: Arc<AtomicUsize>,
+        address: SocketAddr,
+        (runtime, stop, stopped): (Runtime, oneshot::Sender<()>, tokio::task::JoinHandle<()>),
+    ) -> Self {
         let (runtime, stop, stopped) = (Some(runtime), Some(stop), Some(stopped));
         let mails = Letterbox::default();
         ServerTest { address, mails, builds, root, ahead: Arc::default(), reload: None, runtime, stop, stopped }
@@ -514,6 +530,24 @@ pub fn edit(file: &Path, from: &str, to: &str) {
     let text = std::fs::read_to_string(file).unwrap();
     assert!(text.contains(from), "{from} in {}", file.display());
     std::fs::write(file, text.replace(from, to)).unwrap();
+}
+
+/// What the preview of a folder is asked; its builds are counted.
+fn previewed(root: &Path, folder: PathBuf, builds: &Arc<AtomicUsize>) -> PreviewConfig {
+    let builds = builds.clone();
+    PreviewConfig {
+        folder,
+        listen: loopback(),
+        state: Some(root.join("cache")),
+        base: Arc::new(Base::embedded()),
+        pictures: Arc::new(PictureCache::new(None)),
+        generator: "Mulot".into(),
+        now: None,
+        limits: Limits { shutdown: Duration::from_secs(2), ..Limits::default() },
+        told: Arc::new(move |_| {
+            builds.fetch_add(1, Ordering::Relaxed);
+        }),
+    }
 }
 
 fn loopback() -> ListenAddress {

@@ -43,7 +43,7 @@ use crate::text::dates::short_date;
 use crate::{load, resolve};
 
 /// How the program ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     /// 0: done.
     Done,

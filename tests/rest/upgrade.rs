@@ -1,3 +1,5 @@
+//! What an earlier version wrote is taken over by this one: see `tests/anciens/README.md` for where each folder comes from.
+//!
 //! A data folder written by the first version, where everything lay in clear, is taken over whole, and no word of it stays
 //! in clear on the disk; not even when the program is killed in the middle.
 //!
@@ -10,6 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use mulot::intake::accept::KeptReceipt;
 use mulot::intake::deliver::{Step, step};
 use mulot::intake::files::{FileStore, Reading};
 use mulot::intake::mailer::{Letterbox, Mailer, Transport};
@@ -22,9 +25,142 @@ const WORDS: [&str; 5] =
 const DRAFT: &str = "65c1d45760b2aee9d90799aca0659d8d";
 
 fn old_folder() -> tempfile::TempDir {
+    folder_of("0001")
+}
+
+fn folder_of(schema: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/anciens/0001"), dir.path());
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/anciens").join(schema), dir.path());
     dir
+}
+
+/// A request of a later folder.
+struct Old {
+    reference: &'static str,
+    /// Secret of the address of its receipt, as it was given to the resident.
+    secret: &'static str,
+    files: usize,
+    acts: usize,
+    is_held: bool,
+}
+
+const fn old(reference: &'static str, secret: &'static str, files: usize) -> Old {
+    Old { reference, secret, files, acts: 0, is_held: false }
+}
+
+/// Schema, its requests in order, mails that wait; all names are those of [`WORDS`].
+fn later_folders() -> [(&'static str, Vec<Old>, u64); 3] {
+    [
+        (
+            "0002",
+            vec![
+                old("2026-4ZYE-17AJ-C", "xwyg2t1qmgz6d7pvfvd8q6fhrm", 1),
+                old("2026-R93F-JSW8-R", "n09ee7q49xfmwh2v9dzaq49fc4", 0),
+                old("2026-E7QT-3NNB-C", "5c7jpx2vnxcm7975aww6r89y3r", 1),
+            ],
+            2,
+        ),
+        (
+            "0003",
+            vec![
+                Old { acts: 1, ..old("2026-3B55-J3C7-Q", "y3vhwvjzavc10zcpy60tkrdawm", 1) },
+                old("2026-ZE4R-VCGT-B", "cet2ngsb5zvbzvx6g8bz2cdaxw", 0),
+                old("2026-XBVE-Z2Z3-6", "jfrs7cb1c8s8thf0784ed23my8", 1),
+            ],
+            4,
+        ),
+        (
+            "0004",
+            vec![
+                Old { acts: 1, ..old("2026-6802-877N-E", "39ta8srszek7w0d732qmsqtdwc", 1) },
+                old("2026-DVX5-PCT9-K", "nferryvc8d99khbaa0mbvh1rd4", 0),
+                old("2026-BRTY-JCMC-N", "kgpn2cq31wemqya3s38v4q7bbr", 1),
+                Old { is_held: true, ..old("2026-DMD3-18YR-1", "kqjwa1hn59zy95nc24mm7t4x0g", 0) },
+            ],
+            6,
+        ),
+    ]
+}
+
+#[test]
+fn every_later_folder_is_taken_over_with_its_requests_files_and_receipts() {
+    let then: Timestamp = "2026-11-26T21:00:00Z".parse().unwrap();
+    for (schema, requests, waiting) in later_folders() {
+        let dir = folder_of(schema);
+        let store = Store::open(dir.path(), options()).unwrap_or_else(|error| panic!("{schema}: {error}"));
+        let files = FileStore::open(dir.path(), store.seal(), 0).unwrap();
+        assert_eq!(store.integrity().unwrap(), Vec::<String>::new(), "{schema}");
+        assert_eq!(store.damaged().unwrap(), Vec::new(), "{schema}");
+        assert_eq!(files.verify(&store, Reading::Contents).unwrap(), Vec::new(), "{schema}");
+        let counts = store.counts().unwrap();
+        assert_eq!(
+            (counts.submissions, counts.waiting, counts.sending),
+            (requests.len() as u64, waiting, 0),
+            "{schema}"
+        );
+        for request in requests {
+            let reference: Reference = request.reference.parse().unwrap();
+            assert!(
+                store.keys().opens(&reference, request.secret),
+                "{schema}: the address of the receipt still opens it"
+            );
+            let receipt = store.receipt(&reference).unwrap().expect("the receipt");
+            let kept = serde_json::from_value::<KeptReceipt>(receipt.receipt).expect("a receipt that can be drawn");
+            assert!(format!("{:?}", kept.receipt).contains("Saisir la mairie"), "{schema}: {kept:?}");
+            let detail = store.detail(&reference, true).unwrap().expect("the request");
+            assert_eq!(detail.sender.unwrap().email.as_deref(), Some("zoe.lampion@example.fr"));
+            assert_eq!(detail.form_id, "saisir-la-mairie");
+            let names: Vec<&str> = detail.files.iter().map(|file| file.name.as_str()).collect();
+            assert_eq!(names, vec!["Plan de Lampion.pdf"; request.files], "{schema} {reference}");
+            let kept = store.kept(&reference).unwrap().expect("its life");
+            assert_eq!(kept.acts.len(), request.acts, "{schema} {reference}");
+            let held = store.quarantine_of(&reference, then).unwrap();
+            assert_eq!(held.is_some(), request.is_held, "{schema} {reference}");
+        }
+        drop(store);
+        for word in WORDS {
+            assert_eq!(holders(dir.path(), word), Vec::<PathBuf>::new(), "{word} lies in clear in {schema}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_waited_in_a_later_folder_is_delivered_after() {
+    for (schema, requests, waiting) in later_folders() {
+        let dir = folder_of(schema);
+        let store = Store::open(dir.path(), options()).unwrap();
+        let files = FileStore::open(dir.path(), store.seal(), 0).unwrap();
+        let letters = Letterbox::default();
+        let mailer = Mailer::new(Transport::Memory(letters.clone())).unwrap();
+        let mut now: Timestamp = "2026-11-26T21:00:00Z".parse().unwrap();
+        loop {
+            match step(&store, &mailer, &files, now).await.unwrap() {
+                Step::Idle { next_at: Some(at) } => now = at,
+                Step::Idle { next_at: None } => break,
+                _ => {}
+            }
+        }
+        let sums = store.reconcile(Timestamp::MIN, Timestamp::MAX).unwrap();
+        assert!(sums.is_balanced() && sums.waiting == 0, "{schema}: {sums:?}");
+        let taken = letters.taken();
+        assert_eq!(taken.len() as u64, waiting, "{schema}: what was delivered is not sent again");
+        let last = requests.iter().rfind(|request| request.files > 0).unwrap();
+        assert!(taken.iter().any(|letter| letter.reference.to_string() == last.reference), "{schema}");
+    }
+}
+
+#[test]
+fn the_format_of_a_folder_is_told_without_touching_it() {
+    for (schema, number) in [("0001", 1), ("0002", 2), ("0003", 3), ("0004", 4)] {
+        let dir = folder_of(schema);
+        let bytes = |name: &str| std::fs::read(dir.path().join(name)).unwrap_or_default();
+        let before = (bytes("guichet.db"), bytes("guichet.db-wal"));
+        let format = Store::format(dir.path(), &options()).unwrap();
+        assert_eq!((format.found, format.is_old()), (number, true), "{schema}");
+        assert_eq!((bytes("guichet.db"), bytes("guichet.db-wal")), before, "{schema}");
+        drop(Store::open(dir.path(), options()).unwrap());
+        assert!(!Store::format(dir.path(), &options()).unwrap().is_old(), "{schema}");
+    }
 }
 
 pub(crate) fn copy(from: &Path, to: &Path) {

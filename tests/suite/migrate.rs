@@ -88,3 +88,102 @@ fn a_folder_of_a_later_version_is_refused_whole() {
     let run = test.run(&["migrate", "absent"]);
     assert!(run.code == 1 && run.stderr.contains("n'est ni le dossier d'une commune"), "{}", run.stderr);
 }
+
+/// A guichet whose data are those of an earlier version, beside a commune.
+fn guichet(schema: &str) -> CommuneTest {
+    let test = CommuneTest::minimal();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/anciens").join(schema), &test.root().join("donnees"));
+    let config =
+        "dossier = \"commune\"\ndonnees = \"donnees\"\n[courriel]\ntransport = \"dossier\"\ndossier = \"boite\"\n";
+    std::fs::write(test.root().join("guichet.toml"), config).expect("written");
+    test
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("made");
+    for entry in std::fs::read_dir(from).expect("read").flatten() {
+        let target = to.join(entry.file_name());
+        match entry.path().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => std::fs::copy(entry.path(), target).map(|_| ()).expect("copied"),
+        }
+    }
+}
+
+#[test]
+fn the_base_of_a_guichet_is_upgraded_when_it_is_asked_and_kept_as_it_was() {
+    let test = guichet("0003");
+    let database = || std::fs::read(test.root().join("donnees/guichet.db")).expect("there");
+    let before = database();
+    let dry = test.run(&["migrate", "guichet.toml", "--essai"]);
+    assert_eq!(dry.code, 0, "{}", dry.stderr);
+    assert!(dry.stdout.contains("donnees : format 3, à mettre au format 5"), "{}", dry.stdout);
+    let bare = test.run(&["migrate", "guichet.toml"]);
+    assert_eq!(bare.code, 1, "{}", bare.stdout);
+    assert!(bare.stderr.contains("--sauvegarde") && bare.stderr.contains("--sans-sauvegarde"), "{}", bare.stderr);
+    assert_eq!(database(), before, "nothing is changed without a copy");
+    let run = test.run(&["migrate", "guichet.toml", "--sauvegarde", "copie"]);
+    assert_eq!(run.code, 0, "{} {}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("mise du format 3 au format 5, 3\u{a0}demandes"), "{}", run.stdout);
+    assert_eq!(std::fs::read(test.root().join("copie/guichet.db")).expect("copied"), before);
+    assert!(test.root().join("copie/guichet.db-wal").exists() && !test.root().join("copie/cle").exists());
+    let again = test.run(&["migrate", "guichet.toml"]);
+    assert!(again.code == 0 && again.stdout.contains("format 5, à jour"), "{} {}", again.stdout, again.stderr);
+    let listed = test.run(&["demandes", "--guichet", "guichet.toml"]);
+    assert!(listed.stdout.contains("Demandes acceptées        3"), "{} {}", listed.stdout, listed.stderr);
+    // The copy and the key together are what was there before.
+    std::fs::copy(test.root().join("donnees/cle"), test.root().join("copie/cle")).expect("copied");
+    let back = test.run(&["migrate", "copie", "--sans-sauvegarde"]);
+    assert!(back.code == 0 && back.stdout.contains("mise du format 3 au format 5"), "{} {}", back.stdout, back.stderr);
+}
+
+#[test]
+fn a_base_in_use_or_of_a_later_version_is_left_as_it_is() {
+    let test = guichet("0004");
+    let lock = std::fs::File::create(test.root().join("donnees/verrou")).expect("made");
+    lock.lock().expect("taken");
+    let held = test.run(&["migrate", "guichet.toml", "--sauvegarde", "copie"]);
+    assert!(held.code == 1 && held.stderr.contains("son guichet travaille"), "{} {}", held.stdout, held.stderr);
+    assert!(!test.root().join("copie").exists(), "nothing of a copy stays");
+    drop(lock);
+    let inside = test.run(&["migrate", "guichet.toml", "--sauvegarde", "donnees/copie"]);
+    assert!(inside.code == 1 && inside.stderr.contains("que la copie doit protéger"), "{}", inside.stderr);
+    let database = rusqlite::Connection::open(test.root().join("donnees/guichet.db")).expect("opened");
+    database.pragma_update(None, "user_version", 99).expect("written");
+    drop(database);
+    for order in [&["migrate", "guichet.toml", "--sans-sauvegarde"][..], &["demandes", "--guichet", "guichet.toml"]] {
+        let newer = test.run(order);
+        assert_eq!(newer.code, 2, "{} {}", newer.stdout, newer.stderr);
+        assert!(
+            newer.stderr.contains("version plus récente de Mulot (schéma 99, celui-ci connaît 5)"),
+            "{}",
+            newer.stderr
+        );
+    }
+}
+
+#[test]
+fn all_the_bases_of_a_hall_are_upgraded_each_under_its_name() {
+    let test = CommuneTest::empty();
+    let anciens = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/anciens");
+    for (commune, schema) in [("baneins", "0002"), ("chalamont", "0004"), ("villette", "")] {
+        let folder = test.root().join("territoire/communes").join(commune);
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/communes/minimal"), &folder);
+        if !schema.is_empty() {
+            copy(&anciens.join(schema), &test.root().join("donnees").join(commune));
+        }
+    }
+    std::fs::write(test.root().join("territoire/territoire.toml"), "nom = \"Pays\"\n").expect("written");
+    let config = "territoire = \"territoire\"\ndonnees = \"donnees\"\n[courriel]\ntransport = \"dossier\"\ndossier = \"boite\"\n";
+    std::fs::write(test.root().join("guichet.toml"), config).expect("written");
+    let run = test.run(&["migrate", "guichet.toml", "--sauvegarde", "copie"]);
+    assert_eq!(run.code, 0, "{} {}", run.stdout, run.stderr);
+    for words in [
+        "baneins : mise du format 2 au format 5",
+        "chalamont : mise du format 4 au format 5",
+        "villette : aucune demande encore",
+    ] {
+        assert!(run.stdout.contains(words), "{words}\n{}", run.stdout);
+    }
+    assert!(test.root().join("copie/baneins/guichet.db").exists() && test.root().join("copie/chalamont/pj").exists());
+}

@@ -8,6 +8,7 @@ mod bounces;
 mod copy;
 mod dossier;
 mod error;
+mod format;
 mod mailboxes;
 mod open;
 mod outbox;
@@ -43,6 +44,7 @@ pub use self::bounces::Bounced;
 pub(in crate::intake) use self::copy::examine;
 pub use self::dossier::{Acted, Kept, NewAct, NewBulletin, Open};
 pub use self::error::StoreError;
+pub use self::format::Format;
 pub use self::mailboxes::{CodeSent, MailboxState, MailboxTag, Tried};
 pub(in crate::intake) use self::open::{FILE, create_private_dir, sync_dir};
 pub use self::outbox::{Claim, Claimed, Settlement, Trace};
@@ -163,6 +165,23 @@ impl Store {
             outbox::give_back(&opened.connection).map_err(|error| StoreError::sql(&opened.path, error))?;
         }
         Self::of(opened, dir, &options)
+    }
+
+    /// The format of the database that [`Store::open`] would open. Nothing is written, and no key is asked for.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`] when there is none, [`StoreError::Newer`] when this program is too old for it, and what keeps it
+    /// from being read.
+    pub fn format(dir: &Path, options: &StoreOptions) -> Result<Format, StoreError> {
+        format::format(dir, options)
+    }
+
+    /// Copies a data folder as it is to `destination`, which must not exist: database, log, files; neither the key nor the locks.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when somebody serves, [`StoreError::Full`] or [`StoreError::Io`]; no unfinished copy stays.
+    pub fn keep_as_it_is(dir: &Path, destination: &Path) -> Result<(), StoreError> {
+        format::keep_as_it_is(dir, destination)
     }
 
     /// Starts the writer of what was opened.

@@ -92,7 +92,7 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
     let upgrading = match &lock {
         None if known < SCHEMA => {
             opening = Some(wait_lock(&dir.join(OPENING_LOCK))?);
-            Some([LOCK, DELIVERY_LOCK].iter().map(|name| self::lock(&dir.join(name))).collect::<Result<Locks, _>>()?)
+            Some(serving_locks(dir)?)
         }
         _ => None,
     };
@@ -194,6 +194,24 @@ pub(in crate::intake) fn create_private_dir(dir: &Path) -> Result<(), StoreError
     made.map_err(|error| StoreError::io(dir, error))
 }
 
+/// All the locks of a data folder: nobody serves, opens nor upgrades it as long as they are held.
+pub(super) fn all_locks(dir: &Path) -> Result<Locks, StoreError> {
+    let opening = wait_lock(&dir.join(OPENING_LOCK))?;
+    let mut locks = serving_locks(dir)?;
+    locks.push(opening);
+    Ok(locks)
+}
+
+fn serving_locks(dir: &Path) -> Result<Locks, StoreError> {
+    [LOCK, DELIVERY_LOCK].iter().map(|name| lock(&dir.join(name))).collect()
+}
+
+/// A new file that only its owner may read.
+pub(super) fn private_file(path: &Path) -> Result<File, StoreError> {
+    let opened = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path);
+    opened.map_err(|error| StoreError::io(path, error))
+}
+
 /// Waits for a lock that is never held for long.
 fn wait_lock(path: &Path) -> Result<File, StoreError> {
     let file = lock_file(path)?;
@@ -249,7 +267,7 @@ fn check_pages(connection: &Connection, path: &Path) -> Result<(), StoreError> {
 }
 
 /// The schema version of the file; 0 when it is still empty.
-fn owner(connection: &Connection, path: &Path) -> Result<i32, StoreError> {
+pub(super) fn owner(connection: &Connection, path: &Path) -> Result<i32, StoreError> {
     let number = |sql: &str| {
         let read = connection.query_row(sql, [], |row| row.get::<_, i32>(0));
         read.map_err(|error| StoreError::database(path, error))

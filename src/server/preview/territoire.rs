@@ -19,7 +19,7 @@ use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::communes::{self, Listed};
 use super::shop::theme_file;
@@ -80,7 +80,8 @@ impl TerritoirePreview {
             told,
             listed: RwLock::default(),
             stands: Mutex::default(),
-            opening: tokio::sync::Mutex::default(),
+            slots: Arc::new(Semaphore::new(bounds.most_open)),
+            opening: Semaphore::new(OPENING),
             news: watch::Sender::new(0),
         });
         street.clone().look().await;
@@ -104,8 +105,8 @@ impl TerritoirePreview {
         serve((self.listener, router, self.limits), (self.stopper, self.stop), signal).await;
         let _ = rounds.await;
         for stand in self.street.all() {
-            if let Some(running) = stand.seats.open() {
-                running.rest().await;
+            if let Some(open) = stand.seats.open() {
+                open.running.rest().await;
             }
         }
     }
@@ -125,8 +126,10 @@ pub(super) struct Street {
     listed: RwLock<Arc<Listed>>,
     /// Communes somebody has visited, by their name under localhost.
     stands: Mutex<BTreeMap<String, Arc<Stand>>>,
-    /// Who opens one: one at a time, for a build takes all processors.
-    opening: tokio::sync::Mutex<()>,
+    /// Places for open communes.
+    slots: Arc<Semaphore>,
+    /// Who opens one, a few at a time: a build takes all processors.
+    opening: Semaphore,
     /// Changes whenever the list does.
     news: watch::Sender<u64>,
 }
@@ -134,10 +137,16 @@ pub(super) struct Street {
 /// A commune that somebody has visited.
 struct Stand {
     folder: PathBuf,
-    seats: Arc<Seats<Running>>,
+    seats: Arc<Seats<Open>>,
     /// Whoever opens or closes it; whether it has been open.
     turn: Arc<tokio::sync::Mutex<bool>>,
     last: Mutex<Option<LastBuild>>,
+}
+
+/// A commune's preview and the place it takes.
+struct Open {
+    running: Running,
+    _slot: OwnedSemaphorePermit,
 }
 
 /// What the last build of a commune said.
@@ -204,13 +213,12 @@ impl Street {
             Err(Refused::Failed) => return self.page(StatusCode::SERVICE_UNAVAILABLE, None).await,
             Err(Refused::Full) => return crowded(),
         };
-        let Some(running) = seat.open().cloned() else { return crowded() };
+        let Some(router) = seat.open().map(|open| open.running.router()) else { return crowded() };
         let may_receive = request.method() == Method::POST;
-        let response = answer_of(running.router(), request).await;
-        if may_receive {
-            running.received();
+        let response = answer_of(router, request).await;
+        if let Some(open) = seat.open().filter(|_| may_receive) {
+            open.running.received();
         }
-        drop(running);
         seated(response, seat)
     }
 
@@ -287,7 +295,7 @@ impl Street {
     }
 
     /// A seat at a commune's preview, which is opened if need be.
-    async fn enter(self: &Arc<Self>, name: &str, stand: &Arc<Stand>) -> Result<Seat<Running>, Refused> {
+    async fn enter(self: &Arc<Self>, name: &str, stand: &Arc<Stand>) -> Result<Seat<Open>, Refused> {
         for _ in 0..ENTRIES {
             if let Some(seat) = stand.seats.sit(Some(Timestamp::now())) {
                 return Ok(seat);
@@ -310,10 +318,8 @@ impl Street {
 
     /// Opens a commune's preview; the caller holds its turn.
     async fn open(self: &Arc<Self>, name: &str, stand: &Arc<Stand>, was_open: bool) -> Result<(), Refused> {
-        let _one_at_a_time = self.opening.lock().await;
-        if !self.make_room().await {
-            return Err(Refused::Full);
-        }
+        let Some(slot) = self.slot().await else { return Err(Refused::Full) };
+        let _one_of_few = self.opening.acquire().await;
         let spot = Spot {
             folder: stand.folder.clone(),
             address: communes::address(name, self.port),
@@ -331,7 +337,7 @@ impl Street {
             Ok((running, first)) => {
                 (self.told)(News::Built(&stand.folder, &first));
                 self.keep(stand, LastBuild::of(&first));
-                stand.seats.opened(Arc::new(running));
+                stand.seats.opened(Arc::new(Open { running, _slot: slot }));
                 Ok(())
             }
             Err(error) => {
@@ -345,37 +351,38 @@ impl Street {
     /// Closes a commune's preview, unless somebody is there or somebody else opens or closes it; whether it is closed.
     async fn close(&self, stand: &Stand) -> bool {
         let Ok(_turn) = stand.turn.try_lock() else { return false };
-        let Some(running) = stand.seats.open() else { return true };
-        if running.is_writing() || !stand.seats.empty(Duration::ZERO).await {
+        let Some(open) = stand.seats.open() else { return true };
+        if open.running.is_writing() || !stand.seats.empty(Duration::ZERO).await {
             return false;
         }
-        running.stop().await;
-        let open = stand.seats.close();
+        open.running.stop().await;
+        let last = stand.seats.close();
         // The writer ends, and brings its log back into the database.
-        let _ = tokio::task::spawn_blocking(move || drop((running, open))).await;
+        let _ = tokio::task::spawn_blocking(move || drop((open, last))).await;
         stand.seats.closed();
         true
     }
 
-    /// Closes who was looked at least lately when as many as may be are open; `false` when all are looked at.
-    async fn make_room(&self) -> bool {
-        let mut open: Vec<(Option<Timestamp>, bool, Arc<Stand>)> = Vec::new();
-        for stand in self.all() {
-            let glance = stand.seats.glance();
-            if glance.open.is_some() {
-                open.push((glance.last, glance.is_taken, stand));
+    /// A place for one more open commune: a free one, or that of who was looked at least lately; `None` when all are looked at.
+    async fn slot(&self) -> Option<OwnedSemaphorePermit> {
+        let free = || self.slots.clone().try_acquire_owned().ok();
+        if let Some(slot) = free() {
+            return Some(slot);
+        }
+        let glances = self.all().into_iter().map(|stand| (stand.seats.glance(), stand));
+        let mut idle: Vec<_> = glances
+            .filter(|(glance, _)| glance.open.is_some() && !glance.is_taken)
+            .map(|(glance, stand)| (glance.last, stand))
+            .collect();
+        idle.sort_by_key(|(last, _)| *last);
+        for (_, stand) in idle {
+            if self.close(&stand).await
+                && let Some(slot) = free()
+            {
+                return Some(slot);
             }
         }
-        let mut over = (open.len() + 1).saturating_sub(self.bounds.most_open);
-        open.retain(|(_, is_taken, _)| !is_taken);
-        open.sort_by_key(|(last, ..)| *last);
-        for (.., stand) in open {
-            if over == 0 {
-                break;
-            }
-            over -= usize::from(self.close(&stand).await);
-        }
-        over == 0
+        None
     }
 }
 
@@ -390,7 +397,10 @@ async fn rounds(street: Arc<Street>, mut stop: Stop) {
         for stand in street.all() {
             let glance = stand.seats.glance();
             let is_idle = glance.last.is_none_or(|last| now.duration_since(last) >= street.bounds.asleep_after);
-            if glance.open.is_some() && !glance.is_taken && is_idle {
+            let may_sleep = glance.open.is_some() && !glance.is_taken && is_idle;
+            // Who closes must be the last to hold it.
+            drop(glance);
+            if may_sleep {
                 street.close(&stand).await;
             }
         }
@@ -404,6 +414,8 @@ fn crowded() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, text, words).into_response()
 }
 
+/// Communes opened at the same time.
+const OPENING: usize = 2;
 /// Errors of a commune that the list tells; its own page tells them all.
 const ERRORS_LISTED: usize = 5;
 /// Times a request tries to come in: it may find a door that closes.

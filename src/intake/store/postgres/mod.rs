@@ -30,7 +30,7 @@ pub use self::base::{Base, BaseError};
 pub(super) use self::instance::Instance;
 pub(super) use self::listen::Listener;
 pub use self::listen::{News, Turn};
-pub(super) use self::open::{Opened, open};
+pub(super) use self::open::{Opened, format, open};
 
 use super::error::{Fault, StoreError};
 use super::sql::{self, Cell};

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::super::error::StoreError;
+use super::super::format::Format;
 use super::super::open::{check_key, create_private_dir};
 use super::super::sql::{self, Connection, params};
 use super::super::{Access, StoreOptions};
@@ -64,6 +65,16 @@ pub(in crate::intake::store) fn open(base: &Base, dir: &Path, options: &StoreOpt
         give_back(&connection, number).map_err(wrong)?;
     }
     Ok(Opened { connection, instance, keys, key_file })
+}
+
+/// The version of the schema, and the one this program writes; nothing is changed.
+pub(in crate::intake::store) fn format(base: &Base) -> Result<Format, StoreError> {
+    let place = PathBuf::from(base.name());
+    let session = Session::connect(base, None).map_err(|error| StoreError::sql(&place, error.into()))?;
+    match owner(&session, base)? {
+        0 => Err(StoreError::Absent { path: place }),
+        found => Ok(Format { found, known: STEPS[STEPS.len() - 1].0 }),
+    }
 }
 
 /// Makes the schema, its tables, and the mark of its key.

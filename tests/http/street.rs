@@ -92,6 +92,11 @@ fn the_list_is_at_every_name_of_this_machine_and_at_no_other() {
     let unknown = at(&server, "bourg", "/");
     assert_eq!(unknown.status, 404);
     assert!(unknown.text().contains("bourg.localhost") && unknown.text().contains("//baneins.localhost"));
+    let sheet = unknown.text().split("href=\"/assets/").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    for name in ["bourg.localhost", "localhost"] {
+        let sheet = server.ask("GET", &format!("/assets/{sheet}"), &[("host", name)], b"");
+        assert_eq!((sheet.status, sheet.header("content-type")), (200, Some("text/css; charset=utf-8")), "{name}");
+    }
     assert_eq!(server.ask("GET", "/nulle-part/", &[("host", "localhost")], b"").status, 404);
     for name in ["exemple.fr", "baneins.localhost.exemple.fr", "baneins.example"] {
         let refused = server.ask("GET", "/", &[("host", name)], b"");

@@ -14,6 +14,7 @@ import { KINDS, NOWHERE, discover, sample } from "./lib/pages.mjs";
 import * as preview from "./lib/preview.mjs";
 import { serve } from "./lib/server.mjs";
 import { addObservatory } from "./observatory.mjs";
+import { addTerritoire } from "./territoire.mjs";
 import { addTextBrowser } from "./textbrowser.mjs";
 
 const filter = process.argv.length > 2 ? new RegExp(process.argv.slice(2).join(" "), "i") : undefined;
@@ -486,6 +487,7 @@ const generated = await serve(generate);
 await addCatalogue(cases, { browser, base: generated.base, files });
 addTextBrowser(cases, { base: generated.base });
 addObservatory(cases, { browser });
+addTerritoire(cases, { browser });
 
 try {
   process.exitCode = (await cases.run(filter)) ? 1 : 0;

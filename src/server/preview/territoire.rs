@@ -204,13 +204,14 @@ impl Street {
     }
 
     async fn answer(self: &Arc<Self>, request: Request) -> Response {
-        let Some(name) = name_under_localhost(&request) else { return self.list(request).await };
+        let path = request.uri().path().to_owned();
+        let Some(name) = name_under_localhost(&request) else { return self.list(&path).await };
         let Some(stand) = self.stand(&name).await else {
-            return self.page(StatusCode::NOT_FOUND, Some(name)).await;
+            return self.aside(StatusCode::NOT_FOUND, Some(name), &path).await;
         };
         let seat = match self.enter(&name, &stand).await {
             Ok(seat) => seat,
-            Err(Refused::Failed) => return self.page(StatusCode::SERVICE_UNAVAILABLE, None).await,
+            Err(Refused::Failed) => return self.aside(StatusCode::SERVICE_UNAVAILABLE, None, &path).await,
             Err(Refused::Full) => return crowded(),
         };
         let Some(router) = seat.open().map(|open| open.running.router()) else { return crowded() };
@@ -223,15 +224,19 @@ impl Street {
     }
 
     /// What stands at the address of the territoire itself.
-    async fn list(self: &Arc<Self>, request: Request) -> Response {
-        let path = request.uri().path();
+    async fn list(self: &Arc<Self>, path: &str) -> Response {
         match path {
             "/" => self.page(StatusCode::OK, None).await,
             "/__mulot/flux" => flow::flow(self.news.subscribe(), || 0, self.means.stop.clone()),
-            _ => match self.theme.as_ref().and_then(|theme| theme_file(theme, path.trim_start_matches('/'))) {
-                Some(file) => file,
-                None => self.page(StatusCode::NOT_FOUND, None).await,
-            },
+            _ => self.aside(StatusCode::NOT_FOUND, None, path).await,
+        }
+    }
+
+    /// The list in place of what was asked for, or a file that it is drawn with.
+    async fn aside(self: &Arc<Self>, status: StatusCode, unknown: Option<String>, path: &str) -> Response {
+        match self.theme.as_ref().and_then(|theme| theme_file(theme, path.trim_start_matches('/'))) {
+            Some(file) => file,
+            None => self.page(status, unknown).await,
         }
     }
 

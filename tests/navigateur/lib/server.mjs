@@ -55,7 +55,7 @@ export async function start(args, home) {
   const base = await new Promise((resolve, reject) => {
     const hear = (chunk) => {
       said += chunk;
-      const found = said.match(/127\.0\.0\.1:\d+/);
+      const found = said.match(/(?:127\.0\.0\.1|\blocalhost):\d+/);
       if (found) resolve(`http://${found[0]}`);
     };
     child.stdout.on("data", hear);

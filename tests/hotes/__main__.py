@@ -32,6 +32,8 @@ USER, MAIL_PASSWORD, BASE_PASSWORD = "guichet@exemple.fr", "le-mot-du-courrier",
 DEPLOYMENT = ROOT / "docs/deploiement"
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[]/Count 0>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 PASSED, FAILED = [], []
+# Every process that was started: none outlives the tests, whatever happens to them.
+STARTED = []
 
 
 def check(name, is_right, told=""):
@@ -109,8 +111,9 @@ class Guichet:
 
     def run(self, order, environment, stdin=subprocess.DEVNULL):
         environment = {"PATH": self.world.path, **environment}
-        return subprocess.Popen(order, stdin=stdin, stdout=self.journal(), stderr=self.journal(), env=environment, cwd=self.folder,
-                                start_new_session=True)
+        STARTED.append(subprocess.Popen(order, stdin=stdin, stdout=self.journal(), stderr=self.journal(), env=environment, cwd=self.folder,
+                                        start_new_session=True))
+        return STARTED[-1]
 
     def journal(self):
         return open(self.folder / "journal", "ab")
@@ -249,6 +252,7 @@ class Balancer:
         log = open(self.folder / "journal", "wb")
         environment = {"PATH": world.path, "HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder), "XDG_CONFIG_HOME": str(self.folder)}
         self.process = subprocess.Popen(order, stdout=log, stderr=log, env=environment)
+        STARTED.append(self.process)
         self.trust = ssl._create_unverified_context()
         until(kind, lambda: self.get("/robots.txt")[0] == 200)
 
@@ -525,6 +529,9 @@ def main(program):
             kubernetes(folder, program, postgres, known)
             machines(folder, program, postgres)
         finally:
+            for process in STARTED:
+                if process.poll() is None:
+                    process.kill()
             postgres.stop()
     print(f"hotes: {len(PASSED)} passed, {len(FAILED)} failed")
     sys.exit(1 if FAILED else 0)

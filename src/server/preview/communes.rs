@@ -97,7 +97,7 @@ pub(super) fn page(street: &Street, listed: &Listed, unknown: Option<&str>) -> S
         .zip(&lasts)
         .map(|((name, commune), last)| row(name, commune, last.as_ref(), street.port))
         .collect();
-    rows.sort_by(|(_, one), (_, other)| slug(&one.name).cmp(&slug(&other.name)));
+    rows.sort_by_cached_key(|(_, row)| slug(&row.name));
     let built = rows.iter().filter(|(_, row)| row.good).count() as u64;
     let count = rows.len() as u64;
     let (refused, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(is_refused, _)| *is_refused);

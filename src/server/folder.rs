@@ -23,6 +23,8 @@ use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
 use super::conditions::{Part, Verdict, judge, part};
+use super::headers::{Outside, Policy, Sets, is_loopback_host};
+use super::observe::observe_site;
 use super::shelf::{self, Coding, Kept, REDIRECTS, Wanted};
 use super::site::NOT_FOUND;
 use crate::model::media_type::{ASSETS, cache_control, media_type};
@@ -32,22 +34,22 @@ const PICTURES: &str = "medias/";
 /// How long pictures of the previous site stay: a page loads in less, and a picture taken off a site must be gone.
 const PICTURES_STAY: Duration = Duration::from_secs(300);
 
-/// Serves the site written in `folder`.
-///
-/// Shape: `GET` and `HEAD`; `/agenda` leads to `/agenda/` when only the folder exists; a former address leads to the new one
-/// (308); an unknown address gives the site's 404 page.
-pub fn folder(folder: &Path) -> Router {
-    let site = Arc::new(Site { previous: crate::write::previous(folder), root: folder.to_owned() });
-    Router::new().fallback(move |request: Request| {
-        let site = site.clone();
-        async move { site.answer(request.into_parts().0).await }
-    })
-}
-
-struct Site {
+/// The site written in a folder.
+#[derive(Debug)]
+pub(super) struct Site {
     root: PathBuf,
     /// The site that stood there before the last build.
     previous: PathBuf,
+    headers: Sets,
+}
+
+/// The site written in a folder, as a router by itself.
+pub fn folder(folder: &Path) -> Router {
+    let site = Arc::new(Site::new(folder, &Outside::default()));
+    Router::new().fallback(move |request: Request| {
+        let site = site.clone();
+        async move { site.answer(request).await }
+    })
 }
 
 /// A file found for an address.
@@ -60,7 +62,25 @@ struct Found {
 }
 
 impl Site {
-    async fn answer(&self, request: Parts) -> Response {
+    /// The site of that folder, which may not be there yet.
+    pub(super) fn new(folder: &Path, outside: &Outside) -> Site {
+        let headers = Sets::new(Policy::Site, outside);
+        Site { previous: crate::write::previous(folder), root: folder.to_owned(), headers }
+    }
+
+    /// What it answers, with the headers of a site.
+    ///
+    /// Shape: `GET` and `HEAD`; `/agenda` leads to `/agenda/` when only the folder exists; a former address leads to the new
+    /// one (308); an unknown address gives the site's 404 page.
+    pub(super) async fn answer(&self, request: Request) -> Response {
+        let (is_local, method) = (is_loopback_host(&request), request.method().clone());
+        let mut response = self.given(request.into_parts().0).await;
+        observe_site(&method, response.status());
+        self.headers.add(is_local, &mut response);
+        response
+    }
+
+    async fn given(&self, request: Parts) -> Response {
         if request.method != Method::GET && request.method != Method::HEAD {
             return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
         }

@@ -54,30 +54,51 @@ pub fn of_site(public: &str, guichet: &str, hsts_seconds: u64) -> Vec<(String, S
 
 /// Adds the headers to all that `router` answers; what an inner layer has set stays.
 pub(super) fn harden(router: Router, policy: Policy, outside: &Outside) -> Router {
-    let plain = Outside { https: false, ..outside.clone() };
-    let sets = Arc::new(Sets { policy, local: headers(policy, &plain), outside: headers(policy, outside) });
-    router.layer(from_fn_with_state(sets, add))
+    router.layer(from_fn_with_state(Arc::new(Sets::new(policy, outside)), add))
 }
 
 /// The headers of a policy, made once.
-struct Sets {
+#[derive(Debug)]
+pub(super) struct Sets {
     policy: Policy,
     /// Where the visitor named this machine itself.
     local: HeaderMap,
     outside: HeaderMap,
 }
 
+impl Sets {
+    pub(super) fn new(policy: Policy, outside: &Outside) -> Sets {
+        let plain = Outside { https: false, ..outside.clone() };
+        Sets { policy, local: headers(policy, &plain), outside: headers(policy, outside) }
+    }
+
+    /// Adds them to an answer, local ones or not; what it has stays.
+    pub(super) fn add(&self, is_local: bool, response: &mut Response) {
+        let set = if is_local { &self.local } else { &self.outside };
+        let headers = response.headers_mut();
+        if headers.contains_key(header::X_CONTENT_TYPE_OPTIONS) {
+            // An inner policy has spoken: the one promise that only the door to the outside knows is added.
+            if let Some(value) = set.get(header::STRICT_TRANSPORT_SECURITY) {
+                headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert_with(|| value.clone());
+            }
+            return;
+        }
+        headers.reserve(set.len());
+        for (name, value) in set {
+            headers.entry(name).or_insert_with(|| value.clone());
+        }
+    }
+}
+
 async fn add(State(sets): State<Arc<Sets>>, request: Request, next: Next) -> Response {
-    let set = if is_loopback_host(&request) { &sets.local } else { &sets.outside };
+    let is_local = is_loopback_host(&request);
     let posted = request.method() == Method::POST && sets.policy == Policy::Guichet;
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     if posted && response_stays_in_history(headers) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(HISTORY));
     }
-    for (name, value) in set {
-        headers.entry(name).or_insert_with(|| value.clone());
-    }
+    sets.add(is_local, &mut response);
     response
 }
 

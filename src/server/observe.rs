@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
+use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -18,7 +19,7 @@ pub(super) struct FormId(pub(super) String);
 pub(super) async fn observe(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let method = method(&request);
+    let method = method(request.method());
     let response = next.run(request).await;
     // A file of the site that was given tells nothing without its address, and a thousand lines of it hide the rest.
     let is_told = response.extensions().get::<Outcome>().is_some();
@@ -39,9 +40,16 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     response
 }
 
+/// Logs what a site was asked that none is asked for, and what it could not give.
+pub(super) fn observe_site(asked: &Method, status: StatusCode) {
+    if asked == Method::POST || status.is_server_error() {
+        tracing::info!(event = "request", method = method(asked), status = status.as_u16(), "request answered");
+    }
+}
+
 /// A method of the standard; a stranger may have made up another one.
-fn method(request: &Request) -> &'static str {
-    match request.method().as_str() {
+fn method(method: &Method) -> &'static str {
+    match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",
         "POST" => "POST",

@@ -15,6 +15,7 @@ use super::awake::{Awake, Memory};
 use super::settings::Settings;
 use crate::server::StartError;
 use crate::server::agent::Agents;
+use crate::server::folder::Site;
 use crate::server::rate::Rates;
 use crate::server::seats::{self, Seats};
 
@@ -29,7 +30,7 @@ pub(super) struct Counter {
     present: AtomicUsize,
     memory: Mutex<Option<([u8; 32], Memory)>>,
     /// What serves the site, made when first asked for.
-    site: Mutex<Option<axum::Router>>,
+    site: Mutex<Option<Arc<Site>>>,
 }
 
 /// What whoever opens must know.
@@ -86,12 +87,12 @@ impl Counter {
     }
 
     /// The one who serves its site.
-    pub(super) fn site(&self, make: impl FnOnce(&Path, &Settings) -> axum::Router) -> Option<axum::Router> {
+    pub(super) fn site(&self) -> Option<Arc<Site>> {
         let mut site = self.site.lock().unwrap_or_else(PoisonError::into_inner);
         if site.is_none() {
             let settings = self.settings();
             let folder = settings.config().site?;
-            *site = Some(make(&folder, &settings));
+            *site = Some(Arc::new(Site::new(&folder, &settings.known.outside)));
         }
         site.clone()
     }

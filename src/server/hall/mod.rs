@@ -41,9 +41,8 @@ use super::desk::Clock;
 use super::front::Hosted;
 use super::guichet::Means;
 use super::headers::{Outside, Policy, harden, is_loopback_host};
-use super::observe::observe;
 use super::seats::seated;
-use super::{StartError, answer_of, overview, site, watch};
+use super::{StartError, answer_of, overview, watch};
 use crate::diagnostic::Diagnostic;
 use crate::intake::store::StoreError;
 
@@ -208,12 +207,16 @@ impl Hall {
             }
         }
         let host = host(&request);
-        let is_known = is_loopback_host(&request) || !matches!(plan.way(host.as_deref(), "/"), Way::NoHost);
-        if let Some(secret) = request.uri().path().strip_prefix(overview::PATH).filter(|_| is_known) {
-            // Whoever knows the address may read; nobody else learns that there is one.
-            if let Some(page) = self.overview(secret.trim_end_matches('/').to_owned()).await {
-                return page;
-            }
+        let secret = {
+            let is_known = || is_loopback_host(&request) || !matches!(plan.way(host.as_deref(), "/"), Way::NoHost);
+            let path = request.uri().path().strip_prefix(overview::PATH).filter(|_| is_known());
+            path.map(|secret| secret.trim_end_matches('/').to_owned())
+        };
+        // Whoever knows the address may read; nobody else learns that there is one.
+        if let Some(secret) = secret
+            && let Some(page) = self.overview(secret).await
+        {
+            return page;
         }
         match plan.way(host.as_deref(), request.uri().path()) {
             Way::Counter(counter, root) if root.is_empty() => self.at(&counter, request).await,
@@ -254,12 +257,9 @@ impl Hall {
         let settings = counter.settings();
         if !path.starts_with("/guichet/")
             && settings.has_site
-            && let Some(router) = counter.site(|folder, settings| {
-                let router = site::folder(folder).layer(axum::middleware::from_fn(observe));
-                harden(router, Policy::Site, &settings.known.outside)
-            })
+            && let Some(site) = counter.site()
         {
-            return answer_of(router, request).await;
+            return site.answer(request).await;
         }
         let known = &settings.known;
         let Some(presence) = counter.arrive(settings.under_way) else { return pages::busy(known) };

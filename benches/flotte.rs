@@ -51,7 +51,7 @@ fn wait_for_the_clock() {
 fn fifty() {
     let root = tempfile::tempdir_in(memory_folder()).expect("a folder");
     let folder = root.path().join("pays");
-    territoire(&folder, (0..50).map(|number| format!("commune-{number:02}")), 200, 9);
+    territoire(&folder, (0..50).map(|number| format!("commune-{number:02}")), 200, 20);
     let mut times: [Vec<f64>; 4] = Default::default();
     let (mut peak, mut pages, mut bytes) = (0, 0, 0);
     for round in 0..ROUNDS {

@@ -31,7 +31,7 @@ mod writer;
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -120,6 +120,8 @@ struct Inner {
     orders: Option<mpsc::Sender<Order>>,
     writer: Option<thread::JoinHandle<()>>,
     readers: Mutex<Vec<Connection>>,
+    /// Whether anything was asked since it last rested.
+    is_asked: AtomicBool,
     dir: PathBuf,
     path: PathBuf,
     reading: Reading,
@@ -194,6 +196,7 @@ impl Store {
                 orders: Some(orders),
                 writer: Some(thread),
                 readers: Mutex::new(Vec::new()),
+                is_asked: AtomicBool::new(true),
                 dir: dir.to_owned(),
                 path: opened.path,
                 reading: Reading::File(opened.reading),
@@ -230,6 +233,7 @@ impl Store {
                 orders: Some(orders),
                 writer: Some(thread),
                 readers: Mutex::new(Vec::new()),
+                is_asked: AtomicBool::new(true),
                 dir: dir.to_owned(),
                 path,
                 reading: Reading::Server(Box::new(base)),
@@ -327,6 +331,7 @@ impl Store {
         }
         let seal = self.seal().clone();
         let (order, answer) = writer::order(move |connection| row.insert(connection, &seal), true);
+        self.inner.is_asked.store(true, Ordering::Release);
         let orders = self.inner.orders.as_ref().ok_or(StoreError::Closed)?;
         orders.try_send(order).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy { path: self.inner.path.clone() },
@@ -343,6 +348,7 @@ impl Store {
         F: Fn(&Connection) -> Result<T, Fault> + Send + 'static,
     {
         let (order, answer) = writer::order(work, wakes);
+        self.inner.is_asked.store(true, Ordering::Release);
         let orders = self.inner.orders.as_ref().ok_or(StoreError::Closed)?;
         orders.send(order).await.map_err(|_| StoreError::Closed)?;
         answer.await.unwrap_or(Err(StoreError::Closed))
@@ -362,8 +368,23 @@ impl Store {
         wait(orders.send(order)).map_err(|_| StoreError::Closed)
     }
 
+    /// Gives back what idle connections hold, memory here and sessions of a server, when something was asked since the last
+    /// time; they are had again when needed. A thousand guichets of one process are mostly idle.
+    pub fn rest(&self) {
+        if !self.inner.is_asked.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let idle = std::mem::take(&mut *self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner));
+        drop(idle);
+        if let Some(orders) = &self.inner.orders {
+            // A queue that is full is no rest.
+            let _ = orders.try_send(Order::Alone(Box::new(|connection, _| connection.rest())));
+        }
+    }
+
     /// Reads through a connection of its own: never waits for the writer, never makes it wait.
     fn read<T>(&self, work: impl Fn(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
+        self.inner.is_asked.store(true, Ordering::Release);
         let readers = || self.inner.readers.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = readers().pop();
         let (was_idle, connection) = match idle {

@@ -188,6 +188,14 @@ impl Connection {
         }
     }
 
+    /// Gives back the pages of the database that it holds in memory.
+    pub(super) fn rest(&self) {
+        if let Connection::Sqlite(sqlite) = self {
+            // It is only memory: nothing depends on it.
+            let _ = sqlite.execute_batch("PRAGMA shrink_memory");
+        }
+    }
+
     /// SQLite's connection, for what only SQLite does.
     pub(super) fn sqlite(&self) -> Option<&rusqlite::Connection> {
         match self {

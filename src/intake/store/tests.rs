@@ -176,6 +176,25 @@ fn a_full_queue_is_told_at_once() {
 }
 
 #[test]
+fn a_store_that_rests_holds_no_idle_connection_and_answers_as_before() {
+    testing::every_backend(|| {
+        let (_dir, store) = store();
+        let idle = || store.inner.readers.lock().unwrap().len();
+        store.record_blocking(submission(1)).unwrap();
+        assert_eq!(store.counts().unwrap().submissions, 1);
+        assert_eq!(idle(), 1);
+        store.rest();
+        assert_eq!(idle(), 0);
+        assert_eq!(store.counts().unwrap().submissions, 1);
+        assert!(store.record_blocking(submission(2)).unwrap().new);
+        store.rest();
+        // Nothing was asked meanwhile: it does not trouble the writer again.
+        assert!(!store.inner.is_asked.load(Ordering::Acquire));
+        assert_eq!(store.integrity().unwrap(), Vec::<String>::new());
+    });
+}
+
+#[test]
 fn a_second_instance_is_refused_but_the_administration_is_not() {
     let (dir, store) = store();
     store.record_blocking(submission(1)).unwrap();

@@ -210,6 +210,11 @@ impl Awake {
         self.desk.ask_again();
     }
 
+    /// Gives back the memory that its database does not use.
+    pub(super) fn rest(&self) {
+        self.office.depot().store.rest();
+    }
+
     /// Slugs of the forms that take requests.
     pub(in crate::server) fn open_forms(&self) -> Vec<String> {
         self.desk.content().site().forms.keys().cloned().collect()

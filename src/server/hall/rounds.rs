@@ -108,10 +108,14 @@ fn begin_close(hall: &Arc<Hall>, counter: &Arc<Counter>, patience: Duration) {
     });
 }
 
-/// Looks which databases another process has written in: an order of the administration, or the other half of the guichet.
+/// Looks which databases another process has written in: an order of the administration, or the other half of the guichet. Those
+/// open here give back what they do not use.
 fn look_at_stamps(hall: &Hall) {
     let (plan, now) = (hall.plan(), hall.now());
     for counter in plan.counters.values() {
+        if let Some(awake) = counter.awake() {
+            awake.rest();
+        }
         let settings = counter.settings();
         if settings.is_on_server {
             // A server has no file to look at: what is committed there is heard (`News`), and each is visited now and then in case

@@ -79,12 +79,12 @@ fn bases(args: &MigrateArgs) -> Exit {
         Err(exit) => return exit,
     };
     if let Some(copy) = &args.copy
-        && let Some(place) = places.iter().find(|place| is_inside(copy, &place.data))
+        && let Some(data) = places.iter().map(DataPlace::whole).find(|data| is_inside(copy, data))
     {
         report::say(format!(
             "erreur : « {} » est dans « {} », que la copie doit protéger",
             copy.display(),
-            place.data.display()
+            data.display()
         ));
         report::say("aide : donnez un dossier hors de celui-ci, sur un autre disque si possible");
         return Exit::Fault;

@@ -38,6 +38,11 @@ pub(super) enum Places {
 }
 
 impl DataPlace {
+    /// The data folder, or the one that holds those of all communes: what a copy must lie outside of.
+    pub(super) fn whole(&self) -> &Path {
+        self.hall.as_deref().unwrap_or(&self.data)
+    }
+
     pub(super) fn folder(path: &Path) -> DataPlace {
         DataPlace { data: path.to_owned(), key_file: key_file(None), config: None, commune: None, hall: None }
     }

@@ -76,7 +76,7 @@ impl Sets {
     pub(super) fn add(&self, is_local: bool, response: &mut Response) {
         let set = if is_local { &self.local } else { &self.outside };
         let headers = response.headers_mut();
-        if headers.contains_key(header::X_CONTENT_TYPE_OPTIONS) {
+        if headers.contains_key(SPOKEN) {
             // An inner policy has spoken: the one promise that only the door to the outside knows is added.
             if let Some(value) = set.get(header::STRICT_TRANSPORT_SECURITY) {
                 headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert_with(|| value.clone());
@@ -201,6 +201,9 @@ fn content_policy(policy: Policy, outside: &Outside) -> String {
     }
 }
 
+/// A header that every policy has and nobody sets by hand: where it stands, a policy has spoken.
+const SPOKEN: &str = "x-permitted-cross-domain-policies";
+
 const FIXED: [(&str, &str); 6] = [
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-embedder-policy", "require-corp"),
@@ -211,7 +214,7 @@ const FIXED: [(&str, &str); 6] = [
          midi=(), payment=(), publickey-credentials-get=(), usb=(), browsing-topics=()",
     ),
     ("origin-agent-cluster", "?1"),
-    ("x-permitted-cross-domain-policies", "none"),
+    (SPOKEN, "none"),
 ];
 
 #[cfg(test)]

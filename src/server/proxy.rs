@@ -35,7 +35,12 @@ impl FromStr for Proxy {
             return Ok(Proxy(address.to_canonical().into()));
         }
         let network: IpNet = text.parse().map_err(|_| ProxyError::NoAddress)?;
-        if network.prefix_len() == 0 { Err(ProxyError::Everybody) } else { Ok(Proxy(network)) }
+        match network {
+            _ if network.prefix_len() == 0 => Err(ProxyError::Everybody),
+            // Those who come are known by their IPv4 addresses: written so, the network would hold nobody.
+            IpNet::V6(written) if written.addr().to_ipv4_mapped().is_some() => Err(ProxyError::NoAddress),
+            _ => Ok(Proxy(network)),
+        }
     }
 }
 
@@ -59,6 +64,7 @@ mod tests {
             ("::/0", ProxyError::Everybody),
             ("moi", ProxyError::NoAddress),
             ("10.0.0.0/33", ProxyError::NoAddress),
+            ("::ffff:10.42.0.0/112", ProxyError::NoAddress),
         ] {
             assert_eq!(text.parse::<Proxy>().unwrap_err(), why, "{text}");
         }

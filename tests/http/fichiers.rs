@@ -134,6 +134,10 @@ fn what_is_too_heavy_for_the_mail_is_read_by_a_link() {
         assert_eq!(given.header("cache-control"), Some("no-store"));
         assert_eq!(given.header("x-content-type-options"), Some("nosniff"));
         assert_eq!(given.header("content-security-policy"), Some("default-src 'none'; sandbox"));
+        assert_eq!(given.header("x-frame-options"), Some("DENY"));
+        for name in ["permissions-policy", "cross-origin-resource-policy", "referrer-policy"] {
+            assert!(given.header(name).is_some(), "{name}");
+        }
     }
     assert_eq!(server.ask("HEAD", &path, &[], b"").status, 200);
     let mut forged = path.clone().into_bytes();

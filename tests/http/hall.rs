@@ -199,6 +199,25 @@ fn an_open_commune_whose_file_breaks_goes_on_with_what_it_had_read() {
 }
 
 #[test]
+fn a_territoire_that_moved_is_read_at_its_new_place() {
+    let server = ServerTest::hall_with(&["grillon"], |_, _| {});
+    let form = format!("/guichet/{FORM}/");
+    assert_eq!(get(&server, "grillon.example", &form).status, 200);
+    let moved = server.territoire().with_file_name("ailleurs");
+    std::fs::rename(server.territoire(), &moved).unwrap();
+    edit(&moved.join("communes/grillon/commune.toml"), "04 65 71 00 01", "04 65 71 00 02");
+    let there = moved.clone();
+    server
+        .reload_with(move |config, _| {
+            (config.common.folder, config.territoire) = (there.clone(), Some(there));
+        })
+        .unwrap();
+    until("the new place is read", || {
+        get(&server, "grillon.example", &form).text().contains("04\u{a0}65\u{a0}71\u{a0}00\u{a0}02")
+    });
+}
+
+#[test]
 fn a_file_that_breaks_before_the_next_start_leaves_the_telephone() {
     let mut first = ServerTest::hall_with(&["grillon"], |_, _| {});
     let form = format!("/guichet/{FORM}/");

@@ -123,6 +123,19 @@ fn a_save_in_one_commune_is_shown_there_and_leaves_the_other() {
 }
 
 #[test]
+fn a_folder_that_takes_the_name_of_another_is_the_one_that_is_shown() {
+    let server = street();
+    assert_eq!(at(&server, "baneins", "/").status, 200);
+    let communes = server.territoire().join("communes");
+    std::fs::rename(communes.join("baneins"), communes.join("Baneins")).unwrap();
+    edit(&communes.join("Baneins/commune.toml"), "04 65 71 00 01", "04 65 71 00 02");
+    // The list reads the territoire again.
+    assert!(list(&server).contains("baneins.localhost"));
+    let page = at(&server, "baneins", "/");
+    assert!(page.status == 200 && page.text().contains("00\u{a0}02"), "{} {}", page.status, page.text());
+}
+
+#[test]
 fn what_is_shared_touches_all_those_that_are_open() {
     let server = ServerTest::street_with(&["baneins", "chalamont"], 16, |territoire| {
         std::fs::create_dir_all(territoire.join("commun/pages/mairie")).unwrap();

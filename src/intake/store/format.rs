@@ -74,7 +74,8 @@ pub(super) fn keep_as_it_is(dir: &Path, destination: &Path) -> Result<(), StoreE
 
 /// Copies a file or a folder; nothing when there is none.
 fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
-    let metadata = match fs::symlink_metadata(from) {
+    // What a link leads to is copied: the folder of files may lie on another disk.
+    let metadata = match fs::metadata(from) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(StoreError::io(from, error)),

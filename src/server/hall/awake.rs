@@ -1,6 +1,6 @@
 //! The guichet of one commune, open: its content, its store, its routes, and what works beside them.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::extract::Request;
@@ -70,12 +70,7 @@ impl Awake {
     /// [`StartError`] for whatever cannot be used; nothing was promised to anybody.
     pub(super) async fn open(settings: &Settings, means: &Arc<Means>, memory: &Memory) -> Result<Awake, StartError> {
         let (config, role) = (settings.config(), settings.hall.role);
-        let source = Arc::new(Source {
-            folder: config.folder.clone(),
-            territoire: RwLock::new(settings.territoire.clone()),
-            means: means.clone(),
-            is_thorough: settings.territoire.is_none(),
-        });
+        let source = Source::of(settings, config.folder.clone(), means);
         let Content { content, files, diagnostics } = blocking(&source, Source::content).await?;
         let commune = content.site().commune.clone();
         let signed_as = config.signer.as_ref().map(Signer::record_name);
@@ -187,10 +182,10 @@ impl Awake {
         self.refresh.notify_one();
     }
 
-    /// Whether its folder can be read as it now is.
+    /// Whether the folder that those settings name can be read as it now is.
     pub(super) async fn would_open(&self, settings: &Settings) -> bool {
-        *self.source.territoire.write().unwrap_or_else(PoisonError::into_inner) = settings.territoire.clone();
-        blocking(&self.source, |source| source.content().map(|_| ())).await.is_ok()
+        let source = Source::of(settings, settings.config().folder, &self.source.means);
+        blocking(&source, |source| source.content().map(|_| ())).await.is_ok()
     }
 
     /// Something was received: who delivers must look once more before the guichet closes.

@@ -153,10 +153,10 @@ impl Counter {
         self.seats.empty(patience).await
     }
 
-    /// Closes it, once it is empty.
+    /// Closes it, once it is empty; what became due while it was open stays so.
     pub(super) fn close(&self, due: Option<Timestamp>) -> Option<Arc<Awake>> {
         let mut state = self.state();
-        state.due = due;
+        state.due = state.due.into_iter().chain(due).min();
         self.seats.close()
     }
 
@@ -212,7 +212,6 @@ impl Counter {
     /// It could not be opened again if it were closed: the next try is for later.
     pub(super) fn hold_open(&self) {
         self.state().held = Some(Instant::now());
-        self.put_off();
     }
 
     /// Whether the database was last seen with that stamp.

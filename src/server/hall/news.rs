@@ -5,12 +5,13 @@ use std::sync::{Arc, Weak};
 
 use super::Hall;
 use super::counter::Counter;
-use crate::intake::store;
+use crate::intake::store::{self, Base};
 use crate::server::config::{HallConfig, Role};
 
 /// One connection for all communes of the server; ends with the value.
 pub(super) struct News {
     config: Arc<HallConfig>,
+    base: Base,
     schemas: Vec<String>,
     _heard: Option<store::News>,
 }
@@ -29,7 +30,7 @@ impl News {
         let counters: BTreeMap<String, Weak<Counter>> =
             plan.counters.values().filter_map(|counter| Some((schema(counter)?, Arc::downgrade(counter)))).collect();
         let schemas: Vec<String> = counters.keys().cloned().collect();
-        if let Some(before) = before.filter(|before| before.schemas == schemas) {
+        if let Some(before) = before.filter(|before| before.schemas == schemas && before.base.is_same(&base)) {
             return Some(News { config, ..before });
         }
         let clock = hall.means.clock.clone();
@@ -38,13 +39,16 @@ impl News {
             let concerned = counters.iter().filter(|(name, _)| schema.is_none_or(|schema| schema == *name));
             for counter in concerned.filter_map(|(_, counter)| counter.upgrade()) {
                 match counter.awake() {
-                    // Its own store has heard it.
-                    Some(_) if schema.is_some() => counter.touch(now),
+                    // Its own store has heard it, unless it is being closed: then it is for the next visit.
+                    Some(_) if schema.is_some() => {
+                        counter.touch(now);
+                        counter.is_due(now);
+                    }
                     Some(_) => {}
                     None => counter.is_due(now),
                 }
             }
         };
-        Some(News { _heard: store::News::hear(&base, schemas.clone(), told), config, schemas })
+        Some(News { _heard: store::News::hear(&base, schemas.clone(), told), config, base, schemas })
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::settings::Settings;
 use crate::diagnostic::Diagnostic;
 use crate::load::Territoire;
 use crate::model::media_type::ASSETS;
@@ -35,6 +36,16 @@ pub(super) struct Content {
 }
 
 impl Source {
+    /// Of a commune, as its settings now have it.
+    pub(super) fn of(settings: &Settings, folder: PathBuf, means: &Arc<Means>) -> Arc<Source> {
+        Arc::new(Source {
+            folder,
+            territoire: RwLock::new(settings.territoire.clone()),
+            means: means.clone(),
+            is_thorough: settings.territoire.is_none(),
+        })
+    }
+
     /// Reads the folder.
     ///
     /// # Errors

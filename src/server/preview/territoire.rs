@@ -274,8 +274,14 @@ impl Street {
             listed = self.clone().look().await;
         }
         let folder = listed.communes.get(name).filter(|commune| commune.member.folder.is_dir())?.member.folder.clone();
-        let new = || Stand { folder, seats: Arc::default(), turn: Arc::default(), last: Mutex::default() };
-        Some(self.stands().entry(name.to_owned()).or_insert_with(|| Arc::new(new())).clone())
+        let mut stands = self.stands();
+        if let Some(stand) = stands.get(name).filter(|stand| stand.folder == folder) {
+            return Some(stand.clone());
+        }
+        // A first visit, or another folder than the one that had this name.
+        let stand = Arc::new(Stand { folder, seats: Arc::default(), turn: Arc::default(), last: Mutex::default() });
+        stands.insert(name.to_owned(), stand.clone());
+        Some(stand)
     }
 
     fn stands(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Stand>>> {

@@ -52,6 +52,11 @@ pub enum BaseError {
 }
 
 impl Base {
+    /// Whether the other leads to the same database as the same user, with the same password.
+    pub fn is_same(&self, other: &Base) -> bool {
+        (&self.config, &self.name) == (&other.config, &other.name)
+    }
+
     /// Reads `postgresql://user@host:port/name`, as libpq writes it. To another machine the way is always encrypted and the
     /// server's certificate judged: by `authority`, a file of PEM certificates, else by those of the system.
     ///

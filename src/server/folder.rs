@@ -31,6 +31,8 @@ use crate::model::media_type::{ASSETS, cache_control, media_type};
 
 /// Folder of pictures and documents.
 const PICTURES: &str = "medias/";
+/// How often a file that goes while it is read is looked for.
+const LOOKS: usize = 3;
 /// How long pictures of the previous site stay: a page loads in less, and a picture taken off a site must be gone.
 const PICTURES_STAY: Duration = Duration::from_secs(300);
 
@@ -85,8 +87,14 @@ impl Site {
             return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
         }
         let Some(path) = path_of(request.uri.path()) else { return self.not_found(&request).await };
-        if let Some(found) = self.find(&path) {
-            return self.file(found, request).await;
+        for _ in 0..LOOKS {
+            let Some(found) = self.find(&path) else { break };
+            let response = self.file(&found, &request).await;
+            // Not there any more: a build was published between the look and the reading. Looked at again, it is in the new
+            // site or in the previous one.
+            if response.status() != StatusCode::NOT_FOUND {
+                return response;
+            }
         }
         if !path.ends_with("index.html")
             && let Some(found) = self.find(&format!("{path}/index.html"))
@@ -121,16 +129,16 @@ impl Site {
         Wanted { root: &self.root, file, path }
     }
 
-    async fn file(&self, found: Found, request: Parts) -> Response {
+    async fn file(&self, found: &Found, request: &Parts) -> Response {
         // A part of a compressed copy is of no use to who asks for a part.
         let is_part = request.headers.contains_key(header::RANGE);
         let coding = if is_part { Coding::Plain } else { Coding::accepted(&request.headers) };
-        match shelf::take(&self.wanted(&found), &found.metadata, coding).await {
+        match shelf::take(&self.wanted(found), &found.metadata, coding).await {
             Some(kept) => match &kept.redirect {
-                Some(to) => redirect(to, &request),
-                None => give(&kept, &request),
+                Some(to) => redirect(to, request),
+                None => give(&kept, request),
             },
-            None => large(&found, request).await,
+            None => large(found, request.clone()).await,
         }
     }
 

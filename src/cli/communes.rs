@@ -9,6 +9,7 @@ use super::faults::store_fault;
 use super::place::{DataPlace, which, zone_of};
 use super::{Exit, destinataires, quarantaine, report};
 use crate::intake::backup;
+use crate::intake::files::FileError;
 use crate::intake::store::{Store, StoreError};
 use crate::model::intake::DeliveryState;
 use crate::model::reference::Reference;
@@ -95,8 +96,9 @@ fn line(row: &Row, width: usize) -> String {
 
 fn row(place: &DataPlace) -> Row {
     let commune = place.commune.clone().unwrap_or_default();
-    match open(place).and_then(|store| counted(&store, place, commune.clone())) {
-        Ok(row) => row,
+    match open(place).and_then(|store| Ok((counted(&store, place, commune.clone())?, bucket_trouble(&store, place)))) {
+        Ok((row, None)) => row,
+        Ok((row, panne)) => Row { en_ordre: false, panne, ..row },
         Err(StoreError::Absent { .. }) => Row { commune, vide: true, en_ordre: true, ..Row::default() },
         Err(error) => {
             let panne = match error {
@@ -109,6 +111,17 @@ fn row(place: &DataPlace) -> Row {
             Row { commune, panne: Some(panne), ..Row::default() }
         }
     }
+}
+
+/// Why the bucket of a commune's files keeps its guichet closed. One that only does not answer keeps nobody out: the guichet
+/// says it where it is asked whether it is ready.
+fn bucket_trouble(store: &Store, place: &DataPlace) -> Option<&'static str> {
+    place.bucket()?;
+    let error = place.files(store).err().filter(FileError::is_of_bucket)?;
+    Some(match error {
+        FileError::ForeignBucket { .. } => "le seau des fichiers n'est pas le sien",
+        _ => "le seau des fichiers la refuse",
+    })
 }
 
 fn counted(store: &Store, place: &DataPlace, commune: String) -> Result<Row, StoreError> {

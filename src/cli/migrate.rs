@@ -125,6 +125,19 @@ fn bases(args: &MigrateArgs) -> Exit {
         );
         return Exit::Fault;
     }
+    let alone = old.iter().find_map(|(place, _)| place.hall.as_deref()).map(Store::alone_under).transpose();
+    if let Err(error) = &alone {
+        return match error {
+            StoreError::Locked { .. } => {
+                report::say("erreur : un guichet sert ces communes : rien n'a été changé");
+                report::say(
+                    "aide : arrêtez-le (systemctl stop mulot-accueil mulot-courrier, ou mulot), puis recommencez",
+                );
+                Exit::Fault
+            }
+            error => store_fault(error),
+        };
+    }
     for (place, format) in &old {
         worst = worst.max(upgraded(args, place, *format));
     }

@@ -326,7 +326,8 @@ impl Seen<'_> {
 /// A guichet that is open goes on with what it read before.
 const CLOSED: &str = " ; son guichet est fermé, ou garde ce qu'il avait lu avant";
 
-const NO_DOMAIN: &str = "pas de domaine : le site n'a pas d'adresse (domaine dans commune.toml, ou domaines dans territoire.toml)";
+const NO_DOMAIN: &str =
+    "pas de domaine : le site n'a pas d'adresse (domaine dans commune.toml, ou domaines dans territoire.toml)";
 
 const NEVER_BUILT: &str = "le site n'a jamais été construit (mulot build)";
 

@@ -29,6 +29,7 @@ mod upgrade;
 mod verify;
 mod writer;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -184,6 +185,20 @@ impl Store {
     /// [`StoreError::Locked`] when somebody serves, [`StoreError::Full`] or [`StoreError::Io`]; no unfinished copy stays.
     pub fn keep_as_it_is(dir: &Path, destination: &Path) -> Result<(), StoreError> {
         format::keep_as_it_is(dir, destination)
+    }
+
+    /// Says, as long as the value lives, that the guichets of all communes under `dir` are served, even those that are asleep
+    /// and hold no lock of their own; `None` when that cannot be written down.
+    pub fn serve_under(dir: &Path) -> Option<File> {
+        open::serve_under(dir)
+    }
+
+    /// Keeps them from being served, as long as the value lives.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when they are served, [`StoreError::Io`].
+    pub fn alone_under(dir: &Path) -> Result<File, StoreError> {
+        open::alone_under(dir)
     }
 
     /// Starts the writer of what was opened.

@@ -23,6 +23,9 @@ const LOCK: &str = "verrou";
 /// The lock of the one instance that delivers: most often the same.
 const DELIVERY_LOCK: &str = "verrou-courrier";
 
+/// Held, with others, by who serves the guichets of all communes under a folder, asleep or not.
+const SERVED: &str = "verrou-territoire";
+
 /// Held while a database is opened: one instance at a time makes it or brings it up to date.
 const OPENING_LOCK: &str = "verrou-ouverture";
 
@@ -222,6 +225,19 @@ fn wait_lock(path: &Path) -> Result<File, StoreError> {
 fn lock_file(path: &Path) -> Result<File, StoreError> {
     let opened = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
     opened.map_err(|error| StoreError::io(path, error))
+}
+
+/// Says, as long as the value lives, that the guichets under `dir` are served; `None` when that cannot be written down, or
+/// somebody works on them alone: each base has its own lock all the same.
+pub(super) fn serve_under(dir: &Path) -> Option<File> {
+    make_dir(dir).ok()?;
+    let file = lock_file(&dir.join(SERVED)).ok()?;
+    file.try_lock_shared().ok().map(|()| file)
+}
+
+/// Keeps the guichets under `dir` from being served, as long as the value lives.
+pub(super) fn alone_under(dir: &Path) -> Result<File, StoreError> {
+    lock(&dir.join(SERVED))
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {

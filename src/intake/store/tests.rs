@@ -176,6 +176,21 @@ fn a_full_queue_is_told_at_once() {
 }
 
 #[test]
+fn communes_that_are_served_are_nobody_elses_even_asleep() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("donnees");
+    let accueil = Store::serve_under(&data).unwrap();
+    let courrier = Store::serve_under(&data).unwrap();
+    drop(accueil);
+    assert!(matches!(Store::alone_under(&data), Err(StoreError::Locked { .. })));
+    drop(courrier);
+    let alone = Store::alone_under(&data).unwrap();
+    assert!(Store::serve_under(&data).is_none());
+    drop(alone);
+    assert!(Store::serve_under(&data).is_some());
+}
+
+#[test]
 fn a_store_that_rests_holds_no_idle_connection_and_answers_as_before() {
     testing::every_backend(|| {
         let (_dir, store) = store();

@@ -44,7 +44,7 @@ use super::headers::{Outside, Policy, harden, is_loopback_host};
 use super::seats::seated;
 use super::{StartError, answer_of, overview, watch};
 use crate::diagnostic::Diagnostic;
-use crate::intake::store::StoreError;
+use crate::intake::store::{Store, StoreError};
 
 /// All the guichets of a process.
 pub(super) struct Hall {
@@ -58,6 +58,8 @@ pub(super) struct Hall {
     leaving: Mutex<Vec<Arc<Counter>>>,
     /// The page of the territoire as it was drawn last, with its secret.
     overview: tokio::sync::Mutex<Option<(tokio::time::Instant, String, Arc<str>)>>,
+    /// Tells other programs that the communes are served, those that sleep too.
+    _served: Option<std::fs::File>,
 }
 
 /// How many communes there are, and how they stand.
@@ -91,7 +93,9 @@ impl Hall {
     pub(super) fn new(config: HallConfig, means: Means) -> Result<Arc<Hall>, Vec<Diagnostic>> {
         let most_awake = config.most_awake;
         let plan = Plan::read(config, &Counters::new(), (means.clock)())?;
+        let served = if plan.only.is_none() { Store::serve_under(&plan.config.common.data) } else { None };
         Ok(Arc::new(Hall {
+            _served: served,
             plan: RwLock::new(Arc::new(plan)),
             means: Arc::new(means),
             slots: Arc::new(Semaphore::new(most_awake)),

@@ -107,7 +107,9 @@ fn address(config: &HallConfig, anew: bool) -> Exit {
     };
     report::give(format!("/guichet/etat/{secret}"));
     report::say("Cette adresse suit celle d'un site du territoire, par exemple https://www.exemple.fr/guichet/etat/…");
-    report::say("Elle ne montre que des nombres et des dates. Qui la connaît la lit : --nouvelle-adresse la change.");
+    report::say(
+        "Elle ne montre rien de ce que les habitants ont écrit. Qui la connaît la lit : --nouvelle-adresse la change.",
+    );
     Exit::Done
 }
 

@@ -118,25 +118,39 @@ fn name(row: &Row) -> &str {
 
 /// What calls for a person, commune by commune; what is so in many of them is told once, first.
 fn to_see(overview: &Overview) -> Vec<ToSee> {
-    let mut communes: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut communes: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for row in &overview.communes {
         for words in &row.a_regarder {
-            communes.entry(words).or_default().push(name(row));
+            communes.entry(of_any(words, &row.dossier)).or_default().push(name(row));
         }
     }
     let is_common = |words: &str| communes.get(words).is_some_and(|communes| communes.len() > MANY);
     let common = communes.iter().filter(|(words, _)| is_common(words)).map(|(words, names)| {
-        let mut told = vec![(*words).to_owned()];
+        let mut told = vec![words.clone()];
         if names.len() < overview.communes.len() {
             told.push(names.join(", "));
         }
         ToSee { name: plural(names.len() as u64, "commune", "communes"), words: spoken(&told) }
     });
     let own = overview.communes.iter().filter_map(|row| {
-        let words: Vec<String> = row.a_regarder.iter().filter(|words| !is_common(words)).cloned().collect();
+        let words: Vec<String> =
+            row.a_regarder.iter().filter(|words| !is_common(&of_any(words, &row.dossier))).cloned().collect();
         (!words.is_empty()).then(|| ToSee { name: name(row).to_owned(), words: spoken(&words) })
     });
     common.chain(own).collect()
+}
+
+/// What is said of a commune, as it would be of another: « /srv/sites/NOM.versions ».
+fn of_any(words: &str, folder: &str) -> String {
+    let mark = format!("/{folder}");
+    let (mut told, mut rest) = (String::with_capacity(words.len()), words);
+    while let Some((before, after)) = rest.split_once(&mark).filter(|_| !folder.is_empty()) {
+        let goes_on = after.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '_'));
+        told.push_str(before);
+        told.push_str(if goes_on { &mark } else { "/NOM" });
+        rest = after;
+    }
+    told + rest
 }
 
 /// Communes of which the same is told one by one, at most.
@@ -225,4 +239,19 @@ pub fn letter(row: &Row) -> (String, String) {
 
 fn of_name(row: &Row) -> String {
     if row.de.is_empty() { "de la commune".to_owned() } else { row.de.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::of_any;
+
+    #[test]
+    fn what_differs_by_the_folder_alone_is_the_same() {
+        assert_eq!(
+            of_any("impossible de créer « /srv/bourg.versions »", "bourg"),
+            "impossible de créer « /srv/NOM.versions »"
+        );
+        assert_eq!(of_any("« /srv/bourg/bourg-2/x »", "bourg"), "« /srv/NOM/bourg-2/x »");
+        assert_eq!(of_any("3 demandes en retard", ""), "3 demandes en retard");
+    }
 }

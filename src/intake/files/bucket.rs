@@ -120,9 +120,9 @@ impl Bucket {
         Ok(bucket)
     }
 
-    /// Whether it answers, and is still ours.
+    /// Whether it answers at all.
     pub(super) fn answers(&self) -> bool {
-        matches!(self.looked(), Ok(true))
+        self.bucket.head(&self.mark_key()).is_ok()
     }
 
     /// A failure of reading an object.

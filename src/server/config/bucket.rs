@@ -14,7 +14,7 @@ const BUCKET_VARIABLES: [&str; 2] = ["MULOT_S3_CLE_ID", "MULOT_S3_CLE_SECRETE"];
 /// Name of the credential of the service (systemd) that holds both, a line each.
 pub(super) const CREDENTIAL: &str = "seau";
 
-pub(super) const ADDRESS: &str = "s3";
+const ADDRESS: &str = "s3";
 const KEY: &str = "cle_fichier";
 
 /// The key of the environment of this process, else of its credentials.

@@ -314,6 +314,12 @@ pub fn split_address(address: &str) -> Result<(String, String, String)> {
     Ok((format!("{scheme}://{host}"), bucket.to_owned(), prefix.to_owned()))
 }
 
+/// Identifier and secret of a key, from the environment; `None` unless both are given.
+pub fn keys_of_environment() -> Option<(String, String)> {
+    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.trim().is_empty());
+    variable("MULOT_S3_CLE_ID").zip(variable("MULOT_S3_CLE_SECRETE"))
+}
+
 /// The two lines of a file of keys: identifier, then secret.
 ///
 /// # Errors

@@ -15,9 +15,6 @@ use crate::model::intake::DeliveryState;
 use crate::model::reference::Reference;
 use crate::text::numbers::plural;
 
-/// A backup older than this is told.
-const BACKUP_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
-
 /// How a commune stands, in numbers.
 #[derive(Debug, Default, Serialize)]
 struct Row {
@@ -142,7 +139,7 @@ fn counted(store: &Store, place: &DataPlace, commune: String) -> Result<Row, Sto
         messagerie_fermee,
         derniere_sauvegarde: copied.map(|at| teller(place).iso(at)),
         sauvegarde_a_faire: counts.submissions > 0
-            && copied.is_none_or(|copied| now.duration_since(copied) > BACKUP_AFTER),
+            && copied.is_none_or(|copied| now.duration_since(copied) > backup::OLD_AFTER),
         sauvegarde: copied.map_or_else(|| "jamais".to_owned(), |at| age(now.duration_since(at))),
         panne: None,
     })

@@ -24,8 +24,6 @@ use crate::text::numbers::{file_size, plural};
 
 /// A mail that waits longer than this is stuck.
 const STUCK_AFTER: SignedDuration = SignedDuration::from_mins(15);
-/// A backup older than this is told.
-const BACKUP_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// A certificate that ends sooner should have been renewed long ago.
 const CERTIFICATE_BEFORE: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -143,7 +141,7 @@ impl StateReport {
     }
 
     fn has_fresh_backup(&self, now: Timestamp) -> bool {
-        self.derniere_sauvegarde.is_some_and(|at| now.duration_since(at) <= BACKUP_AFTER)
+        self.derniere_sauvegarde.is_some_and(|at| now.duration_since(at) <= backup::OLD_AFTER)
     }
 }
 
@@ -363,7 +361,7 @@ mod tests {
         std::fs::write(dir.path().join(BACKUP_MARK), "").unwrap();
         let told = look(&store, &DataPlace::folder(dir.path()), Reading::Sizes).unwrap();
         assert!(told.derniere_sauvegarde.is_some() && !told.is_at_risk(Timestamp::now()));
-        assert!(told.is_at_risk(Timestamp::now() + BACKUP_AFTER * 2), "an old one");
+        assert!(told.is_at_risk(Timestamp::now() + backup::OLD_AFTER * 2), "an old one");
     }
 
     #[test]

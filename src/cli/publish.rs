@@ -112,7 +112,7 @@ fn all_of(args: &PublishArgs) -> Exit {
         anew: false,
         details: false,
     };
-    let sending = Sending { keys: bucket_keys(), dry: args.dry, take_over: args.take_over };
+    let sending = Sending { keys: crate::s3::keys_of_environment(), dry: args.dry, take_over: args.take_over };
     territoire::publish(&order, &sending)
 }
 
@@ -213,7 +213,7 @@ impl Work<'_> {
     }
 
     fn order<'o>(&'o self, site: &'o Path, state: &'o Path) -> Order<'o> {
-        let keys = bucket_keys();
+        let keys = crate::s3::keys_of_environment();
         Order { site, state, target: self.target, keys, take_over: self.args.take_over, now: Timestamp::now() }
     }
 
@@ -388,12 +388,6 @@ fn summary(changes: &Changes, tense: Tense) -> String {
         parts.push(file_size(changes.bytes));
     }
     parts.join(", ")
-}
-
-/// Identifier and secret of a bucket, from the environment.
-pub(super) fn bucket_keys() -> Option<(String, String)> {
-    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.trim().is_empty());
-    variable("MULOT_S3_CLE_ID").zip(variable("MULOT_S3_CLE_SECRETE"))
 }
 
 /// Where the site of a folder is built and where its publications are written down: with the others' in a territoire.

@@ -116,8 +116,6 @@ pub struct Requests {
 
 /// Mails that wait longer than this are stuck.
 const STUCK_AFTER: SignedDuration = SignedDuration::from_mins(15);
-/// A backup older than this is told.
-const BACKUP_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// A site not built for that long is told: dates appear and expire.
 const BUILD_AFTER: SignedDuration = SignedDuration::from_hours(3 * 24);
 /// A certificate that ends sooner should have been renewed.
@@ -259,7 +257,7 @@ impl Seen<'_> {
         if demandes.as_ref().is_some_and(|requests| requests.recues > 0) {
             match sauvegarde_le {
                 None => a_regarder.push("les demandes n'ont jamais été sauvegardées (mulot backup)".to_owned()),
-                Some(at) if now.duration_since(at) > BACKUP_AFTER => {
+                Some(at) if now.duration_since(at) > backup::OLD_AFTER => {
                     a_regarder.push("la dernière sauvegarde a plus d'une semaine".to_owned());
                 }
                 Some(_) => {}

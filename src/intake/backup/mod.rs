@@ -15,7 +15,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -263,5 +263,7 @@ fn failed(path: &Path, source: io::Error) -> BackupError {
 
 /// Touched in the data folder each time a copy was made.
 pub const MARK: &str = "derniere-sauvegarde";
+/// A backup older than this is told.
+pub const OLD_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How often a copy is begun again when a purge removes files under it.
 const ATTEMPTS: u32 = 3;

@@ -8,9 +8,6 @@ use crate::intake::files::BucketPlace;
 use crate::load::toml_reader::Reader;
 use crate::s3::{self, S3Error};
 
-/// Variables that may hold the identifier and the secret of the key to a bucket.
-const BUCKET_VARIABLES: [&str; 2] = ["MULOT_S3_CLE_ID", "MULOT_S3_CLE_SECRETE"];
-
 /// Name of the credential of the service (systemd) that holds both, a line each.
 pub(super) const CREDENTIAL: &str = "seau";
 
@@ -19,10 +16,7 @@ const KEY: &str = "cle_fichier";
 
 /// The key of the environment of this process, else of its credentials.
 pub(super) fn keys_of_service(credentials: Option<&Path>) -> Option<(String, String)> {
-    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.trim().is_empty());
-    let [id, secret] = BUCKET_VARIABLES;
-    let credential = || s3::read_keys(&credentials?.join(CREDENTIAL)).ok();
-    variable(id).zip(variable(secret)).or_else(credential)
+    s3::keys_of_environment().or_else(|| s3::read_keys(&credentials?.join(CREDENTIAL)).ok())
 }
 
 /// The bucket; `None` when something is wrong with it.

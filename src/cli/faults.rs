@@ -138,6 +138,9 @@ pub(super) fn file_cause(error: &FileError) -> String {
         FileError::Damaged { .. } => "elle est abîmée".to_owned(),
         FileError::Bucket(error) => error.to_string(),
         FileError::ForeignBucket { address } => format!("« {address} » n'est pas le seau de ce guichet"),
+        FileError::ManyOrphans { address, orphans, files } => format!(
+            "{orphans} des {files} fichiers de « {address} » ne sont d'aucune demande de cette base : rien n'en est effacé"
+        ),
         FileError::Store(StoreError::Io { source, .. }) => cause(source),
         FileError::Store(StoreError::Database { source, .. }) => cause_of_words(&source.to_string()),
         _ => "le dossier de données ne répond pas comme il faut".to_owned(),

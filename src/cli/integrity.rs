@@ -25,8 +25,9 @@ pub(super) struct Integrity {
 impl Integrity {
     /// Looks at everything.
     pub(super) fn look(store: &Store, place: &DataPlace, reading: Reading) -> Result<Integrity, StoreError> {
-        let (fichiers, seau) = match place.files(store).and_then(|files| files.verify(store, reading)) {
-            Ok(troubles) => (troubles, None),
+        let looked = place.files(store).and_then(|files| Ok((files.verify(store, reading)?, files.doubt(store)?)));
+        let (fichiers, seau) = match looked {
+            Ok((troubles, doubt)) => (troubles, doubt.as_ref().map(file_cause)),
             Err(error) if error.is_of_bucket() => (Vec::new(), Some(file_cause(&error))),
             Err(error) => return Err(error.into()),
         };

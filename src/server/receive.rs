@@ -413,6 +413,7 @@ pub(super) fn trouble(error: &FileError) -> &'static str {
         FileError::Quota { .. } => "quota",
         FileError::Bucket(_) => "bucket",
         FileError::ForeignBucket { .. } => "foreign_bucket",
+        FileError::ManyOrphans { .. } => "many_orphans",
     }
 }
 

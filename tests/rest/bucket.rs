@@ -104,7 +104,7 @@ fn what_one_machine_received_another_confirms_and_a_third_reads() {
     two.accept(std::slice::from_ref(&file)).unwrap();
     assert_eq!(three.read(&file).unwrap().len() as u64, file.size);
     let objects = town.objects();
-    assert_eq!(objects.len(), 3, "the mark, the description, the file: {objects:?}");
+    assert_eq!(objects.len(), 4, "the mark, the description, that it was received, the file: {objects:?}");
     for path in &objects {
         let bytes = std::fs::read(town.server.objects().join(path)).unwrap();
         assert!(memchr::memmem::find(&bytes, b"Lampion").is_none(), "{path} is sealed");
@@ -199,7 +199,7 @@ fn what_nobody_confirmed_goes_and_what_a_row_names_stays() {
     assert_eq!((soon.drafts, soon.orphans), (0, 1));
     assert!(files.draft(&waiting.id).unwrap().is_some() && files.draft(&left.id).unwrap().is_none());
     let next_day = tidy(&store, &files, &later(27)).unwrap();
-    assert_eq!((next_day.drafts, next_day.orphans, next_day.missing.len()), (2, 1, 0));
+    assert_eq!((next_day.drafts, next_day.orphans, next_day.missing.len()), (3, 0, 0));
     assert!(files.read(&kept).is_ok());
     assert_eq!(files.verify(&store, Reading::Contents).unwrap(), []);
     let object = format!("mairie/a/pj/{}/{}", &kept.id[..2], kept.id);
@@ -207,6 +207,33 @@ fn what_nobody_confirmed_goes_and_what_a_row_names_stays() {
     std::fs::remove_file(town.server.objects().join(object)).unwrap();
     assert_eq!(tidy(&store, &files, &later(27)).unwrap().missing.len(), 1, "what is really lost is told");
     assert!(files.verify(&store, Reading::Sizes).unwrap()[0].is_missing);
+}
+
+#[test]
+fn a_database_with_the_same_key_that_knows_nothing_erases_nothing() {
+    let town = Town::new();
+    let store = town.store();
+    let files = town.files("un", &store);
+    for number in 1..=21 {
+        store.record_blocking(submission(number, vec![upload(&files, number)])).unwrap();
+    }
+    std::fs::create_dir(town.at("voisine")).unwrap();
+    std::fs::copy(town.at("un/cle"), town.at("voisine/cle")).unwrap();
+    let other = Store::open(&town.at("voisine"), options()).unwrap();
+    let beside = town.files("voisine", &other);
+    // Drafts that nobody came back for go, however many they are: no request ever named them.
+    for _ in 0..25 {
+        draft(&files).unwrap();
+    }
+    let told = tidy(&other, &beside, &later(27));
+    assert!(matches!(told, Err(FileError::ManyOrphans { orphans: 21, files: 21, .. })), "{told:?}");
+    assert!(matches!(tidy(&other, &beside, &later(90)), Err(FileError::ManyOrphans { .. })));
+    let state = beside.doubt(&other).unwrap();
+    assert!(state.is_none(), "they came just now: {state:?}");
+    assert_eq!(files.verify(&store, Reading::Contents).unwrap(), []);
+    let own = tidy(&store, &files, &later(90)).unwrap();
+    assert_eq!((own.orphans, own.missing.len()), (0, 0));
+    assert_eq!(town.objects().len(), 22, "the mark and the files");
 }
 
 #[test]

@@ -3,11 +3,15 @@
 //! ```text
 //! PREFIX/marque                   whose bucket this is: the mark of the key
 //! PREFIX/entrants/<32 hex>.fiche  the description of a draft, for a day
+//! PREFIX/entrants/<32 hex>.recu   says that a request names it, as long as it is described
 //! PREFIX/pj/<2 hex>/<32 hex>      a file, from the moment it was judged
 //! ```
 //!
 //! A file is put at its final place at once: accepting it moves nothing, and its description alone makes it a draft. Ages are
 //! told by the server's clock, which [`crate::s3`] refuses when it is a quarter of an hour from ours.
+//!
+//! The mark tells the key, not the database: an old copy of it, or another one with the same key, knows few of these files. What
+//! was a draft to its end goes; of what was accepted, or may have been, only as few as a crash leaves ([`is_too_many`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
@@ -19,7 +23,7 @@ use jiff::Timestamp;
 
 use super::room::weight;
 use super::shelves::{DRAFT_LIFE, Known, Source, UNFINISHED_LIFE, Weights};
-use super::{DESCRIPTION, DRAFTS, FileError, KEPT, is_id};
+use super::{DESCRIPTION, DRAFTS, FileError, KEPT, RECEIVED, is_id};
 use crate::s3::{self, Access, Content, S3Error};
 
 /// Where the bucket of a guichet is, and the key to it; never printed.
@@ -158,6 +162,17 @@ impl Bucket {
         Ok(Some(card))
     }
 
+    /// Says that a request names a draft; whether it is said for the first time.
+    pub(super) fn receive(&self, id: &str) -> Result<bool, FileError> {
+        self.own()?;
+        let key = self.received_key(id);
+        if self.bucket.head(&key)?.is_some() {
+            return Ok(false);
+        }
+        self.bucket.put(&key, Content::Bytes(b"1"), HEADERS)?;
+        Ok(true)
+    }
+
     /// Bytes of one file; `None` when it is not there.
     pub(super) fn size(&self, id: &str) -> Result<Option<u64>, FileError> {
         Ok(self.bucket.head(&self.kept_key(id))?.map(|head| head.size))
@@ -169,6 +184,7 @@ impl Bucket {
         for id in ids {
             self.bucket.delete(&self.kept_key(id))?;
             self.bucket.delete(&self.card_key(id))?;
+            self.bucket.delete(&self.received_key(id))?;
         }
         Ok(())
     }
@@ -221,21 +237,49 @@ impl Bucket {
         Ok(sizes)
     }
 
-    /// Removes the descriptions of drafts that are over; gives how many.
-    pub(super) fn sweep(&self, now: SystemTime) -> Result<usize, FileError> {
+    /// Removes the descriptions of drafts that are over, and the files of those that no request ever named; gives how many.
+    pub(super) fn sweep(&self, now: SystemTime, known: Known<'_>) -> Result<usize, FileError> {
         self.own()?;
-        let mut over = Vec::new();
+        let (mut living, mut over, mut received) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         self.bucket.list(&self.key(&format!("{DRAFTS}/")), |one| {
             let is_over = age(one.modified, now) > DRAFT_LIFE + UNFINISHED_LIFE;
-            over.extend(is_over.then_some(one.key));
+            let name = one.key.rsplit('/').next().and_then(|name| name.rsplit_once('.'));
+            match name.filter(|(id, _)| is_id(id)) {
+                Some((id, DESCRIPTION)) if is_over => drop(over.insert(id.to_owned())),
+                Some((id, DESCRIPTION)) => drop(living.insert(id.to_owned())),
+                Some((id, RECEIVED)) => drop(received.insert((id.to_owned(), is_over))),
+                _ => {}
+            }
         })?;
-        over.iter().try_for_each(|key| self.bucket.delete(key))?;
-        Ok(over.len())
+        let is_received = |id: &String| received.iter().any(|(one, _)| one == id);
+        let mut count = over.len();
+        for id in &over {
+            // Its description goes last: as long as it is there, the next time does it again.
+            if !is_received(id) && !known(id)? {
+                self.bucket.delete(&self.kept_key(id))?;
+                count += 1;
+            }
+            self.bucket.delete(&self.card_key(id))?;
+        }
+        for (id, _) in received.iter().filter(|(id, is_over)| *is_over && !living.contains(id)) {
+            self.bucket.delete(&self.received_key(id))?;
+        }
+        Ok(count)
     }
 
     /// Removes files that neither a description nor a row names, two hours after they came; gives how many.
     pub(super) fn collect_orphans(&self, now: SystemTime, known: Known<'_>) -> Result<usize, FileError> {
         self.own()?;
+        let orphans = self.orphans(now, known)?;
+        orphans.iter().try_for_each(|id| self.bucket.delete(&self.kept_key(id)))?;
+        Ok(orphans.len())
+    }
+
+    /// Files that neither a description nor a row names.
+    ///
+    /// # Errors
+    /// [`FileError::ManyOrphans`] when they are more than a crash leaves.
+    pub(super) fn orphans(&self, now: SystemTime, known: Known<'_>) -> Result<Vec<String>, FileError> {
         let mut old = Vec::new();
         self.bucket.list(&self.key(&format!("{KEPT}/")), |one| {
             let is_old = age(one.modified, now) > UNFINISHED_LIFE;
@@ -243,14 +287,17 @@ impl Bucket {
         })?;
         // In this order: what has no description now gets none any more, and its row, if it has one, is there.
         let described = self.described()?;
-        let mut count = 0;
+        let mut orphans = Vec::new();
         for id in old.iter().filter(|id| !described.contains(*id)) {
             if !known(id)? {
-                self.bucket.delete(&self.kept_key(id))?;
-                count += 1;
+                orphans.push(id.clone());
             }
         }
-        Ok(count)
+        if is_too_many(orphans.len(), old.len()) {
+            let address = self.address.clone();
+            return Err(FileError::ManyOrphans { address, orphans: orphans.len(), files: old.len() });
+        }
+        Ok(orphans)
     }
 
     /// Weighs what is kept; a draft is what has a description and no row.
@@ -303,6 +350,10 @@ impl Bucket {
         self.key(&format!("{DRAFTS}/{id}.{DESCRIPTION}"))
     }
 
+    fn received_key(&self, id: &str) -> String {
+        self.key(&format!("{DRAFTS}/{id}.{RECEIVED}"))
+    }
+
     fn kept_key(&self, id: &str) -> String {
         self.key(&format!("{KEPT}/{}/{id}", &id[..2]))
     }
@@ -319,6 +370,12 @@ fn may_pass(error: &S3Error) -> bool {
     matches!(error, S3Error::Unreachable { .. } | S3Error::Busy { .. } | S3Error::Full { .. } | S3Error::Answer { .. })
 }
 
+/// Whether so many orphans among so many files are more than what died between its bytes and its description, or between its
+/// acceptance and its row: the database is then rather not the one of these files.
+fn is_too_many(orphans: usize, files: usize) -> bool {
+    orphans > FEW_ORPHANS && orphans * 10 > files
+}
+
 /// The id that a key of a file ends with.
 fn id_of(key: &str) -> Option<&str> {
     key.rsplit('/').next().filter(|id| is_id(id))
@@ -331,6 +388,8 @@ fn age(modified: Option<Timestamp>, now: SystemTime) -> Duration {
 
 /// Whose objects these are.
 const MARK: &str = "marque";
+/// Orphans that surprise nobody, however few files there are.
+const FEW_ORPHANS: usize = 20;
 /// Bytes of a description, at most.
 const LONGEST_CARD: u64 = 64 << 10;
 /// They are sealed: no browser is to make anything of them.

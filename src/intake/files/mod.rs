@@ -168,6 +168,16 @@ pub enum FileError {
         /// `https://hôte/seau/prefixe`.
         address: String,
     },
+    /// So many files of the bucket are without request that the database must be another one than theirs: none was removed.
+    #[error("{orphans} of {files} files of {address} are without request")]
+    ManyOrphans {
+        /// `https://hôte/seau/prefixe`.
+        address: String,
+        /// Those that no request names.
+        orphans: usize,
+        /// Those that have been there for two hours.
+        files: usize,
+    },
     /// The store refused to answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -176,7 +186,7 @@ pub enum FileError {
 impl FileError {
     /// Whether it is a bucket that fails: what it holds is neither missing nor damaged for that.
     pub fn is_of_bucket(&self) -> bool {
-        matches!(self, FileError::Bucket(_) | FileError::ForeignBucket { .. })
+        matches!(self, FileError::Bucket(_) | FileError::ForeignBucket { .. } | FileError::ManyOrphans { .. })
     }
 }
 
@@ -347,7 +357,9 @@ impl From<FileError> for StoreError {
             FileError::Io { path, source } => StoreError::io(path, source),
             FileError::Store(error) => error,
             FileError::Bucket(error) => StoreError::Bucket(error),
-            FileError::ForeignBucket { address } => StoreError::ForeignBucket { address },
+            FileError::ForeignBucket { address } | FileError::ManyOrphans { address, .. } => {
+                StoreError::ForeignBucket { address }
+            }
             other => StoreError::Content { what: "file", reason: other.to_string() },
         }
     }
@@ -366,6 +378,8 @@ const PATIENT: Duration = Duration::from_secs(60);
 const DRAFTS: &str = "entrants";
 /// Folder of the accepted files.
 pub(in crate::intake) const KEPT: &str = "pj";
+/// Extension of what says, in a bucket, that a request names a draft.
+const RECEIVED: &str = "recu";
 /// Extension of a draft's description.
 const DESCRIPTION: &str = "fiche";
 

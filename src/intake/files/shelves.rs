@@ -92,7 +92,11 @@ impl Shelves {
                 found => found,
             };
             match found {
-                Some(found) if found == *size => moved(id),
+                Some(found) if found == *size => {
+                    if bucket.receive(id)? {
+                        moved(id);
+                    }
+                }
                 Some(_) => return Err(FileError::Damaged { id: (*id).to_owned() }),
                 None => return Err(FileError::Missing { id: (*id).to_owned() }),
             }
@@ -185,6 +189,9 @@ impl Shelves {
         }
         if let Some(card) = card {
             bucket.touch(id, &card)?;
+            if path == &kept {
+                bucket.receive(id)?;
+            }
         }
         for gone in [&kept, &draft, &self.folder.sidecar_path(id)] {
             remove_if_there(gone)?;
@@ -193,9 +200,9 @@ impl Shelves {
     }
 
     /// Removes drafts that are over; gives how many files went.
-    pub(super) fn sweep(&self, now: SystemTime) -> Result<usize, FileError> {
+    pub(super) fn sweep(&self, now: SystemTime, known: Known<'_>) -> Result<usize, FileError> {
         let count = self.folder.sweep(now)?;
-        Ok(count + self.bucket.as_ref().map_or(Ok(0), |bucket| bucket.sweep(now))?)
+        Ok(count + self.bucket.as_ref().map_or(Ok(0), |bucket| bucket.sweep(now, known))?)
     }
 
     /// Removes files that no row names, when nobody can be about to confirm them; gives how many.

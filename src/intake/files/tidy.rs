@@ -27,7 +27,7 @@ pub struct Tidied {
 /// Erases what is due and compares rows and files; at start, then every hour.
 ///
 /// # Errors
-/// [`FileError`] when the store, the disk or the bucket refuses; what was done stays done.
+/// [`FileError`] when the store, the disk or the bucket refuses, [`FileError::ManyOrphans`]; what was done stays done.
 pub fn tidy(store: &Store, files: &FileStore, now: &Zoned) -> Result<Tidied, FileError> {
     let purge = store.purge_elapsed(now)?;
     files.adopt(store)?;
@@ -35,17 +35,30 @@ pub fn tidy(store: &Store, files: &FileStore, now: &Zoned) -> Result<Tidied, Fil
     let clock = SystemTime::from(now.timestamp());
     let (shelves, known) = (&files.folders.shelves, |id: &str| Ok(store.knows_file(id)?));
     let moved = shelves.move_in()?;
-    let drafts = shelves.sweep(clock)?;
-    let orphans = shelves.collect_orphans(clock, &known)?;
+    let drafts = shelves.sweep(clock, &known)?;
+    // What it says when they are too many keeps nothing else from being looked at.
+    let orphans = shelves.collect_orphans(clock, &known);
     files.weigh(&known)?;
     let missing = files.missing(store)?;
     for (file, reference) in &missing {
         tracing::error!(file.id = file, submission.reference = reference.as_str(), "a file is missing");
     }
-    Ok(Tidied { purge, moved, drafts, orphans, missing })
+    Ok(Tidied { purge, moved, drafts, orphans: orphans?, missing })
 }
 
 impl FileStore {
+    /// Why the bucket is rather not the one of this database: [`FileError::ManyOrphans`].
+    ///
+    /// # Errors
+    /// [`FileError`] when the store or the bucket cannot be read.
+    pub fn doubt(&self, store: &Store) -> Result<Option<FileError>, FileError> {
+        let Some(bucket) = &self.folders.shelves.bucket else { return Ok(None) };
+        match bucket.orphans(SystemTime::now(), &|id| Ok(store.knows_file(id)?)) {
+            Err(error @ FileError::ManyOrphans { .. }) => Ok(Some(error)),
+            looked => looked.map(|_| None),
+        }
+    }
+
     /// Files that rows name and that are not there.
     pub(super) fn missing(&self, store: &Store) -> Result<Vec<(String, Reference)>, FileError> {
         let (known, sizes) = (store.known_files()?, self.folders.shelves.sizes()?);

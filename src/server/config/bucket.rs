@@ -11,7 +11,7 @@ use crate::s3::{self, S3Error};
 /// Name of the credential of the service (systemd) that holds both, a line each.
 pub(super) const CREDENTIAL: &str = "seau";
 
-const ADDRESS: &str = "s3";
+pub(super) const ADDRESS: &str = "s3";
 const KEY: &str = "cle_fichier";
 
 /// The key of the environment of this process, else of its credentials.

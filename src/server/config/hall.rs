@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use toml::de::DeTable;
 
 use super::super::base::SCHEMA_KEY;
+use super::bucket::ADDRESS;
 use super::{GuichetConfig, Judge, Secrets, config, read_text, shown_folders};
 use crate::diagnostic::{Code, Diagnostic, has_errors};
 use crate::intake::mailer::Transport;
@@ -222,7 +223,7 @@ fn apart(config: &mut GuichetConfig, name: &str, is_own: impl Fn(&str) -> bool) 
     if !is_own(SCHEMA_KEY) {
         config.base = config.base.take().map(|base| base.for_commune(name));
     }
-    if !is_own("fichiers") {
+    if !is_own(FILES) {
         config.files.bucket = config.files.bucket.take().map(|bucket| bucket.for_commune(name));
     }
     if let Some(site) = config.site.as_mut().filter(|_| !is_own("site")) {
@@ -254,8 +255,12 @@ fn own<'t, 'a>(
     for name in names {
         let mut said: BTreeSet<&str> = BTreeSet::new();
         let told = match tables.remove(&name) {
-            Some(table) => {
+            Some(mut table) => {
                 said.extend(KEYS.into_iter().filter(|key| table.has(key)));
+                // A key to the bucket of all is no bucket of its own.
+                if !table.table(FILES, &mut Vec::new()).is_some_and(|files| files.has(ADDRESS)) {
+                    said.remove(FILES);
+                }
                 for key in FOR_ALL.into_iter().filter(|key| table.has(key)) {
                     let message = format!("« {key} » se règle pour toutes les communes à la fois");
                     let told = Diagnostic::error(Code::BadValue, table.place(key), message);
@@ -282,7 +287,9 @@ pub(super) const TERRITOIRE: &str = "territoire";
 /// Table of what is said of some communes.
 const COMMUNES: &str = "communes";
 /// What a commune may have to itself, and what is otherwise shared out by name.
-const KEYS: [&str; 5] = ["donnees", "site", "courriel", "fichiers", SCHEMA_KEY];
+const KEYS: [&str; 5] = ["donnees", "site", "courriel", FILES, SCHEMA_KEY];
+/// Table of the bucket of files.
+const FILES: &str = "fichiers";
 /// What only the process can be told.
 const FOR_ALL: [&str; 8] = ["territoire", "dossier", "ecoute", "https", "proxy", "mesures", "clamav", "hsts_jours"];
 /// Communes open at the same time, unless told otherwise.

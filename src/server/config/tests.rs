@@ -247,11 +247,17 @@ fn each_commune_has_its_own_part_of_the_bucket_and_the_key_is_never_told() {
     let secrets =
         Secrets { smtp: Some("x".into()), bucket: Some(("id".into(), "tres-secret".into())), ..Secrets::default() };
     let table = "[fichiers]\ns3 = \"https://s3.exemple.fr/seau/tous/\"\nregion = \"fr-par\"\n";
-    let own = "[communes.villars.fichiers]\ns3 = \"https://s3.exemple.fr/autre\"\n";
+    let key = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(key.path(), "id\nune clé à elle\n").unwrap();
+    let own = format!(
+        "[communes.villars.fichiers]\ns3 = \"https://s3.exemple.fr/autre\"\n[communes.villieu.fichiers]\ncle_fichier = \"{}\"\n",
+        key.path().display()
+    );
     let hall = shared(&format!("{SHARED}{table}{own}"), &secrets).unwrap();
     let of = |name: &str| hall.of(name, Path::new("/c")).files.bucket.unwrap().address();
     assert_eq!(of("chalamont"), "https://s3.exemple.fr/seau/tous/chalamont");
     assert_eq!(of("villars"), "https://s3.exemple.fr/autre", "its own, as it is said");
+    assert_eq!(of("villieu"), "https://s3.exemple.fr/seau/tous/villieu", "a key of its own is no bucket of its own");
     let config = hall.of("chalamont", Path::new("/c"));
     assert!(!format!("{config:?}").contains("tres-secret"));
     let other = Secrets { bucket: Some(("id".into(), "un autre".into())), ..secrets.clone() };

@@ -154,6 +154,9 @@ async fn a_bucket_that_is_away_is_not_a_lost_file() {
     assert_eq!(files.bucket_answers(), Some(true));
     // What a wrong bucket answers is no loss either: nothing of ours is there, not even the mark.
     std::fs::rename(town.server.objects().join("mairie"), town.server.objects().join("ailleurs")).unwrap();
+    assert_eq!(files.bucket_answers(), Some(false), "nobody of that name");
+    std::fs::create_dir(town.server.objects().join("mairie")).unwrap();
+    assert_eq!(files.bucket_answers(), Some(false), "not ours");
     assert!(files.read(&file).is_err_and(|error| error.is_of_bucket()));
     let again = FileStore::open_with(&town.at("un"), store.seal(), hurried(town.place())).unwrap();
     assert!(matches!(again.adopt(&store), Err(FileError::ForeignBucket { .. })));

@@ -120,9 +120,9 @@ impl Bucket {
         Ok(bucket)
     }
 
-    /// Whether it answers at all.
+    /// Whether it answers, and is still ours.
     pub(super) fn answers(&self) -> bool {
-        self.bucket.head(&self.mark_key()).is_ok()
+        matches!(self.looked(), Ok(true))
     }
 
     /// A failure of reading an object.

@@ -152,11 +152,14 @@ async fn a_bucket_that_is_away_is_not_a_lost_file() {
     let mairie = letters.taken().into_iter().filter(|letter| told(&letter.bytes)).count();
     assert_eq!(mairie, 1, "it left with its file");
     assert_eq!(files.bucket_answers(), Some(true));
+    let waiting = draft(&files).unwrap();
     // What a wrong bucket answers is no loss either: nothing of ours is there, not even the mark.
     std::fs::rename(town.server.objects().join("mairie"), town.server.objects().join("ailleurs")).unwrap();
     assert_eq!(files.bucket_answers(), Some(false), "nobody of that name");
     std::fs::create_dir(town.server.objects().join("mairie")).unwrap();
     assert_eq!(files.bucket_answers(), Some(false), "not ours");
+    assert!(files.draft(&waiting.id).is_err_and(|error| error.is_of_bucket()), "it has not expired");
+    assert!(files.accept(std::slice::from_ref(&waiting)).is_err_and(|error| error.is_of_bucket()));
     assert!(files.read(&file).is_err_and(|error| error.is_of_bucket()));
     let again = FileStore::open_with(&town.at("un"), store.seal(), hurried(town.place())).unwrap();
     assert!(matches!(again.adopt(&store), Err(FileError::ForeignBucket { .. })));

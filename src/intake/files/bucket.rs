@@ -153,7 +153,7 @@ impl Bucket {
     /// One older than a day is over, but swept later only: whoever finds one, touches it and has its file recorded is done long
     /// before the file could be taken for an orphan.
     pub(super) fn card(&self, id: &str) -> Result<Option<Vec<u8>>, FileError> {
-        let Some(object) = self.bucket.get(&self.card_key(id))? else { return Ok(None) };
+        let Some(object) = self.bucket.get(&self.card_key(id))? else { return self.seen_again().map(|()| None) };
         if age(object.head.modified, SystemTime::now()) > DRAFT_LIFE {
             return Ok(None);
         }
@@ -208,6 +208,11 @@ impl Bucket {
             (false, true) => Ok(None),
             (false, false) => Err(self.foreign()),
         }
+    }
+
+    /// To be asked before « not found » is believed: a bucket that was replaced, or emptied, answers that too.
+    pub(super) fn seen_again(&self) -> Result<(), FileError> {
+        if self.looked()? { Ok(()) } else { Err(self.foreign()) }
     }
 
     /// Whether it was marked by our key: one that was not holds nothing of ours, and tells nothing of what is lost.

@@ -98,7 +98,10 @@ impl Shelves {
                     }
                 }
                 Some(_) => return Err(FileError::Damaged { id: (*id).to_owned() }),
-                None => return Err(FileError::Missing { id: (*id).to_owned() }),
+                None => {
+                    bucket.seen_again()?;
+                    return Err(FileError::Missing { id: (*id).to_owned() });
+                }
             }
         }
         Ok(())

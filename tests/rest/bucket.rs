@@ -153,6 +153,11 @@ async fn a_bucket_that_is_away_is_not_a_lost_file() {
     assert_eq!(mairie, 1, "it left with its file");
     assert_eq!(files.bucket_answers(), Some(true));
     let waiting = draft(&files).unwrap();
+    // Nothing is written to a bucket that has lost its mark.
+    let mark = town.server.objects().join("mairie/a/marque");
+    std::fs::remove_file(&mark).unwrap();
+    let again = FileStore::open_with(&town.at("un"), store.seal(), hurried(town.place())).unwrap();
+    assert!(matches!(again.draft(&waiting.id), Err(FileError::ForeignBucket { .. })));
     // What a wrong bucket answers is no loss either: nothing of ours is there, not even the mark.
     std::fs::rename(town.server.objects().join("mairie"), town.server.objects().join("ailleurs")).unwrap();
     assert_eq!(files.bucket_answers(), Some(false), "nobody of that name");

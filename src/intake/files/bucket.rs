@@ -145,6 +145,7 @@ impl Bucket {
 
     /// Puts the description of a draft: its life begins.
     pub(super) fn touch(&self, id: &str, card: &[u8]) -> Result<(), FileError> {
+        self.own()?;
         Ok(self.bucket.put(&self.card_key(id), Content::Bytes(card), HEADERS)?)
     }
 

@@ -217,7 +217,7 @@ impl FileStore {
             scanner: options.scanner.map(Scanner::new),
         };
         let store = FileStore { folders: Arc::new(folders) };
-        // What a bucket holds, the housework weighs: nobody waits for a list of thousands of objects.
+        // What a bucket holds is weighed beside, at once: nobody waits for a list of thousands of objects.
         if store.folders.shelves.bucket.is_none() {
             store.weigh(&|_| Ok(true))?;
         }

@@ -112,16 +112,16 @@ pub(super) async fn listen_to_bounces(config: ImapConfig, office: Office, clock:
     }
 }
 
-/// Weighs the files on the disk every hour: the process that delivers removes some.
+/// Weighs the files at start, for limits hold from the first upload on, then every hour: the process that delivers removes some.
 pub(super) async fn weigh(office: Office, mut stop: Stop) {
     loop {
-        tokio::select! {
-            () = stop.asked() => return,
-            () = tokio::time::sleep(HOUR) => {}
-        }
         let depot = office.depot();
         if let Ok(Err(_)) = tokio::task::spawn_blocking(move || depot.files.measure_room(&depot.store)).await {
             tracing::warn!(event = "files.weigh", "the files cannot be weighed");
+        }
+        tokio::select! {
+            () = stop.asked() => return,
+            () = tokio::time::sleep(HOUR) => {}
         }
     }
 }

@@ -248,6 +248,18 @@ fn a_database_with_the_same_key_that_knows_nothing_erases_nothing() {
 }
 
 #[test]
+fn what_a_killed_upload_left_on_the_disk_goes_without_the_housework() {
+    let town = Town::new();
+    let store = town.store();
+    let files = town.files("un", &store);
+    let part = town.at("un/entrants").join(format!("{}.part", "a".repeat(32)));
+    std::fs::write(&part, "Lampion").unwrap();
+    assert_eq!(files.sweep_scratch(later(1).timestamp().into()).unwrap(), 0, "somebody may still be writing it");
+    assert_eq!(files.sweep_scratch(later(3).timestamp().into()).unwrap(), 1);
+    assert!(!part.exists());
+}
+
+#[test]
 fn drafts_and_accepted_files_are_weighed_together() {
     let town = Town::new();
     let store = town.store();

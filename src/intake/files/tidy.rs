@@ -59,6 +59,16 @@ impl FileStore {
         }
     }
 
+    /// Removes what a process that was killed has left of uploads on this disk, when a bucket keeps the files: the housework of
+    /// the folder is otherwise [`tidy`]'s. Gives how many files went.
+    ///
+    /// # Errors
+    /// [`FileError::Io`].
+    pub fn sweep_scratch(&self, now: SystemTime) -> Result<usize, FileError> {
+        let shelves = &self.folders.shelves;
+        if shelves.bucket.is_some() { shelves.folder.sweep(now) } else { Ok(0) }
+    }
+
     /// Files that rows name and that are not there.
     pub(super) fn missing(&self, store: &Store) -> Result<Vec<(String, Reference)>, FileError> {
         let (known, sizes) = (store.known_files()?, self.folders.shelves.sizes()?);

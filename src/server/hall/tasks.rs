@@ -1,7 +1,7 @@
 //! What works beside the routes of an open guichet, until told to stop.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
@@ -113,10 +113,17 @@ pub(super) async fn listen_to_bounces(config: ImapConfig, office: Office, clock:
 }
 
 /// Weighs the files at start, for limits hold from the first upload on, then every hour: the process that delivers removes some.
+/// With a bucket, what this process has left of uploads on its own disk goes first: nobody else sees it.
 pub(super) async fn weigh(office: Office, mut stop: Stop) {
     loop {
         let depot = office.depot();
-        if let Ok(Err(_)) = tokio::task::spawn_blocking(move || depot.files.measure_room(&depot.store)).await {
+        let weighed = tokio::task::spawn_blocking(move || {
+            if depot.files.sweep_scratch(SystemTime::now()).is_err() {
+                tracing::warn!(event = "files.sweep", "what was left of uploads cannot be removed");
+            }
+            depot.files.measure_room(&depot.store)
+        });
+        if let Ok(Err(_)) = weighed.await {
             tracing::warn!(event = "files.weigh", "the files cannot be weighed");
         }
         tokio::select! {

@@ -141,6 +141,12 @@ fn back_up_one(args: &BackupArgs, place: DataPlace, destination: &Path) -> Exit 
             key.display()
         )
     });
+    if let Some(why) = &done.unjudged {
+        report::say(format!(
+            "avertissement : la copie est faite, mais ses fichiers n'ont pas pu être relus dans le seau : {why}"
+        ));
+        report::say("aide : quand le seau répond, mulot demandes reconcilier dit si l'un d'eux est abîmé");
+    }
     troubles(&done.damaged, &done.troubles)
 }
 

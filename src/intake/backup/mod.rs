@@ -92,6 +92,8 @@ pub struct BackedUp {
     pub damaged: Vec<Damage>,
     /// Files that were already missing or damaged.
     pub troubles: Vec<FileTrouble>,
+    /// Why it is not known whether they were: the copy is whole, but the bucket failed when it was read again.
+    pub unjudged: Option<String>,
 }
 
 /// Copies the guichet of `data` into `destination`, which must not exist or be empty, with its key when `key_file` is given.
@@ -144,12 +146,20 @@ pub fn back_up(
             Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
             marked => marked.map_err(|source| failed(&mark, source))?,
         }
+        let (troubles, unjudged) = match files.verify(store, Reading::Contents) {
+            Err(FileError::Bucket(error)) => (Vec::new(), Some(error.to_string())),
+            Err(FileError::ForeignBucket { address }) => {
+                (Vec::new(), Some(format!("« {address} » n'est pas le seau de ce guichet")))
+            }
+            troubles => (troubles?, None),
+        };
         return Ok(BackedUp {
             submissions,
             files: manifest.files.len(),
             bytes: manifest.database.size + manifest.files.values().map(|entry| entry.size).sum::<u64>(),
             damaged: store.damaged()?,
-            troubles: files.verify(store, Reading::Contents)?,
+            troubles,
+            unjudged,
         });
     }
 }

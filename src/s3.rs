@@ -314,10 +314,13 @@ pub fn split_address(address: &str) -> Result<(String, String, String)> {
     Ok((format!("{scheme}://{host}"), bucket.to_owned(), prefix.to_owned()))
 }
 
+/// Variables of the environment that hold identifier and secret of a key.
+pub const KEY_VARIABLES: [&str; 2] = ["MULOT_S3_CLE_ID", "MULOT_S3_CLE_SECRETE"];
+
 /// Identifier and secret of a key, from the environment; `None` unless both are given.
 pub fn keys_of_environment() -> Option<(String, String)> {
-    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.trim().is_empty());
-    variable("MULOT_S3_CLE_ID").zip(variable("MULOT_S3_CLE_SECRETE"))
+    let [id, secret] = KEY_VARIABLES.map(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty()));
+    id.zip(secret)
 }
 
 /// The two lines of a file of keys: identifier, then secret.

@@ -14,9 +14,58 @@ pub(super) const CREDENTIAL: &str = "seau";
 pub(super) const ADDRESS: &str = "s3";
 const KEY: &str = "cle_fichier";
 
-/// The key of the environment of this process, else of its credentials.
-pub(super) fn keys_of_service(credentials: Option<&Path>) -> Option<(String, String)> {
-    s3::keys_of_environment().or_else(|| s3::read_keys(&credentials?.join(CREDENTIAL)).ok())
+/// Why the key that a service was given cannot be used: what it is, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct KeyFault {
+    code: Code,
+    message: String,
+    hint: &'static str,
+}
+
+/// The key of the environment of this process, else of its credentials; `None` when neither says anything.
+pub(super) fn keys_of_service(credentials: Option<&Path>) -> Result<Option<(String, String)>, KeyFault> {
+    let variable = |name: &str| std::env::var(name).ok();
+    keys_among(variable, credentials)
+}
+
+/// The same, of these variables.
+pub(super) fn keys_among(
+    variable: impl Fn(&str) -> Option<String>,
+    credentials: Option<&Path>,
+) -> Result<Option<(String, String)>, KeyFault> {
+    let given = s3::KEY_VARIABLES.map(|name| variable(name).filter(|value| !value.trim().is_empty()));
+    let alone = match given {
+        [Some(id), Some(secret)] => return Ok(Some((id, secret))),
+        [None, None] => None,
+        [Some(_), None] => Some((s3::KEY_VARIABLES[0], s3::KEY_VARIABLES[1])),
+        [None, Some(_)] => Some((s3::KEY_VARIABLES[1], s3::KEY_VARIABLES[0])),
+    };
+    let credential = credentials.map(|folder| folder.join(CREDENTIAL)).filter(|file| file.exists());
+    match (credential, alone) {
+        (Some(file), _) => s3::read_keys(&file).map(Some).map_err(|error| key_fault(&error)),
+        (None, Some((given, missing))) => Err(KeyFault {
+            code: Code::MissingKey,
+            message: format!("{given} est donnée, {missing} ne l'est pas"),
+            hint: "donnez les deux variables, ou aucune des deux et cle_fichier",
+        }),
+        (None, None) => Ok(None),
+    }
+}
+
+/// What is said of a file of keys that cannot be used.
+fn key_fault(error: &S3Error) -> KeyFault {
+    match error {
+        S3Error::Local(error) => KeyFault {
+            code: Code::Unreadable,
+            message: format!(
+                "le fichier de la clé du seau, « {} », ne peut pas être lu : {}",
+                error.path.display(),
+                crate::fs::cause(&error.source)
+            ),
+            hint: "vérifiez le chemin et les droits : le compte du guichet doit pouvoir le lire",
+        },
+        error => KeyFault { code: Code::BadValue, message: error.to_string(), hint: error.remedy() },
+    }
 }
 
 /// The bucket; `None` when something is wrong with it.
@@ -38,17 +87,14 @@ pub(super) fn bucket(
         return None;
     }
     let keys = match &key_file {
-        Some(file) => s3::read_keys(file).map_err(|error| match error {
-            S3Error::KeyFile(_) => told(Code::BadValue, KEY, error.to_string(), error.remedy()),
-            S3Error::Local(error) => {
-                let cause = crate::fs::cause(&error.source);
-                let message = format!("le fichier de la clé du seau ne peut pas être lu : {cause}");
-                let hint = "vérifiez le chemin et les droits : le compte du guichet doit pouvoir le lire";
-                told(Code::Unreadable, KEY, message, hint)
-            }
-            error => told(Code::BadValue, KEY, error.to_string(), error.remedy()),
+        Some(file) => s3::read_keys(file).map_err(|error| {
+            let KeyFault { code, message, hint } = key_fault(&error);
+            told(code, KEY, message, hint)
         }),
         None => secrets.bucket.clone().ok_or_else(|| {
+            if let Some(KeyFault { code, message, hint }) = secrets.bucket_fault.clone() {
+                return told(code, ADDRESS, message, hint);
+            }
             let hint = "donnez-la par cle_fichier (deux lignes : l'identifiant, puis la clé secrète), ou par les variables \
                         MULOT_S3_CLE_ID et MULOT_S3_CLE_SECRETE";
             told(Code::MissingKey, KEY, "la clé du seau manque".to_owned(), hint)

@@ -9,7 +9,7 @@ mod places;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use self::bucket::{bucket, keys_of_service};
+use self::bucket::{KeyFault, bucket, keys_of_service};
 use self::hall::TERRITOIRE;
 pub use self::hall::{HallConfig, OverviewMail, Role};
 pub(super) use self::limits::RESERVE_BYTES;
@@ -51,6 +51,8 @@ pub struct Secrets {
     pub base: Option<String>,
     /// Identifier and secret of the key to the bucket of files.
     pub bucket: Option<(String, String)>,
+    /// Why there is none though the service was given one.
+    bucket_fault: Option<KeyFault>,
     /// Folder of the credentials of the service (systemd): `smtp`, `imap`, and `smtp-NOM`, `imap-NOM` of one commune.
     pub folder: Option<PathBuf>,
     /// Whether no file that holds a secret of mails may be read.
@@ -63,14 +65,18 @@ impl Secrets {
         let variable = |name| std::env::var(name).ok();
         let folder = std::env::var_os(CREDENTIALS_VARIABLE).filter(|folder| !folder.is_empty()).map(PathBuf::from);
         let (smtp, imap) = (variable(PASSWORD_VARIABLE), variable(BOUNCES_PASSWORD_VARIABLE));
-        let bucket = keys_of_service(folder.as_deref());
-        Secrets { smtp, imap, base: variable(BASE_PASSWORD_VARIABLE), bucket, folder, withheld: false }
+        let base = variable(BASE_PASSWORD_VARIABLE);
+        let (bucket, bucket_fault) = match keys_of_service(folder.as_deref()) {
+            Ok(keys) => (keys, None),
+            Err(fault) => (None, Some(fault)),
+        };
+        Secrets { smtp, imap, base, bucket, bucket_fault, folder, withheld: false }
     }
 
     /// For an order of the administration: it neither sends nor reads mails.
     pub fn beside() -> Secrets {
-        let Secrets { base, bucket, .. } = Secrets::of_service();
-        Secrets { bucket, ..Secrets::without_mail(base) }
+        let Secrets { base, bucket, bucket_fault, .. } = Secrets::of_service();
+        Secrets { bucket, bucket_fault, ..Secrets::without_mail(base) }
     }
 
     /// For whoever neither sends nor reads mails: their passwords need not be known, that of the database is.

@@ -265,3 +265,30 @@ fn each_commune_has_its_own_part_of_the_bucket_and_the_key_is_never_told() {
     assert_ne!(config.fingerprint(), other.fingerprint(), "a new key is a new configuration");
     assert!(shared(SHARED, &secrets).unwrap().common.files.bucket.is_none(), "a key alone is no bucket");
 }
+
+#[test]
+fn a_key_of_the_service_that_cannot_be_used_is_told_and_not_called_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |variable: &dyn Fn(&str) -> Option<String>| {
+        let bucket_fault = super::bucket::keys_among(variable, Some(folder.path())).unwrap_err();
+        let secrets = Secrets { smtp: Some("x".into()), bucket_fault: Some(bucket_fault), ..Secrets::default() };
+        shared(&format!("{SHARED}[fichiers]\ns3 = \"https://s3.exemple.fr/seau\"\n"), &secrets).unwrap_err()
+    };
+    let nothing = |_: &str| None;
+    assert_eq!(super::bucket::keys_among(nothing, Some(folder.path())), Ok(None));
+    let half = |name: &str| (name == "MULOT_S3_CLE_ID").then(|| "id".to_owned());
+    let alone = told(&half);
+    assert!(alone.iter().any(|one| one.contains("MULOT_S3_CLE_SECRETE ne l'est pas")), "{alone:?}");
+    let file = folder.path().join("seau");
+    std::fs::write(&file, "une-seule-ligne\n").unwrap();
+    let short = told(&nothing);
+    let path = file.display().to_string();
+    assert!(short.iter().any(|one| one.contains("fichier de clés") && one.contains(&path)), "{short:?}");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let unread = told(&nothing);
+    assert!(unread.iter().any(|one| one.contains("ne peut pas être lu") && one.contains(&path)), "{unread:?}");
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::write(&file, "id\nsecret\n").unwrap();
+    assert_eq!(super::bucket::keys_among(nothing, Some(folder.path())), Ok(Some(("id".into(), "secret".into()))));
+}

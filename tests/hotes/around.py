@@ -2,6 +2,7 @@
 
 import base64
 import collections
+import email.utils
 import http.server
 import os
 import pathlib
@@ -156,7 +157,7 @@ class Bucket(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self):
-        self.objects, self.refused = {}, 0
+        self.objects, self.written, self.refused = {}, {}, 0
         super().__init__(("127.0.0.1", 0), Shelf)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -191,6 +192,7 @@ class Shelf(http.server.BaseHTTPRequestHandler):
     def do_PUT(self):
         if asked := self.asked():
             source = self.headers.get("x-amz-copy-source")
+            self.server.written[asked[0]] = time.time()
             self.server.objects[asked[0]] = self.server.objects[urllib.parse.unquote(source)] if source else asked[2]
             self.answer(200, ETag='"1"')
 
@@ -208,19 +210,22 @@ class Shelf(http.server.BaseHTTPRequestHandler):
         path, query, _ = asked
         if "list-type" in query:
             bucket = path.rstrip("/") + "/"
-            keys = sorted(key[len(bucket):] for key in self.server.objects if key.startswith(bucket + query.get("prefix", "")))
-            rows = "".join(f"<Contents><Key>{key}</Key><Size>{len(self.server.objects[bucket + key])}</Size><ETag>\"1\"</ETag>"
-                           f"<LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>" for key in keys)
-            text = f'<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>'
+            keys = sorted(key[len(bucket):] for key in list(self.server.objects) if key.startswith(bucket + query.get("prefix", "")))
+            day = lambda key: time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(self.server.written[bucket + key]))
+            rows = "".join(f"<Contents><Key>{key}</Key><LastModified>{day(key)}</LastModified>"
+                           f"<ETag>\"1\"</ETag><Size>{len(self.server.objects[bucket + key])}</Size></Contents>" for key in keys)
+            text = ('<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+                    f"<KeyCount>{len(keys)}</KeyCount><IsTruncated>false</IsTruncated>{rows}</ListBucketResult>")
             return self.answer(200, text.encode(), Content_Type="application/xml")
         body = self.server.objects.get(path)
         if body is None:
             return self.answer(404)
+        told = {"ETag": '"1"', "Last_Modified": email.utils.formatdate(self.server.written[path], usegmt=True)}
         part = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if part:
             first, last = int(part[1]), int(part[2] or len(body) - 1)
-            return self.answer(206, body[first:last + 1], Content_Range=f"bytes {first}-{last}/{len(body)}", ETag='"1"')
-        self.answer(200, body, length=len(body), ETag='"1"')
+            return self.answer(206, body[first:last + 1], Content_Range=f"bytes {first}-{last}/{len(body)}", **told)
+        self.answer(200, body, length=len(body), **told)
 
     def log_message(self, *_):
         pass

@@ -104,6 +104,7 @@ expose mulot-courrier.service 12
 expose mulot-sauvegarde.service 5
 expose mulot-entretien.service 5
 expose mulot-sites.service 12
+expose mulot-etat.service 12
 expose mulot.service 12
 
 # What gives each secret to who needs it, and to nobody else.
@@ -113,6 +114,7 @@ MULOT_SECRETS=$essais/secrets sh "$essais/contenu/usr/lib/systemd/system-generat
 donne() { grep -qx "LoadCredential=$2:$essais/secrets/$2" "$essais/generes/$1.service.d/mulot-secrets.conf"; }
 check "le courrier reçoit le mot de passe commun" donne mulot-courrier smtp
 check "et celui d'une commune" donne mulot-courrier smtp-le-plantay
+check "le message de la semaine part avec le même" donne mulot-etat smtp
 check "l'accueil ne reçoit que la clé" sh -c 'test "$(grep -c LoadCredential "$1")" -eq 1 && grep -q "=cle:" "$1"' - \
     "$essais/generes/mulot-accueil.service.d/mulot-secrets.conf"
 check "ni copie de l'éditeur ni nom impossible" not grep -rq 'smtp~\|a b' "$essais/generes"
@@ -383,6 +385,13 @@ dans "8. régler la nuit : sauvegarder, construire, publier dans un dossier" '
     journalctl -u mulot-sauvegarde -u mulot-sites -n 60 --no-pager
     test -z "$(systemctl list-units --failed --plain --no-legend "mulot*")"
     test "$(ls -d /var/www/communes/*/ | grep -v versions | wc -l)" -ge 30; test -s /var/www/communes/le-plantay/index.html'
+dans "le message de la semaine, à qui s'occupe du territoire et aux mairies, une seule fois" '
+    printf "[etat]\ndestinataires = [\"technique@exemple.fr\"]\nexpediteur = \"guichet@exemple.fr\"\n" | sudo tee -a /etc/mulot/guichet.toml >/dev/null
+    sudo systemctl enable --now mulot-etat.timer; sudo systemctl start mulot-etat
+    journalctl -u mulot-etat -n 20 --no-pager
+    ecrits() { find /var/cache/mulot/essai -name "*.eml" -exec grep -l "^To: .*technique@exemple.fr" {} + | wc -l; }
+    test "$(ecrits)" -eq 1; find /var/cache/mulot/essai -name "*.eml" -exec grep -l "Quatre points" {} + | grep -q .
+    sudo systemctl start mulot-etat; test "$(ecrits)" -eq 1'
 # demandent COUNT: residents of the three communes send so many requests each.
 demandent() {
     dans "des habitants de trois communes demandent ($1 chacune)" '

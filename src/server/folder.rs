@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{self, HeaderMap, HeaderValue};
+use axum::http::header::{self, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -23,7 +23,8 @@ use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
 use super::conditions::{Part, Verdict, judge, part};
-use super::headers::{Outside, Policy, Sets, is_loopback_host};
+use super::headers::{Outside, Policy, Sets};
+use super::host;
 use super::observe::observe_site;
 use super::shelf::{self, Coding, Kept, REDIRECTS, Wanted};
 use super::site::NOT_FOUND;
@@ -42,7 +43,7 @@ pub(super) struct Site {
     root: PathBuf,
     /// The site that stood there before the last build.
     previous: PathBuf,
-    headers: Sets,
+    headers: Arc<Sets>,
 }
 
 /// The site written in a folder, as a router by itself.
@@ -52,6 +53,12 @@ pub fn folder(folder: &Path) -> Router {
         let site = site.clone();
         async move { site.answer(request).await }
     })
+}
+
+/// A request, and whether who sent it named this machine itself.
+struct Asked {
+    parts: Parts,
+    is_local: bool,
 }
 
 /// A file found for an address.
@@ -66,7 +73,7 @@ struct Found {
 impl Site {
     /// The site of that folder, which may not be there yet.
     pub(super) fn new(folder: &Path, outside: &Outside) -> Site {
-        let headers = Sets::new(Policy::Site, outside);
+        let headers = Arc::new(Sets::new(Policy::Site, outside));
         Site { previous: crate::write::previous(folder), root: folder.to_owned(), headers }
     }
 
@@ -75,21 +82,23 @@ impl Site {
     /// Shape: `GET` and `HEAD`; `/agenda` leads to `/agenda/` when only the folder exists; a former address leads to the new
     /// one (308); an unknown address gives the site's 404 page.
     pub(super) async fn answer(&self, request: Request) -> Response {
-        let (is_local, method) = (is_loopback_host(&request), request.method().clone());
-        let mut response = self.given(request.into_parts().0).await;
+        let (is_local, method) = (host::is_loopback(&request), request.method().clone());
+        let asked = Asked { parts: request.into_parts().0, is_local };
+        let mut response = self.given(asked).await;
         observe_site(&method, response.status());
         self.headers.add(is_local, &mut response);
         response
     }
 
-    async fn given(&self, request: Parts) -> Response {
+    async fn given(&self, asked: Asked) -> Response {
+        let request = &asked.parts;
         if request.method != Method::GET && request.method != Method::HEAD {
             return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
         }
-        let Some(path) = path_of(request.uri.path()) else { return self.not_found(&request).await };
+        let Some(path) = path_of(request.uri.path()) else { return self.not_found(&asked).await };
         for _ in 0..LOOKS {
             let Some(found) = self.find(&path) else { break };
-            let response = self.file(&found, &request).await;
+            let response = self.file(&found, &asked).await;
             // Not there any more: a build was published between the look and the reading. Looked at again, it is in the new
             // site or in the previous one.
             if response.status() != StatusCode::NOT_FOUND {
@@ -102,12 +111,12 @@ impl Site {
             let wanted = self.wanted(&found);
             let kept = shelf::take(&wanted, &found.metadata, Coding::Plain).await;
             return match kept.as_ref().and_then(|kept| kept.redirect.as_deref()) {
-                Some(to) => redirect(to, &request),
+                Some(to) => redirect(to, request),
                 // The path is taken as sent, so that nothing is decoded twice.
-                None => redirect(&format!("/{}/", request.uri.path().trim_matches('/')), &request),
+                None => redirect(&format!("/{}/", request.uri.path().trim_matches('/')), request),
             };
         }
-        self.not_found(&request).await
+        self.not_found(&asked).await
     }
 
     fn find(&self, path: &str) -> Option<Found> {
@@ -126,32 +135,33 @@ impl Site {
 
     fn wanted<'a>(&'a self, found: &'a Found) -> Wanted<'a> {
         let (file, path) = (found.file.as_str(), found.path.as_str());
-        Wanted { root: &self.root, file, path }
+        Wanted { root: &self.root, file, path, sets: &self.headers }
     }
 
-    async fn file(&self, found: &Found, request: &Parts) -> Response {
+    async fn file(&self, found: &Found, asked: &Asked) -> Response {
+        let request = &asked.parts;
         // A part of a compressed copy is of no use to who asks for a part.
         let is_part = request.headers.contains_key(header::RANGE);
         let coding = if is_part { Coding::Plain } else { Coding::accepted(&request.headers) };
         match shelf::take(&self.wanted(found), &found.metadata, coding).await {
             Some(kept) => match &kept.redirect {
                 Some(to) => redirect(to, request),
-                None => give(&kept, request),
+                None => give(&kept, asked),
             },
             None => large(found, request.clone()).await,
         }
     }
 
-    async fn not_found(&self, request: &Parts) -> Response {
+    async fn not_found(&self, asked: &Asked) -> Response {
         let page = match self.find(NOT_FOUND) {
             Some(found) => {
-                let coding = Coding::accepted(&request.headers);
+                let coding = Coding::accepted(&asked.parts.headers);
                 shelf::take(&self.wanted(&found), &found.metadata, coding).await
             }
             None => None,
         };
         let Some(page) = page else { return StatusCode::NOT_FOUND.into_response() };
-        let mut response = whole(&page, request);
+        let mut response = whole(&page, asked);
         *response.status_mut() = StatusCode::NOT_FOUND;
         for name in [header::ETAG, header::LAST_MODIFIED, header::ACCEPT_RANGES] {
             response.headers_mut().remove(name);
@@ -213,25 +223,25 @@ fn redirect(to: &str, request: &Parts) -> Response {
 }
 
 /// A file kept in memory, its conditions and its part.
-fn give(kept: &Kept, request: &Parts) -> Response {
-    let tag = kept.headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()).unwrap_or("");
+fn give(kept: &Kept, asked: &Asked) -> Response {
+    let (request, tag) = (&asked.parts, kept.tag.as_str());
     match judge(&request.headers, tag, kept.modified) {
         Verdict::Send => {}
-        Verdict::NotModified => return without_body(StatusCode::NOT_MODIFIED, kept),
-        Verdict::Failed => return without_body(StatusCode::PRECONDITION_FAILED, kept),
+        Verdict::NotModified => return without_body(StatusCode::NOT_MODIFIED, kept, asked.is_local),
+        Verdict::Failed => return without_body(StatusCode::PRECONDITION_FAILED, kept, asked.is_local),
     }
     let size = kept.bytes.len() as u64;
-    let asked =
+    let wanted =
         if request.method == Method::GET { part(&request.headers, size, tag, kept.modified) } else { Part::Whole };
-    match asked {
-        Part::Whole => whole(kept, request),
+    match wanted {
+        Part::Whole => whole(kept, asked),
         Part::Range(range) => {
             let at = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
             let (from, to) = (at(*range.start()), at(*range.end()).saturating_add(1).min(kept.bytes.len()));
             let told = format!("bytes {}-{}/{size}", range.start(), range.end());
             let mut response = Body::from(kept.bytes.slice(from..to)).into_response();
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            set(&mut response, kept.headers.clone());
+            *response.headers_mut() = kept.headers(asked.is_local).clone();
             response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(to - from));
             if let Ok(told) = HeaderValue::from_str(&told) {
                 response.headers_mut().insert(header::CONTENT_RANGE, told);
@@ -244,24 +254,19 @@ fn give(kept: &Kept, request: &Parts) -> Response {
     }
 }
 
-fn whole(kept: &Kept, request: &Parts) -> Response {
-    let body = if request.method == Method::HEAD { Body::empty() } else { Body::from(kept.bytes.clone()) };
+fn whole(kept: &Kept, asked: &Asked) -> Response {
+    let body = if asked.parts.method == Method::HEAD { Body::empty() } else { Body::from(kept.bytes.clone()) };
     let mut response = Response::new(body);
-    set(&mut response, kept.headers.clone());
-    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(kept.bytes.len()));
+    *response.headers_mut() = kept.headers(asked.is_local).clone();
     response
 }
 
-fn set(response: &mut Response, headers: HeaderMap) {
-    *response.headers_mut() = headers;
-}
-
 /// What a 304 repeats of the headers: all but those of a body.
-fn without_body(status: StatusCode, kept: &Kept) -> Response {
+fn without_body(status: StatusCode, kept: &Kept, is_local: bool) -> Response {
     let mut response = Response::new(Body::empty());
-    set(&mut response, kept.headers.clone());
+    *response.headers_mut() = kept.headers(is_local).clone();
     *response.status_mut() = status;
-    for name in [header::CONTENT_TYPE, header::CONTENT_ENCODING, header::ACCEPT_RANGES] {
+    for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::ACCEPT_RANGES] {
         response.headers_mut().remove(name);
     }
     response

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{self, HeaderMap};
+use axum::http::header;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -20,6 +20,7 @@ use super::StartError;
 use super::acme::{Acme, Challenges, Way};
 use super::desk::Clock;
 use super::headers::{Outside, Policy, harden};
+use super::host;
 use super::https_config::{CertificateFiles, HttpsConfig};
 use super::listen::{self, Limits, ListenAddress, Listener, Stop};
 use super::tls::{Certificate, Certificates, server_config};
@@ -207,9 +208,9 @@ impl Front {
 
 /// Leads the other names of a commune to its main one.
 async fn to_main_host(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
-    let host = host_of(request.headers(), request.uri());
+    let host = host::of(&request);
     match host.as_deref().and_then(|host| hosts.main_of(host)) {
-        Some(main) if Some(&main) != host.as_ref() => lead(&main, request.uri()),
+        Some(main) if Some(main.as_str()) != host.as_deref() => lead(&main, request.uri()),
         _ => next.run(request).await,
     }
 }
@@ -222,7 +223,7 @@ fn plain(hosts: Hosts, challenges: Challenges) -> Router {
                 Some(proof) => ([(header::CONTENT_TYPE, "application/octet-stream")], proof).into_response(),
                 None => StatusCode::NOT_FOUND.into_response(),
             },
-            None => match host_of(request.headers(), request.uri()) {
+            None => match host::of(&request) {
                 // The same host first: only over HTTPS may it be told to go elsewhere.
                 Some(host) if hosts.main_of(&host).is_some() => lead(&host, request.uri()),
                 _ => StatusCode::MISDIRECTED_REQUEST.into_response(),
@@ -238,17 +239,6 @@ const CHALLENGE: &str = "/.well-known/acme-challenge/";
 fn lead(host: &str, uri: &Uri) -> Response {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, format!("https://{host}{path}"))]).into_response()
-}
-
-/// The host a visitor named, without port, in lower case.
-fn host_of(headers: &HeaderMap, uri: &Uri) -> Option<String> {
-    let named = uri.authority().map(|authority| authority.as_str());
-    let named = named.or_else(|| headers.get(header::HOST).and_then(|host| host.to_str().ok()))?;
-    let host = match named.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => named,
-    };
-    Some(host.trim_end_matches('.').to_ascii_lowercase())
 }
 
 /// A certificate in files, and the state it was read in.
@@ -325,16 +315,5 @@ mod tests {
         let hosts = Hosts::new(vec![hosted]);
         assert_eq!(hosts.main_of("trou.example").as_deref(), Some("www.trou.example"));
         assert_eq!(hosts.main_of("autre.example"), None);
-    }
-
-    #[test]
-    fn the_host_is_read_as_it_was_named() {
-        let host = |name: &str| {
-            let headers = HeaderMap::from_iter([(header::HOST, name.parse().unwrap())]);
-            host_of(&headers, &Uri::from_static("/x"))
-        };
-        assert_eq!(host("Trou.example:443").as_deref(), Some("trou.example"));
-        assert_eq!(host("trou.example.").as_deref(), Some("trou.example"));
-        assert_eq!(host_of(&HeaderMap::new(), &Uri::from_static("/x")), None);
     }
 }

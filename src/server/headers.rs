@@ -14,6 +14,8 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
+use super::host;
+
 /// What a page may load and do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Policy {
@@ -61,21 +63,34 @@ pub(super) fn harden(router: Router, policy: Policy, outside: &Outside) -> Route
 #[derive(Debug)]
 pub(super) struct Sets {
     policy: Policy,
+    told: Outside,
     /// Where the visitor named this machine itself.
     local: HeaderMap,
     outside: HeaderMap,
 }
 
+impl PartialEq for Sets {
+    /// Whether they say the same: all is made of these two.
+    fn eq(&self, other: &Sets) -> bool {
+        std::ptr::eq(self, other) || (self.policy == other.policy && self.told == other.told)
+    }
+}
+
 impl Sets {
-    pub(super) fn new(policy: Policy, outside: &Outside) -> Sets {
-        let plain = Outside { https: false, ..outside.clone() };
-        Sets { policy, local: headers(policy, &plain), outside: headers(policy, outside) }
+    pub(super) fn new(policy: Policy, told: &Outside) -> Sets {
+        let plain = Outside { https: false, ..told.clone() };
+        let (local, outside) = (headers(policy, &plain), headers(policy, told));
+        Sets { policy, told: told.clone(), local, outside }
     }
 
     /// Adds them to an answer, local ones or not; what it has stays.
     pub(super) fn add(&self, is_local: bool, response: &mut Response) {
+        self.add_to(is_local, response.headers_mut());
+    }
+
+    /// The same, of the headers that answers will have.
+    pub(super) fn add_to(&self, is_local: bool, headers: &mut HeaderMap) {
         let set = if is_local { &self.local } else { &self.outside };
-        let headers = response.headers_mut();
         if headers.contains_key(SPOKEN) {
             // An inner policy has spoken: the one promise that only the door to the outside knows is added.
             if let Some(value) = set.get(header::STRICT_TRANSPORT_SECURITY) {
@@ -91,7 +106,7 @@ impl Sets {
 }
 
 async fn add(State(sets): State<Arc<Sets>>, request: Request, next: Next) -> Response {
-    let is_local = is_loopback_host(&request);
+    let is_local = host::is_loopback(&request);
     let posted = request.method() == Method::POST && sets.policy == Policy::Guichet;
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
@@ -115,33 +130,6 @@ const HISTORY: &str = "private, no-cache";
 fn response_stays_in_history(headers: &HeaderMap) -> bool {
     let html = |value: &HeaderValue| value.as_bytes().starts_with(b"text/html");
     !headers.contains_key(header::CACHE_CONTROL) && headers.get(header::CONTENT_TYPE).is_some_and(html)
-}
-
-/// Whether the visitor named this machine itself: `localhost`, `127.0.0.1` or `[::1]`, with or without port.
-pub(super) fn is_loopback_host(request: &Request) -> bool {
-    matches!(named_host(request).as_deref(), Some("localhost" | "127.0.0.1" | "[::1]"))
-}
-
-/// `saint-mulot` when the visitor named `saint-mulot.localhost`, with or without port. No DNS is asked for such a name, so
-/// nobody else's page can have it lead here.
-///
-/// Source: RFC 6761, section 6.3.
-pub(super) fn name_under_localhost(request: &Request) -> Option<String> {
-    let host = named_host(request)?;
-    host.strip_suffix(".localhost").filter(|name| !name.is_empty()).map(str::to_owned)
-}
-
-/// The host of a request in lower case, without its port.
-fn named_host(request: &Request) -> Option<String> {
-    let named = match request.uri().authority() {
-        Some(authority) => authority.as_str(),
-        None => request.headers().get(header::HOST)?.to_str().ok()?,
-    };
-    let host = match named.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !host.is_empty() => host,
-        _ => named,
-    };
-    Some(host.to_ascii_lowercase())
 }
 
 /// Scheme and host of an address: what `Origin` holds.
@@ -170,13 +158,13 @@ fn headers(policy: Policy, outside: &Outside) -> HeaderMap {
     set(header::X_FRAME_OPTIONS, if policy == Policy::Sandbox { "SAMEORIGIN" } else { "DENY" });
     // Another host must see where a form comes from; the same host may see the whole address.
     set(header::REFERRER_POLICY, if outside.guichet_origin.is_some() { "strict-origin" } else { "same-origin" });
+    set(header::CACHE_CONTROL, if policy == Policy::Site { "no-cache" } else { "no-store" });
     for (name, value) in FIXED {
         // A sandboxed frame is of no origin: asking for an agent of its own only makes browsers complain.
         if policy != Policy::Sandbox || name != "origin-agent-cluster" {
-            set(HeaderName::from_static(name), value);
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
     }
-    set(header::CACHE_CONTROL, if policy == Policy::Site { "no-cache" } else { "no-store" });
     headers
 }
 
@@ -219,44 +207,7 @@ const FIXED: [(&str, &str); 6] = [
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
-
     use super::*;
-
-    fn loopback(host: &str) -> bool {
-        is_loopback_host(&Request::builder().uri("/").header("host", host).body(Body::empty()).unwrap())
-    }
-
-    #[test]
-    fn only_the_machine_itself_is_loopback() {
-        for host in ["localhost", "localhost:8080", "127.0.0.1:1", "[::1]", "[::1]:8080", "LOCALHOST:80"] {
-            assert!(loopback(host), "{host}");
-        }
-        for host in
-            ["", ":80", "exemple.fr", "localhost.exemple.fr", "127.0.0.1.exemple.fr:80", "::1", "[::1].fr", "0.0.0.0"]
-        {
-            assert!(!loopback(host), "{host}");
-        }
-    }
-
-    #[test]
-    fn a_name_under_localhost_is_this_machine_and_no_other() {
-        let name = |host: &str| {
-            name_under_localhost(&Request::builder().uri("/").header("host", host).body(Body::empty()).unwrap())
-        };
-        assert_eq!(name("Saint-Mulot.localhost:4000").as_deref(), Some("saint-mulot"));
-        assert_eq!(name("bourg.localhost").as_deref(), Some("bourg"));
-        for host in [
-            "localhost",
-            ".localhost",
-            "bourg.localhost.exemple.fr",
-            "bourglocalhost",
-            "bourg.localhost.",
-            "exemple.fr",
-        ] {
-            assert_eq!(name(host), None, "{host}");
-        }
-    }
 
     #[test]
     fn an_origin_is_scheme_and_host() {

@@ -18,10 +18,13 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::sync::Semaphore;
 
+use super::headers::Sets;
 use crate::model::media_type::{cache_control, media_type};
 
 /// Bytes that all sites together may hold in memory.
 const WEIGHT: u64 = 32 << 20;
+/// What the headers of a file weigh, about.
+const HEADERS: usize = 5000;
 /// Largest file kept that is sent as it is; a larger one is read from the disk each time.
 const LARGEST: u64 = 256 << 10;
 /// Largest file kept when it can be compressed.
@@ -100,12 +103,23 @@ impl Stamp {
 pub(super) struct Kept {
     stamp: Stamp,
     pub(super) bytes: Bytes,
-    /// `ETag`, `Last-Modified`, media type, cache, coding.
-    pub(super) headers: HeaderMap,
+    /// What tells these bytes from others.
+    pub(super) tag: String,
+    sets: Arc<Sets>,
+    local: HeaderMap,
+    outside: HeaderMap,
     /// To the second, as HTTP has it.
     pub(super) modified: Option<SystemTime>,
     /// Where this page only leads.
     pub(super) redirect: Option<String>,
+}
+
+impl Kept {
+    /// All headers of an answer of it: those of its bytes (`ETag`, `Last-Modified`, media type, length, cache, coding), then those
+    /// of its site.
+    pub(super) fn headers(&self, is_local: bool) -> &HeaderMap {
+        if is_local { &self.local } else { &self.outside }
+    }
 }
 
 /// A file of a site: where it is, and under which address.
@@ -116,6 +130,8 @@ pub(super) struct Wanted<'a> {
     pub(super) file: &'a str,
     /// Path in the site, `agenda/index.html`.
     pub(super) path: &'a str,
+    /// The headers of that site.
+    pub(super) sets: &'a Arc<Sets>,
 }
 
 #[derive(Clone)]
@@ -123,7 +139,7 @@ struct Bytewise;
 
 impl Weighter<String, Arc<Kept>> for Bytewise {
     fn weight(&self, key: &String, kept: &Arc<Kept>) -> u64 {
-        (key.len() + kept.bytes.len() + 600) as u64
+        (key.len() + kept.bytes.len() + HEADERS) as u64
     }
 }
 
@@ -146,7 +162,7 @@ pub(super) async fn take(wanted: &Wanted<'_>, metadata: &Metadata, coding: Codin
     let mut key = String::with_capacity(wanted.file.len() + 1);
     key.push(coding.letter());
     key.push_str(wanted.file);
-    let fresh = |key: &str| SHELF.kept.get(key).filter(|kept| kept.stamp == stamp);
+    let fresh = |key: &str| SHELF.kept.get(key).filter(|kept| kept.stamp == stamp && kept.sets == *wanted.sets);
     if let Some(kept) = fresh(&key) {
         return Some(kept);
     }
@@ -154,8 +170,13 @@ pub(super) async fn take(wanted: &Wanted<'_>, metadata: &Metadata, coding: Codin
     if let Some(kept) = fresh(&key) {
         return Some(kept);
     }
-    let load =
-        Load { root: wanted.root.to_owned(), file: PathBuf::from(wanted.file), path: wanted.path.to_owned(), coding };
+    let load = Load {
+        root: wanted.root.to_owned(),
+        file: PathBuf::from(wanted.file),
+        path: wanted.path.to_owned(),
+        sets: wanted.sets.clone(),
+        coding,
+    };
     let kept = tokio::task::spawn_blocking(move || load.read()).await.ok()?.ok().map(Arc::new)?;
     SHELF.kept.insert(key, kept.clone());
     Some(kept)
@@ -166,6 +187,7 @@ struct Load {
     root: PathBuf,
     file: PathBuf,
     path: String,
+    sets: Arc<Sets>,
     coding: Coding,
 }
 
@@ -186,7 +208,7 @@ impl Load {
         // A strong tag is that of the bytes sent: each coding has its own.
         let tag = format!("\"{}{}\"", &digest[..30], coding.letter());
         let modified = metadata.modified().ok().and_then(to_second);
-        let mut headers = HeaderMap::with_capacity(8);
+        let mut headers = HeaderMap::with_capacity(24);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(&self.path)));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control(&self.path)));
         headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
@@ -203,7 +225,23 @@ impl Load {
             Coding::Brotli => drop(headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("br"))),
         }
         let bytes = Bytes::from(coded.unwrap_or(plain));
-        Ok(Kept { stamp: Stamp::of(&metadata), bytes, headers, modified, redirect })
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+        let with = |is_local| {
+            let mut headers = headers.clone();
+            self.sets.add_to(is_local, &mut headers);
+            headers
+        };
+        let (local, outside) = (with(true), with(false));
+        Ok(Kept {
+            stamp: Stamp::of(&metadata),
+            bytes,
+            tag,
+            sets: self.sets.clone(),
+            local,
+            outside,
+            modified,
+            redirect,
+        })
     }
 
     /// The coded bytes, when they are worth it.

@@ -19,6 +19,7 @@ mod settings;
 mod source;
 mod tasks;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use axum::extract::Request;
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -34,13 +36,13 @@ pub(super) use self::awake::Awake;
 use self::counter::{Counter, Counters};
 use self::plan::{Plan, Way};
 pub(super) use self::rounds::run as rounds;
-use self::settings::plain_host;
 use super::answer::crashed;
 use super::config::{HallConfig, Role};
 use super::desk::Clock;
 use super::front::Hosted;
 use super::guichet::Means;
-use super::headers::{Outside, Policy, harden, is_loopback_host};
+use super::headers::{Outside, Policy, Sets, harden};
+use super::host;
 use super::seats::seated;
 use super::{StartError, answer_of, overview, watch};
 use crate::diagnostic::Diagnostic;
@@ -192,27 +194,32 @@ impl Hall {
 
     /// All that is answered.
     pub(super) fn router(self: &Arc<Self>) -> Router {
-        let hall = self.clone();
-        let answer = move |request: Request| {
-            let hall = hall.clone();
-            async move { hall.answer(request).await }
-        };
-        let router = Router::new().fallback(answer).layer(tower_http::catch_panic::CatchPanicLayer::custom(crashed));
-        harden(router, Policy::Site, &Outside::default())
+        let (hall, sets) = (self.clone(), Arc::new(Sets::new(Policy::Site, &Outside::default())));
+        // No layers: a file of a site goes through here, and each would cost it as much as its own answer.
+        Router::new().fallback(move |request: Request| {
+            let (hall, sets) = (hall.clone(), sets.clone());
+            async move {
+                let is_local = host::is_loopback(&request);
+                let answered = AssertUnwindSafe(hall.answer(request)).catch_unwind().await;
+                let mut response = answered.unwrap_or_else(crashed);
+                sets.add(is_local, &mut response);
+                response
+            }
+        })
     }
 
     async fn answer(self: &Arc<Self>, request: Request) -> Response {
         let plan = self.plan();
-        if plan.only.is_none() && is_loopback_host(&request) {
+        if plan.only.is_none() && host::is_loopback(&request) {
             match request.uri().path() {
                 "/guichet/sante" => return watch::alive(),
                 "/guichet/pret" => return self.ready(),
                 _ => {}
             }
         }
-        let host = host(&request);
+        let host = host::of(&request);
         let secret = {
-            let is_known = || is_loopback_host(&request) || !matches!(plan.way(host.as_deref(), "/"), Way::NoHost);
+            let is_known = || host::is_loopback(&request) || !matches!(plan.way(host.as_deref(), "/"), Way::NoHost);
             let path = request.uri().path().strip_prefix(overview::PATH).filter(|_| is_known());
             path.map(|secret| secret.trim_end_matches('/').to_owned())
         };
@@ -486,15 +493,6 @@ impl Hall {
         }
         while closing.join_next().await.is_some() {}
     }
-}
-
-/// The host that a request names.
-fn host(request: &Request) -> Option<String> {
-    let named = match request.uri().authority() {
-        Some(authority) => authority.as_str(),
-        None => request.headers().get(header::HOST)?.to_str().ok()?,
-    };
-    Some(plain_host(named)).filter(|host| !host.is_empty())
 }
 
 /// The request as the commune sees it, its path taken off; at the path itself, the way to its folder.

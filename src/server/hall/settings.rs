@@ -11,6 +11,7 @@ use crate::load::{self, Layers, Territoire};
 use crate::model::commune::Commune;
 use crate::server::config::{GuichetConfig, HallConfig};
 use crate::server::headers::{Outside, origin};
+use crate::server::host;
 
 /// Folder of what is known of the communes, in that of their data.
 const NOTES: &str = ".communes";
@@ -128,14 +129,14 @@ impl Known {
         let sites = || [domaine].into_iter().chain(domains.iter().map(String::as_str));
         let public = if adresse.is_empty() { domaine } else { adresse };
         let path = commune.map_or("", Commune::guichet_path);
-        let guichet = host_of(adresse).map(|host| (host, path.to_owned()));
+        let guichet = host::of_url(adresse).map(|host| (host, path.to_owned()));
         let home = (!adresse.is_empty() && !domaine.is_empty()).then(|| format!("{}/", domaine.trim_end_matches('/')));
         Known {
             title: commune.map_or_else(|| name.to_owned(), |commune| commune.names.nom.clone()),
             telephone: commune.map_or_else(String::new, |commune| commune.mairie.telephone.clone()),
             sites: sites().filter(|url| !url.is_empty()).map(str::to_owned).collect(),
             elsewhere: adresse.to_owned(),
-            hosts: sites().filter_map(host_of).collect(),
+            hosts: sites().filter_map(host::of_url).collect(),
             guichet,
             trusted: sites().chain([adresse]).filter_map(origin).collect::<BTreeSet<_>>().into_iter().collect(),
             outside: Outside { https: public.starts_with("https://"), guichet_origin: origin(adresse), hsts_seconds },
@@ -164,19 +165,4 @@ impl Known {
     pub(super) fn is_nowhere(&self) -> bool {
         self.hosts.is_empty() && self.guichet.is_none()
     }
-}
-
-/// The host of an address, lower case, without port.
-fn host_of(url: &str) -> Option<String> {
-    let uri: axum::http::Uri = url.parse().ok()?;
-    Some(plain_host(uri.authority()?.as_str()))
-}
-
-/// A host as a request names it: lower case, without port nor final dot.
-pub(super) fn plain_host(authority: &str) -> String {
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    };
-    host.trim_end_matches('.').to_ascii_lowercase()
 }

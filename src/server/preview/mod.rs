@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use self::shop::{Running, Spot};
 pub use self::territoire::{Bounds, TerritoirePreview};
 use super::StartError;
-use super::headers::{is_loopback_host, name_under_localhost};
+use super::host::{is_loopback, name_under_localhost};
 use super::listen::{self, Limits, ListenAddress, Listener, Stop, Stopper};
 use super::workshop::BuildReport;
 use crate::model::output::Pictures;
@@ -152,7 +152,7 @@ async fn serve(
 
 /// A page of another site cannot have itself read through a name that leads here (DNS rebinding).
 async fn only_this_machine(request: Request, next: Next) -> Response {
-    if is_loopback_host(&request) || name_under_localhost(&request).is_some() {
+    if is_loopback(&request) || name_under_localhost(&request).is_some() {
         return next.run(request).await;
     }
     let words = "L'aperçu ne répond qu'à cette machine : ouvrez http://localhost suivi du port.\n";

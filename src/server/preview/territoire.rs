@@ -27,7 +27,8 @@ use super::{Means, News, PreviewConfig, Running, Spot, flow, only_this_machine, 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::render::Theme;
 use crate::server::answer::{crashed, page};
-use crate::server::headers::{Outside, Policy, harden, name_under_localhost};
+use crate::server::headers::{Outside, Policy, harden};
+use crate::server::host::name_under_localhost;
 use crate::server::listen::{self, Limits, ListenAddress, Listener, Stop, Stopper};
 use crate::server::seats::{Seat, Seats, seated};
 use crate::server::workshop::{BuildReport, summary};

@@ -292,8 +292,9 @@ const KEYS: [&str; 5] = ["donnees", "site", "courriel", FILES, SCHEMA_KEY];
 const FILES: &str = "fichiers";
 /// What only the process can be told.
 const FOR_ALL: [&str; 8] = ["territoire", "dossier", "ecoute", "https", "proxy", "mesures", "clamav", "hsts_jours"];
-/// Communes open at the same time, unless told otherwise.
-const MOST_AWAKE: usize = 64;
+/// Communes open at the same time, unless told otherwise: another one opens in some twenty milliseconds, and each takes about a
+/// megabyte (`benches/territoire.rs`).
+const MOST_AWAKE: usize = 32;
 /// How long a commune without requests stays open, unless told otherwise.
 const ASLEEP_AFTER: SignedDuration = SignedDuration::from_mins(15);
 /// Requests of one commune under way at the same time, unless told otherwise: others must find a thread, too.

@@ -96,6 +96,8 @@ impl Awake {
         let desk = Arc::new(Desk::new(content, options));
         let looking = desk.clone();
         reading(move || looking.look_at_mailboxes()).await?;
+        // What opening read of the database is not needed again.
+        office.depot().store.rest();
         let outside = &settings.known.outside;
         let guichet = routes::router(desk.clone(), outside, &settings.known.trusted);
         let rest = harden(own_files(files, settings.known.home.clone()), Policy::Site, outside);

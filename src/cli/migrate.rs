@@ -73,6 +73,11 @@ fn is_guichet(path: &Path) -> bool {
 
 /// Brings the databases of a guichet to the present format, or only says which would change.
 fn bases(args: &MigrateArgs) -> Exit {
+    if !args.folder.exists() {
+        report::say(format!("erreur : « {} » n'existe pas", args.folder.display()));
+        report::say("aide : donnez la configuration du guichet : mulot migrate chemin/vers/guichet.toml");
+        return Exit::Fault;
+    }
     let places = match DataPlace::find(&args.folder, args.commune.as_deref(), "mulot migrate") {
         Ok(Places::One(place)) => vec![*place],
         Ok(Places::All(places)) => places,
@@ -109,7 +114,8 @@ fn bases(args: &MigrateArgs) -> Exit {
     let count = plural(old.len() as u64, "base", "bases");
     if old.is_empty() {
         if worst == Exit::Done {
-            report::give("Rien à changer");
+            let copied = args.copy.as_ref().map_or("", |_| " : aucune copie n'a été faite");
+            report::give(format!("Rien à changer{copied}"));
         }
         return worst;
     }

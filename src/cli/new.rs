@@ -162,9 +162,7 @@ fn territoire(args: &NewArgs, typed: &str) -> Exit {
             ));
             report::say(format!("  mulot build {folder}    construire tous les sites"));
             report::say(format!("  mulot check {folder}    savoir ce qu'il reste à compléter, commune par commune"));
-            report::say(format!(
-                "  mulot serve {folder}/communes/…    voir le site d'une commune pendant qu'on l'écrit"
-            ));
+            report::say(format!("  mulot serve {folder}    voir le site de chaque commune pendant qu'on l'écrit"));
             Exit::Done
         }
         Err(error) => failed(&error),

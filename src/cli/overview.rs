@@ -69,10 +69,7 @@ pub(super) fn run(args: &OverviewArgs) -> Exit {
         if let Err(exit) = write_page(&overview, &base, path) {
             return exit;
         }
-        if !sends {
-            report::give(format!("Page écrite : {}", path.display()));
-            return if overview.en_ordre { Exit::Done } else { Exit::Fault };
-        }
+        report::say(format!("Page écrite : {}", path.display()));
     }
     if sends {
         return send_all(args, &config, &overview, now);
@@ -86,6 +83,13 @@ pub(super) fn run(args: &OverviewArgs) -> Exit {
 
 fn write_page(overview: &Overview, base: &Base, path: &Path) -> Result<(), Exit> {
     let drawn = base.plain_theme().and_then(|theme| page::html(overview, &theme)).unwrap_or_default();
+    // A folder made for a word mistyped would be looked for long.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        report::say(format!("erreur : le dossier « {} » n'existe pas", folder.display()));
+        report::say("aide : vérifiez le chemin de --page, ou faites ce dossier d'abord");
+        return Err(Exit::Fault);
+    }
     crate::fs::write_atomic_for_all(path, drawn.as_bytes()).map_err(|error| {
         report::say(format!("erreur : {}", error.sentence()));
         report::say("aide : vérifiez le chemin et le droit d'y écrire");

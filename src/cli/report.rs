@@ -9,6 +9,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::embedded;
 use crate::load;
 use crate::model::content::Layer;
+use crate::model::territoire::Territoire;
 use crate::text::numbers::plural;
 
 /// How a report is given.
@@ -62,7 +63,7 @@ fn block(diagnostic: &Diagnostic, folder: &Path, renderer: &Renderer) -> String 
         || embedded::catalogue().find(|(path, _)| *path == place.file).map(|(_, bytes)| bytes.into_owned());
     let (layer, text) = load::source_of(folder, &place.file, catalogued).unwrap_or((Layer::Commune, String::new()));
     // What all communes of a territoire share does not stand in the commune's folder.
-    let path = if layer == Layer::Territoire { format!("commun/{}", place.file) } else { place.file.clone() };
+    let path = if layer == Layer::Territoire { Territoire::shared(&place.file) } else { place.file.clone() };
     let mut group = Group::with_title(title);
     match byte_range(&text, place.line, place.column, place.length) {
         Some(range) => {

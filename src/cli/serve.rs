@@ -146,7 +146,11 @@ fn lines(built: &BuildReport, address: Option<&str>, draw: impl Fn(&[Diagnostic]
             built.took.as_millis()
         )
     } else {
-        format!("{summary} : la dernière version correcte reste affichée")
+        let meanwhile = match built.files {
+            0 => "la page les montre en attendant que ce soit corrigé",
+            _ => "la dernière version correcte reste affichée",
+        };
+        format!("{summary} : {meanwhile}")
     });
     lines
 }
@@ -161,7 +165,7 @@ mod tests {
         let at = || Place::file("a.md");
         let built = BuildReport {
             is_good: false,
-            files: 0,
+            files: 12,
             took: std::time::Duration::ZERO,
             diagnostics: vec![
                 Diagnostic::error(Code::DeadLink, at(), "faute"),
@@ -182,5 +186,7 @@ mod tests {
                 "1 erreur, 1 avertissement : la dernière version correcte reste affichée",
             ]
         );
+        let first = super::lines(&BuildReport { files: 0, ..built }, None, draw);
+        assert!(first.last().is_some_and(|line| line.contains("la page les montre")), "{first:?}");
     }
 }

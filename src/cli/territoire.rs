@@ -502,6 +502,14 @@ fn give(report: &Report<'_>, lines: &[Line], order: &Order<'_>, territoire: &Ter
         report::give(sent_summary(publications, report.essai));
     }
     report::give(summary(report));
+    if let Some(row) = report.communes.iter().find(|row| row.a_completer > 0) {
+        report::say(format!(
+            "aide : mulot check {} dit ce qui reste à compléter dans une commune ; ce qui est vrai de toutes se met dans {}, \
+             sous [defauts]",
+            territoire.root.join(Model::COMMUNES).join(row.dossier).display(),
+            Model::FILE
+        ));
+    }
     report.exit()
 }
 
@@ -538,9 +546,7 @@ impl<'l> Shared<'l> {
     /// Whether it stands in what a commune shares: the nearest file of a path is the one that counts.
     fn is_below(&self, line: &Line, told: &Diagnostic) -> bool {
         let (root, file) = (self.root, &told.place.file);
-        let at_root = file == Model::FILE || file.starts_with("theme/");
-        let below = if at_root { root.join(file) } else { root.join(Model::COMMON).join(file) };
-        below.exists() && !root.join(Model::COMMUNES).join(&line.name).join(file).exists()
+        root.join(Model::shared(file)).exists() && !root.join(Model::COMMUNES).join(&line.name).join(file).exists()
     }
 
     /// Whether it is told for all.

@@ -86,13 +86,13 @@ pub fn source_of(folder: &Path, file: &str, catalogue: impl FnOnce() -> Option<V
     if file.split('/').any(|part| part == "..") {
         return None;
     }
-    let in_folder = |layer, folder: &Path| fs::read(&folder.join(file)).ok().map(|bytes| (layer, bytes));
     let in_territoire = || {
         let root = Territoire::above(folder)?;
-        let at_root = file == TerritoireModel::FILE || file.starts_with("theme/");
-        in_folder(Layer::Territoire, &if at_root { root } else { root.join(TerritoireModel::COMMON) })
+        fs::read(&root.join(TerritoireModel::shared(file))).ok().map(|bytes| (Layer::Territoire, bytes))
     };
-    let (layer, bytes) = in_folder(Layer::Commune, folder)
+    let (layer, bytes) = fs::read(&folder.join(file))
+        .ok()
+        .map(|bytes| (Layer::Commune, bytes))
         .or_else(in_territoire)
         .or_else(|| catalogue().map(|bytes| (Layer::Catalogue, bytes)))?;
     let text = String::from_utf8(bytes).ok()?;

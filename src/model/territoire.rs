@@ -47,6 +47,12 @@ impl Territoire {
     /// Newest shape of `territoire.toml` and of the folder around it that this program knows.
     pub const FORMAT: i64 = 1;
 
+    /// Where a file that all communes share stands in the folder of the territoire; `file` is its path in a commune's.
+    pub fn shared(file: &str) -> String {
+        let at_root = file == Self::FILE || file.split_once('/').is_some_and(|(first, _)| first == Self::THEME);
+        if at_root { file.to_owned() } else { format!("{}/{file}", Self::COMMON) }
+    }
+
     /// Folder of the sites of the territoire in `root`: the one it names, or `NOM-public` beside its own.
     pub fn sites_in(&self, root: &Path) -> PathBuf {
         self.sites.as_ref().map_or_else(|| beside(root, "public"), |written| root.join(written))

@@ -23,8 +23,8 @@ pub struct OverviewView<'a> {
     pub rows: Vec<OverviewRow>,
     /// « M0701 dans 12 communes : une mention que la loi demande manque ».
     pub rules: Vec<String>,
-    /// « 79 Go libres pour /var/lib/mulot ».
-    pub disks: Vec<String>,
+    /// « 79 Go libres pour /var/lib/mulot », « https://s3.exemple.fr/seau répond ».
+    pub machine: Vec<String>,
 }
 
 /// Why a commune calls for a person.

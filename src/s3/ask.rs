@@ -102,6 +102,7 @@ impl Bucket {
             (408 | 409 | 429 | 500 | 502 | 503 | 504, _) | (400, "RequestTimeout") => {
                 Ok(Judged::Again(Fault::Busy { status, retry_after }))
             }
+            (_, "RequestTimeTooSkewed") => Err(S3Error::Skewed { host }),
             (401 | 403, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "NotSignedUp" | "InvalidSecurity") => {
                 Err(S3Error::BadKey { host, code })
             }

@@ -67,6 +67,12 @@ pub enum S3Error {
         /// Seconds by which ours is ahead; negative when it is behind.
         seconds: i64,
     },
+    /// The server says so itself, and does not give its time.
+    #[error("{host} ne veut pas de l'heure de cette machine")]
+    Skewed {
+        /// Who refuses.
+        host: String,
+    },
     /// No connection, or one that was cut, for all our patience.
     #[error("{host} ne répond pas : {why}")]
     Unreachable {
@@ -119,7 +125,9 @@ impl S3Error {
             }
             S3Error::Elsewhere { .. } => "corrigez l'hôte de s3 et region : l'hébergeur les donne sur la page du seau",
             S3Error::Full { .. } => "faites de la place, ou demandez-en à l'hébergeur, puis relancez",
-            S3Error::Clock { .. } => "mettez-la à l'heure (timedatectl set-ntp true), puis relancez",
+            S3Error::Clock { .. } | S3Error::Skewed { .. } => {
+                "mettez-la à l'heure (timedatectl set-ntp true), puis relancez"
+            }
             S3Error::Unreachable { .. } => {
                 "vérifiez le réseau et l'adresse, puis relancez : ce qui est déjà parti ne repart pas"
             }

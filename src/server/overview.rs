@@ -47,6 +47,8 @@ pub struct Overview {
     pub en_ordre: bool,
     /// Free bytes where requests are kept, and where sites are built.
     pub disques: Vec<Disk>,
+    /// Buckets that keep files of requests.
+    pub seaux: Vec<BucketState>,
     /// Communes in order of folder.
     pub communes: Vec<Row>,
 }
@@ -60,6 +62,15 @@ pub struct Disk {
     pub octets_libres: u64,
     /// Whether that is too little.
     pub plein: bool,
+}
+
+/// A bucket.
+#[derive(Debug, Serialize)]
+pub struct BucketState {
+    /// `https://hôte/seau`.
+    pub adresse: String,
+    /// Why it does not answer.
+    pub panne: Option<String>,
 }
 
 /// A commune, as it stands.
@@ -146,9 +157,11 @@ pub fn look(config: &HallConfig, base: &Base, now: Timestamp) -> Result<Overview
     };
     let folders = [Some(config.common.data.clone()), sites];
     let disques: Vec<Disk> = folders.into_iter().flatten().filter_map(disk).collect();
-    let en_ordre = disques.iter().all(|disk| !disk.plein) && rows.iter().all(|row: &Row| row.a_regarder.is_empty());
+    let seaux = buckets(config);
+    let is_machine_good = disques.iter().all(|disk| !disk.plein) && seaux.iter().all(|seau| seau.panne.is_none());
+    let en_ordre = is_machine_good && rows.iter().all(|row: &Row| row.a_regarder.is_empty());
     let fuseau = rows.iter().find_map(|row| row.fuseau.clone()).unwrap_or_else(|| "Europe/Paris".to_owned());
-    Ok(Overview { territoire: name, le: now, fuseau, en_ordre, disques, communes: rows })
+    Ok(Overview { territoire: name, le: now, fuseau, en_ordre, disques, seaux, communes: rows })
 }
 
 /// What all communes are looked at with.
@@ -210,7 +223,27 @@ impl Seen<'_> {
     }
 }
 
+/// Asks each bucket once, whatever the number of communes that have a part of it.
+fn buckets(config: &HallConfig) -> Vec<BucketState> {
+    let all = std::iter::once(&config.common).chain(config.own.values());
+    let places: BTreeMap<String, _> =
+        all.filter_map(|config| config.files.bucket.as_ref()).map(|place| (place.server(), place)).collect();
+    let asked = places.into_par_iter();
+    asked
+        .map(|(adresse, place)| BucketState { adresse, panne: place.reach().err().map(|error| error.to_string()) })
+        .collect()
+}
+
 impl Overview {
+    /// What is wrong with what all communes stand on.
+    fn machine_trouble(&self) -> Option<&'static str> {
+        if self.disques.iter().any(|disk| disk.plein) {
+            return Some("Le disque est presque plein");
+        }
+        let silent = self.seaux.iter().any(|seau| seau.panne.is_some());
+        silent.then_some("Le seau des fichiers joints ne répond pas comme il faut")
+    }
+
     fn zone(&self) -> TimeZone {
         TimeZone::get(&self.fuseau).unwrap_or(TimeZone::UTC)
     }

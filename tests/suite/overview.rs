@@ -70,7 +70,11 @@ fn all_is_on_one_page_and_what_calls_for_a_person_comes_first() {
     );
     assert_eq!(territoire.run(&["build", "pays"]).code, 0);
     let page = territoire.run(&["etat", "guichet.toml", "--page", "etat.html"]);
-    assert!(page.code == 0 && page.stdout.contains("Page écrite"), "{}", page.stdout);
+    assert!(page.code == 0 && page.stderr.contains("Page écrite"), "{}", page.stderr);
+    assert!(page.stdout.contains("Tout va bien."), "the same is printed: {}", page.stdout);
+    let mistyped = territoire.run(&["etat", "guichet.toml", "--page", "ww/etat.html"]);
+    assert!(mistyped.code == 1 && mistyped.stderr.contains("« ww » n'existe pas"), "{}", mistyped.stderr);
+    assert!(!territoire.test.root().join("ww").exists(), "no folder is made for a mistyped word");
     let run = territoire.run(&["etat", "guichet.toml"]);
     assert_eq!(run.code, 0, "{} {}", run.stdout, run.stderr);
     assert!(run.stdout.contains("Tout va bien."), "{}", run.stdout);

@@ -51,10 +51,26 @@ impl BucketPlace {
         self
     }
 
+    /// `https://hôte/seau`: what all its parts answer, or fail, with.
+    pub fn server(&self) -> String {
+        format!("{}/{}", self.access.endpoint, self.access.bucket)
+    }
+
+    /// Asks it for one object, whether it is there or not: what a reader of a state may wait for, no longer.
+    ///
+    /// # Errors
+    /// [`S3Error`]: why it does not answer.
+    pub fn reach(&self) -> s3::Result<()> {
+        let bucket = s3::Bucket::open(&self.access)?.patience(GLANCE);
+        let key = if self.prefix.is_empty() { MARK.to_owned() } else { format!("{}/{MARK}", self.prefix) };
+        // Not its head alone: only a body tells a bucket that is gone from an object that is not there.
+        bucket.get_bytes(&key, 1024).map(|_| ())
+    }
+
     /// `https://hôte/seau/prefixe`.
     pub fn address(&self) -> String {
         let slash = if self.prefix.is_empty() { "" } else { "/" };
-        format!("{}/{}{slash}{}", self.access.endpoint, self.access.bucket, self.prefix)
+        format!("{}{slash}{}", self.server(), self.prefix)
     }
 
     /// Tells two keys apart in a fingerprint.
@@ -392,6 +408,8 @@ fn age(modified: Option<Timestamp>, now: SystemTime) -> Duration {
     modified.and_then(|modified| now.duration_since(modified.into()).ok()).unwrap_or_default()
 }
 
+/// How long a bucket is asked whether it answers.
+const GLANCE: Duration = Duration::from_secs(3);
 /// Whose objects these are.
 const MARK: &str = "marque";
 /// Orphans that surprise nobody, however few files there are.

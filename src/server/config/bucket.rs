@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Secrets, missing, path};
-use crate::diagnostic::{Code, Diagnostic};
+use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::intake::files::BucketPlace;
 use crate::load::toml_reader::Reader;
 use crate::s3::{self, S3Error};
@@ -81,6 +81,14 @@ pub(super) fn bucket(
     let address = address
         .or_else(|| missing(table, ADDRESS, "le seau, par exemple \"https://hôte/seau/prefixe\"", diagnostics))?;
     let told = |code, key, message: String, hint: &str| Diagnostic::error(code, table.place(key), message).hint(hint);
+    if address.contains('@') {
+        // Without its line: it would be shown, and this is read by journals.
+        let place = Place::file(table.place(ADDRESS).file);
+        let message = "l'adresse du seau contient une clé, que chacun y lirait".to_owned();
+        let hint = "écrivez s3 = \"https://hôte/seau\", la clé dans cle_fichier, et changez cette clé chez l'hébergeur";
+        diagnostics.push(Diagnostic::error(Code::BadValue, place, message).hint(hint));
+        return None;
+    }
     if address.starts_with("http://") && !is_this_machine(&address) {
         let message = "ce qui est demandé au seau partirait en clair vers une autre machine".to_owned();
         diagnostics.push(told(Code::BadValue, ADDRESS, message, "écrivez https:// devant l'adresse"));

@@ -180,7 +180,7 @@ fn a_territoire_gives_each_commune_its_part_of_what_is_said_of_all() {
     let text = format!("site = \"/srv/sites\"\ncles = \"cles\"\nsommeil_minutes = 5\n{SHARED}");
     let hall = shared(&text, &secrets).unwrap();
     assert_eq!(hall.territoire.as_deref(), Some(Path::new("/srv/dombes")));
-    assert_eq!((hall.most_awake, hall.asleep_after), (64, jiff::SignedDuration::from_mins(5)));
+    assert_eq!((hall.most_awake, hall.asleep_after), (32, jiff::SignedDuration::from_mins(5)));
     let one = hall.of("le-plantay", Path::new("/srv/dombes/communes/le-plantay"));
     assert_eq!(one.data, Path::new("/var/lib/mulot/le-plantay"));
     assert_eq!(one.site.as_deref(), Some(Path::new("/srv/sites/le-plantay")));
@@ -264,6 +264,10 @@ fn each_commune_has_its_own_part_of_the_bucket_and_the_key_is_never_told() {
     let other = shared(&format!("{SHARED}{table}"), &other).unwrap().of("chalamont", Path::new("/c"));
     assert_ne!(config.fingerprint(), other.fingerprint(), "a new key is a new configuration");
     assert!(shared(SHARED, &secrets).unwrap().common.files.bucket.is_none(), "a key alone is no bucket");
+    let inside = "[fichiers]\ns3 = \"https://AKIA:tres-secret@s3.exemple.fr/seau\"\n";
+    let told = shared(&format!("{SHARED}{inside}"), &secrets).unwrap_err();
+    assert!(told.iter().any(|one| one.contains("contient une clé")), "{told:?}");
+    assert!(!format!("{told:?}").contains("tres-secret"), "{told:?}");
 }
 
 #[test]

@@ -41,8 +41,7 @@ pub enum Sent {
 pub fn to_technician(overview: &Overview, from: &str, to: &[String]) -> Weekly {
     let to_see = overview.communes.iter().filter(|row| !row.a_regarder.is_empty()).count();
     let subject = match to_see {
-        0 if overview.en_ordre => format!("[{}] Tout va bien", overview.territoire),
-        0 => format!("[{}] Le disque est presque plein", overview.territoire),
+        0 => format!("[{}] {}", overview.territoire, overview.machine_trouble().unwrap_or("Tout va bien")),
         1 => format!("[{}] 1 commune à regarder", overview.territoire),
         count => format!("[{}] {count} communes à regarder", overview.territoire),
     };

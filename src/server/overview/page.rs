@@ -67,7 +67,7 @@ pub fn text(overview: &Overview) -> Vec<String> {
     }
     lines.push(String::new());
     lines.extend(view.rules.iter().take(8).map(|rule| format!("  {rule}")));
-    lines.extend(view.disks.iter().map(|disk| format!("  {disk}")));
+    lines.extend(view.machine.iter().map(|line| format!("  {line}")));
     lines
 }
 
@@ -93,11 +93,14 @@ fn view(overview: &Overview) -> OverviewView<'_> {
     let zone = overview.zone();
     let seen = overview.le.to_zoned(zone.clone());
     let wrong: Vec<&Row> = overview.communes.iter().filter(|row| !row.a_regarder.is_empty()).collect();
-    let full: Vec<String> = overview.disques.iter().filter(|disk| disk.plein).map(shown_disk).collect();
-    let summary = match (wrong.len(), full.is_empty()) {
-        (0, true) => "Tout va bien.".to_owned(),
-        (0, false) => "Le disque est presque plein.".to_owned(),
-        (count, _) => format!("{} à regarder.", plural(count as u64, "commune", "communes")),
+    let trouble = overview.machine_trouble();
+    let summary = match (wrong.len(), trouble) {
+        (0, None) => "Tout va bien.".to_owned(),
+        (0, Some(trouble)) => format!("{trouble}."),
+        (count, _) => {
+            let trouble = trouble.map(|trouble| format!(" {trouble}.")).unwrap_or_default();
+            format!("{} à regarder.{trouble}", plural(count as u64, "commune", "communes"))
+        }
     };
     OverviewView {
         title: overview.territoire.as_str().into(),
@@ -108,7 +111,7 @@ fn view(overview: &Overview) -> OverviewView<'_> {
         caption: plural(overview.communes.len() as u64, "commune", "communes"),
         rows: overview.communes.iter().map(|row| shown_row(row, name(row).to_owned(), &zone)).collect(),
         rules: rules(overview).into_iter().map(rule).collect(),
-        disks: overview.disques.iter().map(shown_disk).collect(),
+        machine: overview.disques.iter().map(shown_disk).chain(overview.seaux.iter().map(shown_bucket)).collect(),
     }
 }
 
@@ -195,6 +198,13 @@ fn shown_row(row: &Row, name: String, zone: &TimeZone) -> OverviewRow {
 fn shown_disk(disk: &super::Disk) -> String {
     let full = if disk.plein { " : presque plein" } else { "" };
     format!("{} libres pour {}{full}", file_size(disk.octets_libres), disk.dossier.display())
+}
+
+fn shown_bucket(seau: &super::BucketState) -> String {
+    match &seau.panne {
+        None => format!("{} répond", seau.adresse),
+        Some(why) => french(&format!("! {} : {why}", seau.adresse)).into_owned(),
+    }
 }
 
 fn iso(at: Option<Timestamp>, zone: &TimeZone) -> String {

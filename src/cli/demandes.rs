@@ -376,10 +376,20 @@ impl Office {
     }
 
     fn purge(&self) -> Result<Exit, StoreError> {
+        let files = self.place.files(&self.store).and_then(|files| files.ready_to_erase(&self.store).map(|()| files));
+        let files = match files {
+            Ok(files) => files,
+            Err(error) if error.is_of_bucket() => {
+                report::say(format!("erreur : les fichiers joints ne peuvent pas être effacés : {}", file_cause(&error)));
+                report::say("aide : rien n'a été effacé ; recommencez quand le seau répond");
+                return Ok(Exit::Machine);
+            }
+            Err(error) => return Err(error.into()),
+        };
         let report = self.store.purge_elapsed(&Zoned::now().with_time_zone(self.teller.zone.clone()))?;
-        if let Err(error) = self.place.files(&self.store).and_then(|files| files.remove(&report.files)) {
+        if let Err(error) = files.remove(&report.files) {
             report::say(format!(
-                "avertissement : des fichiers restent à effacer ({}) ; la prochaine purge les reprendra",
+                "avertissement : des fichiers restent à effacer ({}) ; l'entretien de chaque heure les reprendra",
                 file_cause(&error)
             ));
         }

@@ -274,22 +274,29 @@ fn without_body(status: StatusCode, kept: &Kept, is_local: bool) -> Response {
 
 /// A file too large to be kept: read from the disk while it is sent.
 async fn large(found: &Found, mut request: Parts) -> Response {
+    // A part of an answer that has no body is nothing (RFC 9110, section 14.2).
+    if request.method != Method::GET {
+        request.headers.remove(header::RANGE);
+    }
     if request.headers.contains_key(header::IF_RANGE) && !is_same_file(found, &request).await {
         request.headers.remove(header::RANGE);
     }
     let mut response = from_disk(found, request).await;
+    let is_given = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
     let headers = response.headers_mut();
     if headers.contains_key(header::CONTENT_TYPE) {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(&found.path)));
     }
-    let cache = cache_control(&found.path);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    if is_given {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control(&found.path)));
+    }
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     response
 }
 
 async fn from_disk(found: &Found, request: Parts) -> Response {
-    let file = ServeFile::new(&found.file);
+    // Several parts at once are answered by the whole, as those of a small file are.
+    let file = ServeFile::new(&found.file).ignore_multi_range_requests(true);
     // A part of a compressed copy is of no use to who asks for a part.
     let file =
         if request.headers.contains_key(header::RANGE) { file } else { file.precompressed_br().precompressed_gzip() };

@@ -39,7 +39,12 @@ fn plain(authority: &str) -> Cow<'_, str> {
 
 /// Whether the visitor named this machine itself: `localhost`, `127.0.0.1` or `[::1]`, with or without port.
 pub(super) fn is_loopback<B>(request: &Request<B>) -> bool {
-    matches!(of(request).as_deref(), Some("localhost" | "127.0.0.1" | "[::1]"))
+    of(request).is_some_and(|host| is_this_machine(&host))
+}
+
+/// Whether a host is a name of this machine, where nobody listens on the way.
+pub(super) fn is_this_machine(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]" | "::1")
 }
 
 /// `saint-mulot` when the visitor named `saint-mulot.localhost`, with or without port. No DNS is asked for such a name, so
@@ -75,7 +80,7 @@ mod tests {
         let http2 = Request::builder().uri("https://Trou.example/x").header("host", "autre.example").body(()).unwrap();
         assert_eq!(of(&http2).as_deref(), Some("trou.example"));
         assert_eq!(of_url("https://Trou.example:8443/x").as_deref(), Some("trou.example"));
-        assert_eq!(of_url("trou"), None);
+        assert_eq!(of_url("/trou"), None);
     }
 
     #[test]
@@ -84,7 +89,7 @@ mod tests {
             assert!(is_loopback(&request(host)), "{host}");
         }
         for host in
-            ["", ":80", "exemple.fr", "localhost.exemple.fr", "127.0.0.1.exemple.fr:80", "::1", "[::1].fr", "0.0.0.0"]
+            ["", ":80", "exemple.fr", "localhost.exemple.fr", "127.0.0.1.exemple.fr:80", "[::1].fr", "0.0.0.0"]
         {
             assert!(!is_loopback(&request(host)), "{host}");
         }

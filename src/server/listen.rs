@@ -37,6 +37,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
+use super::held::Held;
 use super::tls::{ACME_PROTOCOL, HTTP2};
 
 /// How much and how long strangers may hold; one value for all, so that tests can shorten them.
@@ -391,7 +392,7 @@ async fn connection(
             async move {
                 let answer = answer.await?;
                 busy.sends();
-                Ok::<_, Infallible>(answer.map(|body| Guarded { body, _busy: busy }))
+                Ok::<_, Infallible>(answer.map(|body| Held::new(body, busy)))
             }
         }
     });
@@ -585,32 +586,6 @@ impl Drop for Busy {
         if self.sends {
             self.activity.sending.fetch_sub(1, Ordering::AcqRel);
         }
-    }
-}
-
-/// An answer's body that keeps its connection busy.
-struct Guarded {
-    body: Body,
-    _busy: Busy,
-}
-
-impl hyper::body::Body for Guarded {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -19,6 +19,7 @@ mod guard;
 pub mod guichet;
 mod hall;
 pub mod headers;
+mod held;
 mod host;
 pub mod https_config;
 mod letterbox;

@@ -223,15 +223,27 @@ impl Seen<'_> {
     }
 }
 
-/// Asks each bucket once, whatever the number of communes that have a part of it.
+/// Asks each bucket once with each key, whatever the number of communes that have a part of it; the worst answer is told.
 fn buckets(config: &HallConfig) -> Vec<BucketState> {
     let all = std::iter::once(&config.common).chain(config.own.values());
-    let places: BTreeMap<String, _> =
-        all.filter_map(|config| config.files.bucket.as_ref()).map(|place| (place.server(), place)).collect();
-    let asked = places.into_par_iter();
-    asked
-        .map(|(adresse, place)| BucketState { adresse, panne: place.reach().err().map(|error| error.to_string()) })
-        .collect()
+    let places: BTreeMap<(String, &str), _> = all
+        .filter_map(|config| config.files.bucket.as_ref())
+        .map(|place| ((place.server(), place.key_id()), place))
+        .collect();
+    let mut states: BTreeMap<String, Option<String>> = BTreeMap::new();
+    // Threads of their own: they only wait, and those of the processors have communes to look at.
+    std::thread::scope(|scope| {
+        let asked = places.into_iter().map(|((server, _), place)| {
+            let asked = scope.spawn(|| place.reach().err().map(|error| error.to_string()));
+            (server, asked)
+        });
+        for (server, asked) in asked.collect::<Vec<_>>() {
+            let why = asked.join().unwrap_or_else(|_| Some("il n'a pas pu être interrogé".to_owned()));
+            let told = states.entry(server).or_default();
+            *told = told.take().or(why);
+        }
+    });
+    states.into_iter().map(|(adresse, panne)| BucketState { adresse, panne }).collect()
 }
 
 impl Overview {

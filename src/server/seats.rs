@@ -3,16 +3,15 @@
 //! Decides neither when to open nor when to close: the hall does for its guichets, the preview of a territoire for its
 //! communes.
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::response::Response;
-use hyper::body::{Frame, SizeHint};
 use jiff::Timestamp;
 use tokio::sync::Notify;
+
+use super::held::Held;
 
 /// A place that is open or closed, with those who are inside.
 pub(super) struct Seats<T> {
@@ -144,30 +143,5 @@ impl<T> Drop for Seat<T> {
 
 /// An answer that keeps its seat until its body is sent.
 pub(super) fn seated<H: Send + Unpin + 'static>(response: Response, held: H) -> Response {
-    response.map(|body| Body::new(Seated { body, _held: held }))
-}
-
-struct Seated<H> {
-    body: Body,
-    _held: H,
-}
-
-impl<H: Unpin> hyper::body::Body for Seated<H> {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+    response.map(|body| Body::new(Held::new(body, held)))
 }

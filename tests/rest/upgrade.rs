@@ -15,8 +15,8 @@ use jiff::{SignedDuration, Timestamp};
 use mulot::intake::accept::KeptReceipt;
 use mulot::intake::deliver::{Step, step};
 use mulot::intake::files::{FileStore, Reading};
-use mulot::intake::mailer::{Letterbox, Mailer, Transport};
-use mulot::intake::store::{Access, Claimed, Store, StoreError, StoreOptions};
+use mulot::intake::mailer::{Letterbox, Mailer, Parcel, Transport};
+use mulot::intake::store::{Access, Claimed, Reconciliation, Store, StoreError, StoreOptions};
 use mulot::model::reference::Reference;
 
 const WORDS: [&str; 5] =
@@ -124,25 +124,29 @@ fn every_later_folder_is_taken_over_with_its_requests_files_and_receipts() {
     }
 }
 
+/// Delivers from that moment on until nothing waits: the letters that left, and the sums after.
+async fn deliver_all(folder: &Path, from: &str) -> (Vec<Parcel>, Reconciliation) {
+    let store = Store::open(folder, options()).unwrap();
+    let files = FileStore::open(folder, store.seal(), 0).unwrap();
+    let letters = Letterbox::default();
+    let mailer = Mailer::new(Transport::Memory(letters.clone())).unwrap();
+    let mut now: Timestamp = from.parse().unwrap();
+    loop {
+        match step(&store, &mailer, &files, now).await.unwrap() {
+            Step::Idle { next_at: Some(at) } => now = at,
+            Step::Idle { next_at: None } => break,
+            _ => {}
+        }
+    }
+    (letters.taken(), store.reconcile(Timestamp::MIN, Timestamp::MAX).unwrap())
+}
+
 #[tokio::test]
 async fn what_waited_in_a_later_folder_is_delivered_after() {
     for (schema, requests, waiting) in later_folders() {
         let dir = folder_of(schema);
-        let store = Store::open(dir.path(), options()).unwrap();
-        let files = FileStore::open(dir.path(), store.seal(), 0).unwrap();
-        let letters = Letterbox::default();
-        let mailer = Mailer::new(Transport::Memory(letters.clone())).unwrap();
-        let mut now: Timestamp = "2026-11-26T21:00:00Z".parse().unwrap();
-        loop {
-            match step(&store, &mailer, &files, now).await.unwrap() {
-                Step::Idle { next_at: Some(at) } => now = at,
-                Step::Idle { next_at: None } => break,
-                _ => {}
-            }
-        }
-        let sums = store.reconcile(Timestamp::MIN, Timestamp::MAX).unwrap();
+        let (taken, sums) = deliver_all(dir.path(), "2026-11-26T21:00:00Z").await;
         assert!(sums.is_balanced() && sums.waiting == 0, "{schema}: {sums:?}");
-        let taken = letters.taken();
         assert_eq!(taken.len() as u64, waiting, "{schema}: what was delivered is not sent again");
         let last = requests.iter().rfind(|request| request.files > 0).unwrap();
         assert!(taken.iter().any(|letter| letter.reference.to_string() == last.reference), "{schema}");
@@ -236,22 +240,9 @@ fn an_old_folder_is_taken_over_and_no_word_stays_in_clear() {
 #[tokio::test]
 async fn what_waited_before_the_upgrade_is_delivered_after() {
     let dir = old_folder();
-    let store = Store::open(dir.path(), options()).unwrap();
-    let files = FileStore::open(dir.path(), store.seal(), 0).unwrap();
-    let letters = Letterbox::default();
-    let mailer = Mailer::new(Transport::Memory(letters.clone())).unwrap();
-    let mut now: Timestamp = "2026-08-21T12:00:00Z".parse().unwrap();
-    loop {
-        match step(&store, &mailer, &files, now).await.unwrap() {
-            Step::Idle { next_at: Some(at) } => now = at,
-            Step::Idle { next_at: None } => break,
-            _ => {}
-        }
-    }
-    let sums = store.reconcile(Timestamp::MIN, Timestamp::MAX).unwrap();
+    let (taken, sums) = deliver_all(dir.path(), "2026-08-21T12:00:00Z").await;
     assert_eq!((sums.accepted, sums.delivered, sums.waiting), (7, 7, 0), "{sums:?}");
     assert!(sums.is_balanced(), "{sums:?}");
-    let taken = letters.taken();
     let of = |number| taken.iter().filter(move |letter| letter.reference == reference(number));
     assert!(of(1).all(|letter| letter.to != "mairie@saint-mulot.fr"), "what was delivered is not sent again");
     assert!(of(2).any(|letter| letter.to == "secours@saint-mulot.fr"), "the copy to the backup waited too");

@@ -56,6 +56,11 @@ impl BucketPlace {
         format!("{}/{}", self.access.endpoint, self.access.bucket)
     }
 
+    /// The identifier of its key.
+    pub fn key_id(&self) -> &str {
+        &self.access.key_id
+    }
+
     /// Asks it for one object, whether it is there or not: what a reader of a state may wait for, no longer.
     ///
     /// # Errors
@@ -259,31 +264,30 @@ impl Bucket {
         Ok(sizes)
     }
 
-    /// Removes the descriptions of drafts that are over, and the files of those that no request ever named; gives how many.
+    /// Removes the descriptions of drafts that are over, and the files of those that no request ever named; gives how many files.
     pub(super) fn sweep(&self, now: SystemTime, known: Known<'_>) -> Result<usize, FileError> {
         self.own()?;
-        let (mut living, mut over, mut received) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut living, mut over, mut received) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
         self.bucket.list(&self.key(&format!("{DRAFTS}/")), |one| {
             let is_over = age(one.modified, now) > DRAFT_LIFE + UNFINISHED_LIFE;
             let name = one.key.rsplit('/').next().and_then(|name| name.rsplit_once('.'));
             match name.filter(|(id, _)| is_id(id)) {
                 Some((id, DESCRIPTION)) if is_over => drop(over.insert(id.to_owned())),
                 Some((id, DESCRIPTION)) => drop(living.insert(id.to_owned())),
-                Some((id, RECEIVED)) => drop(received.insert((id.to_owned(), is_over))),
+                Some((id, RECEIVED)) => drop(received.insert(id.to_owned(), is_over)),
                 _ => {}
             }
         })?;
-        let is_received = |id: &String| received.iter().any(|(one, _)| one == id);
-        let mut count = over.len();
+        let mut count = 0;
         for id in &over {
             // Its description goes last: as long as it is there, the next time does it again.
-            if !is_received(id) && !known(id)? {
+            if !received.contains_key(id) && !known(id)? {
                 self.bucket.delete(&self.kept_key(id))?;
                 count += 1;
             }
             self.bucket.delete(&self.card_key(id))?;
         }
-        for (id, _) in received.iter().filter(|(id, is_over)| *is_over && !living.contains(id)) {
+        for (id, _) in received.iter().filter(|(id, is_over)| **is_over && !living.contains(*id)) {
             self.bucket.delete(&self.received_key(id))?;
         }
         Ok(count)

@@ -10,7 +10,7 @@ use super::sealed::sealed_size;
 use super::shelves::{Known, Weights};
 use super::unwanted::Unwanted;
 use super::{FileError, FileStore};
-use crate::intake::store::Store;
+use crate::intake::store::{StoreError, WeakStore};
 
 /// Counters of one store.
 #[derive(Debug)]
@@ -160,8 +160,9 @@ impl FileStore {
     ///
     /// # Errors
     /// [`FileError`] when the store, the disk or the bucket refuses.
-    pub fn measure_room(&self, store: &Store) -> Result<(), FileError> {
-        self.weigh(&|id| Ok(store.knows_file(id)?))
+    pub fn measure_room(&self, store: &WeakStore) -> Result<(), FileError> {
+        // Held for a question at a time: a guichet that closes meanwhile can be opened again at once.
+        self.weigh(&|id| Ok(store.upgrade().ok_or(StoreError::Closed)?.knows_file(id)?))
     }
 
     pub(super) fn weigh(&self, known: Known<'_>) -> Result<(), FileError> {

@@ -1,10 +1,13 @@
 //! The hourly housework: answers whose retention is over, drafts nobody came back for, files no submission names.
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use jiff::Zoned;
 use serde::Serialize;
 
+use super::bucket::Bucket;
 use super::{FileError, FileStore, is_id};
 use crate::intake::store::{PurgeReport, Store};
 use crate::model::reference::Reference;
@@ -29,11 +32,12 @@ pub struct Tidied {
 /// # Errors
 /// [`FileError`] when the store, the disk or the bucket refuses, [`FileError::ManyOrphans`]; what was done stays done.
 pub fn tidy(store: &Store, files: &FileStore, now: &Zoned) -> Result<Tidied, FileError> {
+    files.ready_to_erase(store)?;
     let purge = store.purge_elapsed(now)?;
-    files.adopt(store)?;
     files.remove(&purge.files)?;
     let clock = SystemTime::from(now.timestamp());
-    let (shelves, known) = (&files.folders.shelves, |id: &str| Ok(store.knows_file(id)?));
+    let (shelves, rows) = (&files.folders.shelves, Rows::of(store));
+    let known = |id: &str| rows.know(id);
     let moved = shelves.move_in()?;
     let drafts = shelves.sweep(clock, &known)?;
     // What it says when they are too many keeps nothing else from being looked at.
@@ -46,14 +50,50 @@ pub fn tidy(store: &Store, files: &FileStore, now: &Zoned) -> Result<Tidied, Fil
     Ok(Tidied { purge, moved, drafts, orphans: orphans?, missing })
 }
 
+/// Files that requests name, asked for all at once: one by one, a hundred thousand would be as many questions to a server.
+struct Rows<'s> {
+    store: &'s Store,
+    seen: OnceCell<BTreeSet<String>>,
+}
+
+impl<'s> Rows<'s> {
+    fn of(store: &'s Store) -> Self {
+        Rows { store, seen: OnceCell::new() }
+    }
+
+    /// Whether a request names it. One that came since is asked for; one that was erased since stays known until the next time.
+    fn know(&self, id: &str) -> Result<bool, FileError> {
+        if self.seen.get().is_none() {
+            let _ = self.seen.set(self.store.known_files()?.into_iter().map(|(id, _)| id).collect());
+        }
+        Ok(self.seen.get().is_some_and(|seen| seen.contains(id)) || self.store.knows_file(id)?)
+    }
+}
+
 impl FileStore {
+    /// Whether the bucket, if there is one, answers and is ours. To be asked before the rows of files are erased: once they are
+    /// gone, nobody else would ask for a file to be.
+    ///
+    /// # Errors
+    /// [`FileError::Bucket`], [`FileError::ForeignBucket`].
+    pub fn ready_to_erase(&self, store: &Store) -> Result<(), FileError> {
+        self.adopt(store)?;
+        self.folders.shelves.bucket.as_ref().map_or(Ok(()), Bucket::seen_again)
+    }
+
+    /// Whether a bucket keeps the files.
+    pub fn has_bucket(&self) -> bool {
+        self.folders.shelves.bucket.is_some()
+    }
+
     /// Why the bucket is rather not the one of this database: [`FileError::ManyOrphans`].
     ///
     /// # Errors
     /// [`FileError`] when the store or the bucket cannot be read.
     pub fn doubt(&self, store: &Store) -> Result<Option<FileError>, FileError> {
         let Some(bucket) = &self.folders.shelves.bucket else { return Ok(None) };
-        match bucket.orphans(SystemTime::now(), &|id| Ok(store.knows_file(id)?)) {
+        let rows = Rows::of(store);
+        match bucket.orphans(SystemTime::now(), &|id| rows.know(id)) {
             Err(error @ FileError::ManyOrphans { .. }) => Ok(Some(error)),
             looked => looked.map(|_| None),
         }

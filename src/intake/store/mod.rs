@@ -33,7 +33,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
@@ -116,6 +116,23 @@ pub struct Store {
     inner: Arc<Inner>,
 }
 
+/// A store that this does not keep open.
+#[derive(Clone)]
+pub struct WeakStore(Weak<Inner>);
+
+impl WeakStore {
+    /// The store, while somebody keeps it open.
+    pub fn upgrade(&self) -> Option<Store> {
+        self.0.upgrade().map(|inner| Store { inner })
+    }
+}
+
+impl std::fmt::Debug for WeakStore {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("WeakStore")
+    }
+}
+
 struct Inner {
     /// `None` only while dropping.
     orders: Option<mpsc::Sender<Order>>,
@@ -147,6 +164,11 @@ enum Reading {
 }
 
 impl Store {
+    /// The same, not kept open by who holds it.
+    pub fn weak(&self) -> WeakStore {
+        WeakStore(Arc::downgrade(&self.inner))
+    }
+
     /// Opens the database of `dir`, `guichet.db`, or the one of the server that is named, and starts its writer. One of an earlier version is first brought to this
     /// one, its words and files sealed. The key is made with the database, never for one that is there.
     ///

@@ -7,6 +7,7 @@ use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::intake::files::BucketPlace;
 use crate::load::toml_reader::Reader;
 use crate::s3::{self, S3Error};
+use crate::server::host;
 
 /// Name of the credential of the service (systemd) that holds both, a line each.
 pub(super) const CREDENTIAL: &str = "seau";
@@ -89,7 +90,7 @@ pub(super) fn bucket(
         diagnostics.push(Diagnostic::error(Code::BadValue, place, message).hint(hint));
         return None;
     }
-    if address.starts_with("http://") && !is_this_machine(&address) {
+    if address.starts_with("http://") && !host::of_url(&address).is_some_and(|host| host::is_this_machine(&host)) {
         let message = "ce qui est demandé au seau partirait en clair vers une autre machine".to_owned();
         diagnostics.push(told(Code::BadValue, ADDRESS, message, "écrivez https:// devant l'adresse"));
         return None;
@@ -121,11 +122,4 @@ pub(super) fn bucket(
             None
         }
     }
-}
-
-/// Whether an address is of this machine, where nobody listens on the way.
-fn is_this_machine(address: &str) -> bool {
-    let host = address.trim_start_matches("http://").split('/').next().unwrap_or_default();
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
 }

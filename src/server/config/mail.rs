@@ -7,6 +7,7 @@ use crate::diagnostic::{Code, Diagnostic};
 use crate::intake::bounces::ImapConfig;
 use crate::intake::mailer::{Credentials, Deadlines, Security, Signer, SignerError, SmtpConfig, Transport};
 use crate::load::toml_reader::Reader;
+use crate::server::host::is_this_machine;
 
 pub(super) fn transport(
     mail: &mut Reader<'_, '_>,
@@ -97,7 +98,7 @@ pub(super) fn bounces(
     let (host, user) = (host?, user?);
     let password =
         secret(table, password_file.as_deref(), (secrets, &secrets.imap, BOUNCES_PASSWORD_VARIABLE), diagnostics)?;
-    if security == Security::None && !["localhost", "127.0.0.1", "::1"].contains(&host.as_str()) {
+    if security == Security::None && !is_this_machine(&host) {
         diagnostics.push(
             Diagnostic::error(Code::BadValue, table.place("chiffrement"), "le mot de passe partirait en clair")
                 .hint("écrivez chiffrement = \"tls\" ou \"starttls\""),

@@ -10,7 +10,9 @@ use super::counter::{Counter, Counters};
 use super::settings::Settings;
 use crate::diagnostic::{Code, Diagnostic, Place, has_errors};
 use crate::load::Territoire;
+use crate::model::territoire::Declared;
 use crate::server::config::HallConfig;
+use crate::server::host;
 
 /// The communes of a configuration, and how they are reached; replaced as a whole.
 pub(super) struct Plan {
@@ -77,7 +79,7 @@ impl Plan {
         for settings in &settings {
             for place in places_of(settings) {
                 let other = places.insert(place.clone(), settings.name.clone());
-                diagnostics.extend(other.map(|other| same_place(&place, (&other, &settings.name))));
+                diagnostics.extend(other.map(|other| same_place(&place, (&other, settings))));
             }
         }
         if has_errors(&diagnostics) {
@@ -153,8 +155,14 @@ fn places_of(settings: &Settings) -> Vec<(String, String)> {
 }
 
 /// Two communes at the same address: a request would go to one of them by chance.
-fn same_place((host, path): &(String, String), (one, other): (&str, &str)) -> Diagnostic {
-    let place = Place::file(format!("communes/{other}/commune.toml"));
+fn same_place((host, path): &(String, String), (one, other): (&str, &Settings)) -> Diagnostic {
+    // A domain that the territoire gives is wrong there, not in a commune.toml that says nothing of it.
+    let declared = other.territoire.as_ref().and_then(|territoire| territoire.model.declared(&other.name));
+    let given = |declared: &&Declared| declared.domaines.iter().any(|url| host::of_url(url).as_deref() == Some(host));
+    let place = match declared.filter(given) {
+        Some(declared) => declared.place.clone(),
+        None => Place::file(format!("communes/{}/commune.toml", other.name)),
+    };
     let message = format!("« {host}{path} » est déjà l'adresse de la commune « {one} »");
     Diagnostic::error(Code::BadValue, place, message).hint(
         "donnez à chacune son domaine, ou une adresse de guichet qui finit par son nom : adresse = \"https://guichet.exemple.fr/{commune}\"",

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use super::awake::blocking;
 use super::source::Source;
+use crate::intake::accept::Depot;
 use crate::intake::bounces::{self, ImapConfig, Strangers};
 use crate::intake::mailer::Mailer;
 use crate::intake::notice;
@@ -112,20 +113,25 @@ pub(super) async fn listen_to_bounces(config: ImapConfig, office: Office, clock:
     }
 }
 
-/// Weighs the files at start, for limits hold from the first upload on, then every hour: the process that delivers removes some.
-/// With a bucket, what this process has left of uploads on its own disk goes first: nobody else sees it.
+/// Weighs the files every hour: the process that delivers removes some. A bucket is weighed at start, too, which opening does not
+/// do; what this process has left of uploads on its own disk then goes first, for nobody else sees it.
 pub(super) async fn weigh(office: Office, mut stop: Stop) {
+    let mut is_due = office.depot().files.has_bucket();
     loop {
-        let depot = office.depot();
-        let weighed = tokio::task::spawn_blocking(move || {
-            if depot.files.sweep_scratch(SystemTime::now()).is_err() {
-                tracing::warn!(event = "files.sweep", "what was left of uploads cannot be removed");
+        if is_due {
+            let Depot { store, files } = office.depot();
+            let store = store.weak();
+            let weighed = tokio::task::spawn_blocking(move || {
+                if files.sweep_scratch(SystemTime::now()).is_err() {
+                    tracing::warn!(event = "files.sweep", "what was left of uploads cannot be removed");
+                }
+                files.measure_room(&store)
+            });
+            if let Ok(Err(_)) = weighed.await {
+                tracing::warn!(event = "files.weigh", "the files cannot be weighed");
             }
-            depot.files.measure_room(&depot.store)
-        });
-        if let Ok(Err(_)) = weighed.await {
-            tracing::warn!(event = "files.weigh", "the files cannot be weighed");
         }
+        is_due = true;
         tokio::select! {
             () = stop.asked() => return,
             () = tokio::time::sleep(HOUR) => {}

@@ -380,7 +380,10 @@ impl Office {
         let files = match files {
             Ok(files) => files,
             Err(error) if error.is_of_bucket() => {
-                report::say(format!("erreur : les fichiers joints ne peuvent pas être effacés : {}", file_cause(&error)));
+                report::say(format!(
+                    "erreur : les fichiers joints ne peuvent pas être effacés : {}",
+                    file_cause(&error)
+                ));
                 report::say("aide : rien n'a été effacé ; recommencez quand le seau répond");
                 return Ok(Exit::Machine);
             }

@@ -166,6 +166,11 @@ fn tell_many(guichet: &Guichet, territoire: &Path, role: Role) -> Result<(), Exi
             plural(guichet.hosts().len() as u64, "domaine", "domaines")
         ),
     });
+    let unreached = guichet.unreached();
+    if !unreached.is_empty() {
+        report::say(report::text(&unreached, territoire, report::colour(&std::io::stderr())).trim_end());
+        report::say("Les autres communes sont servies ; corrigez, puis rechargez (systemctl reload, ou kill -HUP)");
+    }
     if census.nowhere > 0 {
         report::say(format!(
             "avertissement : {} sans domaine ni adresse de guichet : personne ne peut {} joindre",

@@ -9,6 +9,7 @@ use crate::intake::files::{BucketPlace, FileError, FileOptions, FileStore};
 use crate::intake::store::{Access, Base, Store, StoreOptions};
 use crate::intake::token::KEY_FILE;
 use crate::load::{self, Layers};
+use crate::model::territoire::Territoire;
 use crate::server::config::{CREDENTIALS_VARIABLE, GuichetConfig, HallConfig, Secrets};
 
 /// Environment variable of the key file, when no configuration names it.
@@ -110,13 +111,28 @@ impl DataPlace {
                 hall: None,
             })));
         };
-        let mut places: Vec<DataPlace> = members(root)?
+        let mut communes: Vec<(String, PathBuf)> =
+            members(root)?.into_iter().map(|member| (member.name, member.folder)).collect();
+        let aside = set_aside(&config.common.data, &communes);
+        if !aside.is_empty() && commune.is_none_or(|wanted| aside.iter().any(|name| name == wanted)) {
+            report::say(format!(
+                "avertissement : {}, dont le guichet n'est plus ouvert (mise de côté, ou dossier absent) : ses demandes sont \
+                 comptées ici, et rien ne les efface que mulot demandes purger",
+                aside.join(", ")
+            ));
+        }
+        communes.extend(aside.into_iter().map(|name| {
+            let folder = root.join(Territoire::COMMUNES).join(&name);
+            (name, folder)
+        }));
+        communes.sort();
+        let mut places: Vec<DataPlace> = communes
             .into_iter()
-            .map(|member| {
-                let own = config.of(&member.name, &member.folder);
+            .map(|(name, folder)| {
+                let own = config.of(&name, &folder);
                 let (data, key_file) = (own.data.clone(), own.key_file.clone());
                 let hall = Some(config.common.data.clone());
-                DataPlace { data, key_file, config: Some(own), commune: Some(member.name), hall }
+                DataPlace { data, key_file, config: Some(own), commune: Some(name), hall }
             })
             .collect();
         let Some(wanted) = commune else { return Ok(Places::All(places)) };
@@ -134,6 +150,18 @@ impl DataPlace {
         }
     }
 }
+
+/// Names of communes whose requests are there, and whose guichet is not opened any more: what they received is still to be copied,
+/// read and erased in time.
+fn set_aside(data: &Path, served: &[(String, PathBuf)]) -> Vec<String> {
+    let names = crate::fs::folders(data).unwrap_or_default();
+    let is_aside =
+        |name: &String| data.join(name).join(DATABASE).is_file() && !served.iter().any(|(one, _)| one == name);
+    names.into_iter().filter(is_aside).collect()
+}
+
+/// File of the requests of a commune, in its data folder.
+const DATABASE: &str = "guichet.db";
 
 /// The communes of a territoire that are there.
 fn members(root: &Path) -> Result<Vec<load::Member>, Exit> {

@@ -92,6 +92,13 @@ pub(super) fn run(args: &PublishArgs) -> Exit {
             return Exit::Fault;
         }
     };
+    if !args.back
+        && let Some((sentence, remedy)) = territoire::unpublishable(folder)
+    {
+        report::say(format!("erreur : {sentence} : rien n'a été publié"));
+        report::say(format!("aide : {remedy}"));
+        return Exit::Fault;
+    }
     let (site, state) = places(folder);
     let work = Work { args, folder, zone: &zone, target: &target, site, state };
     if args.back { work.go_back() } else { work.publish() }

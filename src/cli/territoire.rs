@@ -294,6 +294,19 @@ pub(super) fn clash(folder: &Path) -> Option<Diagnostic> {
     fleet::clash(&tools.request(&territoire, Path::new(""), jiff::Timestamp::now()), &member)
 }
 
+/// Why a commune of a territoire is not published, asked for by itself as with the others: what, and what to do.
+pub(super) fn unpublishable(folder: &Path) -> Option<(String, &'static str)> {
+    let root = Territoire::above(folder)?;
+    let territoire = Arc::new(Territoire::read(&root).0?);
+    let name = folder.canonicalize().ok()?.file_name()?.to_string_lossy().into_owned();
+    let members = territoire.members().ok()?;
+    let Some(member) = members.iter().find(|member| member.name == name) else {
+        let sentence = format!("« {name} » est mis de côté par {} (active = false)", Model::FILE);
+        return Some((sentence, "retirez cette ligne, puis recommencez"));
+    };
+    fleet::misdirection(&Tools::new().request(&territoire, Path::new(""), jiff::Timestamp::now()), member)
+}
+
 /// What every build of a territoire is made with.
 pub(super) struct Tools {
     base: Base,

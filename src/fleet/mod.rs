@@ -29,7 +29,7 @@ use crate::write::{WriteError, Written, is_site};
 
 use self::fingerprint::Fingerprints;
 pub use self::fingerprint::program;
-pub use self::sending::{Sending, Sent, publish, state_of, target_of};
+pub use self::sending::{Sending, Sent, misdirection, publish, state_of, target_of};
 
 /// What a build of many communes is asked.
 pub struct FleetRequest<'a> {

@@ -137,6 +137,14 @@ fn misdirected(
     wrong
 }
 
+/// Why the target of one commune cannot be meant, looked at among those of all: a French sentence, and what to do.
+pub fn misdirection(request: &FleetRequest<'_>, member: &Member) -> Option<(String, &'static str)> {
+    let members = request.territoire.members().ok()?;
+    let at = members.iter().position(|one| one.name == member.name)?;
+    let targets: Vec<Option<Target>> = members.iter().map(|one| target_of(request, one)).collect();
+    misdirected(request, &members, &targets).remove(&at)
+}
+
 /// A path without `.` nor `..`, links resolved as far as it exists.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();

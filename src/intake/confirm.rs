@@ -31,6 +31,8 @@ pub struct Wanted {
     pub forms: Vec<String>,
     /// Whether some form sends its requests to it; otherwise it only gets what another mailbox refused.
     pub is_first: bool,
+    /// Name of the commune's folder, when one guichet serves many.
+    pub commune: Option<String>,
 }
 
 /// Sends the codes that are due, to the mailboxes of `wanted` alone: the tag of each with what it would receive. While the way
@@ -151,18 +153,18 @@ fn letter(issuer: &Issuer, asking: &Asking<'_>) -> Letter {
         )),
         Block::Notice(format!("Votre code : {code}")),
     ];
+    let whose = asking.wanted.commune.as_ref().map(|commune| format!(" --commune {commune}")).unwrap_or_default();
+    let order = format!("mulot demandes destinataires{whose} --confirmer {}", asking.code);
     match &asking.link {
         Some(link) => {
             blocks.push(Block::Paragraph(format!("Ouvrez cette page et tapez-y le code : {link}")));
             blocks.push(Block::Paragraph(format!(
-                "La page ne s'ouvre pas ? Dites le code à la personne qui s'occupe de la machine : mulot demandes destinataires --confirmer {}",
-                asking.code
+                "La page ne s'ouvre pas ? Dites le code à la personne qui s'occupe de la machine : {order}"
             )));
         }
-        None => blocks.push(Block::Paragraph(format!(
-            "Dites ce code à la personne qui s'occupe de la machine : mulot demandes destinataires --confirmer {}",
-            asking.code
-        ))),
+        None => {
+            blocks.push(Block::Paragraph(format!("Dites ce code à la personne qui s'occupe de la machine : {order}")))
+        }
     }
     let mut forms: Vec<String> = asking.wanted.forms.iter().take(LISTED).cloned().collect();
     if asking.wanted.forms.len() > LISTED {
@@ -227,7 +229,11 @@ mod tests {
     }
 
     fn wanted(is_first: bool) -> Wanted {
-        Wanted { forms: vec!["Saisir la mairie".to_owned()], is_first }
+        Wanted {
+            forms: vec!["Saisir la mairie".to_owned()],
+            is_first,
+            commune: (!is_first).then(|| "le-plantay".to_owned()),
+        }
     }
 
     #[test]

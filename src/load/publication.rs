@@ -18,6 +18,7 @@ pub(crate) fn publication(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Target> {
     let mut table = reader.table("publication", diagnostics)?;
+    table.choose(&["dossier", "ssh", "s3"]);
     let before = diagnostics.len();
     let folder = table.text("dossier", diagnostics);
     let ssh = table.text("ssh", diagnostics);
@@ -28,12 +29,12 @@ pub(crate) fn publication(
         .filter_map(|(key, value)| value.as_ref().map(|_| key))
         .collect();
     if chosen.len() != 1 && diagnostics.len() == before {
-        let message = match chosen.len() {
-            0 => "[publication] ne dit pas où va le site".to_owned(),
-            _ => format!("[publication] dit {} endroits : {}", chosen.len(), chosen.join(", ")),
+        let (code, message) = match chosen.len() {
+            0 => (Code::MissingKey, "[publication] ne dit pas où va le site".to_owned()),
+            _ => (Code::BadValue, format!("[publication] dit {} endroits : {}", chosen.len(), chosen.join(", "))),
         };
         diagnostics.push(
-            Diagnostic::error(Code::BadValue, table.table_place(), message)
+            Diagnostic::error(code, table.table_place(), message)
                 .hint("gardez une seule des clés dossier, ssh et s3 (docs/publier.md)"),
         );
     }

@@ -276,6 +276,24 @@ impl<'t, 'a> Reader<'t, 'a> {
         self
     }
 
+    /// Of keys that exclude each other, the nearest choice holds: from the layer on that says another one, nothing is read below.
+    pub(crate) fn choose(&mut self, keys: &[&str]) {
+        let said = |source: Source<'a>, table: &'t DeTable<'a>| -> Vec<&str> {
+            let is_said = |key: &&&str| table.get(**key).is_some_and(|value| !Written { source, value }.is_blank());
+            keys.iter().filter(is_said).copied().collect()
+        };
+        let mut chosen = said(self.source, self.table);
+        for at in 0..self.below.len() {
+            let below = said(self.below[at].source, self.below[at].table);
+            if chosen.is_empty() {
+                chosen = below;
+            } else if !below.is_empty() && below != chosen {
+                self.below.truncate(at);
+                return;
+            }
+        }
+    }
+
     /// What is written of a key: here, or below when it is absent or blank here.
     fn find(&self, key: &str) -> Option<Written<'t, 'a>> {
         let own = self.table.get(key).map(|value| Written { source: self.source, value });

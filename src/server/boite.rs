@@ -138,6 +138,7 @@ impl Desk {
             for (address, is_first) in first.chain(form.backup_recipients.iter().map(|address| (address, false))) {
                 let one = wanted.entry(self.depot.store.mailbox_tag(address)).or_default();
                 one.is_first |= is_first;
+                one.commune.clone_from(&self.commune);
                 if !one.forms.contains(&form.title) {
                     one.forms.push(form.title.clone());
                 }

@@ -139,6 +139,8 @@ pub struct Desk {
     pub(super) watch: Arc<Watch>,
     pub(super) agents: Arc<Agents>,
     mailboxes: RwLock<Arc<Option<Confirmed>>>,
+    /// Name of the commune's folder, when one guichet serves many.
+    pub(super) commune: Option<String>,
     /// A code is to be sent now.
     pub(super) mailbox_due: tokio::sync::Notify,
 }
@@ -167,6 +169,8 @@ pub struct DeskOptions {
     pub clock: Clock,
     /// Who watches over it.
     pub(super) watch: Arc<Watch>,
+    /// Name of the commune's folder, when one guichet serves many.
+    pub(super) commune: Option<String>,
 }
 
 impl Desk {
@@ -183,6 +187,7 @@ impl Desk {
             address: options.address,
             clock: options.clock,
             watch: options.watch,
+            commune: options.commune,
             agents: options.agents,
             mailboxes: RwLock::new(Arc::new(options.confirms_mailboxes.then(Confirmed::default))),
             mailbox_due: tokio::sync::Notify::new(),

@@ -15,6 +15,7 @@ use super::front::{Front, Hosts};
 use super::hall::{self, Hall};
 use super::listen::{self, Limits, ListenAddress, Listener, Stop, Stopper};
 use crate::diagnostic::Diagnostic;
+use crate::intake::store::{Served, ServedPart, Store};
 use crate::model::output::Pictures;
 use crate::pipeline::Base;
 
@@ -52,6 +53,8 @@ pub struct Guichet {
     reread: Option<Reread>,
     stopper: Stopper,
     stop: Stop,
+    /// Says to other processes that its communes are served.
+    _served: Option<Served>,
 }
 
 /// Has a running server read its configuration again.
@@ -60,6 +63,18 @@ pub struct Reload {
     hall: Arc<Hall>,
     hosts: Hosts,
     reread: Option<Reread>,
+}
+
+/// A commune alone holds the lock of its database; of many, most are asleep. On a server, several instances are meant to be.
+fn served(config: &HallConfig) -> Result<Option<Served>, StartError> {
+    if config.territoire.is_none() {
+        return Ok(None);
+    }
+    let parts = [(config.role.receives(), ServedPart::Receiving), (config.role.delivers(), ServedPart::Delivering)];
+    let is_alone = config.common.base.is_none();
+    let parts: Vec<ServedPart> =
+        parts.into_iter().filter(|(does, _)| *does && is_alone).map(|(_, part)| part).collect();
+    Ok(Some(Store::serve_under(&config.common.data, &parts)?))
 }
 
 impl Guichet {
@@ -94,6 +109,7 @@ impl Guichet {
             (config.common.limits.clone(), means.clock.clone(), config.common.listen.clone());
         let https = config.common.https.clone().filter(|_| config.role.receives());
         let (data, hsts_seconds) = (config.common.data.clone(), config.common.hsts_seconds);
+        let served = served(&config)?;
         let hall = tokio::task::spawn_blocking(move || Hall::new(config, means)).await;
         let hall = match hall {
             Ok(hall) => hall.map_err(StartError::Content)?,
@@ -106,7 +122,21 @@ impl Guichet {
         };
         let only = hall.open_only().await?;
         let (stopper, stop) = listen::stop();
-        Ok(Guichet { listener, address, metrics, front, hosts, limits, hall, only, clock, reread: None, stopper, stop })
+        Ok(Guichet {
+            listener,
+            address,
+            metrics,
+            front,
+            hosts,
+            limits,
+            hall,
+            only,
+            clock,
+            reread: None,
+            stopper,
+            stop,
+            _served: served,
+        })
     }
 
     /// The same, reading its configuration again when asked to ([`Reload`], SIGHUP) and every hour.
@@ -139,6 +169,11 @@ impl Guichet {
     /// How many communes there are, and how they stand.
     pub fn census(&self) -> Census {
         self.hall.census()
+    }
+
+    /// Why some communes are reached by nobody: their address is another's, too.
+    pub fn unreached(&self) -> Vec<Diagnostic> {
+        self.hall.told()
     }
 
     /// Hosts that are answered for, in order.

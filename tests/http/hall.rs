@@ -150,6 +150,20 @@ fn two_communes_at_one_address_are_refused_before_anything_is_open() {
 }
 
 #[test]
+fn communes_that_start_with_one_address_are_reached_by_nobody_and_the_others_are() {
+    let server = ServerTest::hall_with(&["grillon", "double", "pinson"], |_, territoire| {
+        edit(&territoire.join("communes/double/commune.toml"), "double.example\"", "grillon.example\"");
+    });
+    assert_eq!(get(&server, "pinson.example", &format!("/guichet/{FORM}/")).status, 200);
+    assert_eq!(get(&server, "grillon.example", &format!("/guichet/{FORM}/")).status, 421);
+    edit(&server.territoire().join("communes/double/commune.toml"), "grillon.example\"", "double.example\"");
+    server.reload_with(|_, _| {}).unwrap();
+    for name in ["grillon", "double"] {
+        assert_eq!(get(&server, &format!("{name}.example"), &format!("/guichet/{FORM}/")).status, 200, "{name}");
+    }
+}
+
+#[test]
 fn a_broken_commune_says_whom_to_call_and_the_others_go_on() {
     let server = ServerTest::hall_with(&["casse", "grillon", "pleine"], |_, territoire| {
         std::fs::write(territoire.join("communes/casse/pages/mairie/index.md"), "+++\ntitre = \n+++\n").unwrap();
@@ -284,6 +298,14 @@ fn the_mailboxes_of_a_territoire_are_listed_with_their_commune() {
         let is_its = |line: &str| line.starts_with(name) && line.contains(&format!("mairie@{name}.example"));
         assert!(list.lines().any(is_its), "{list}");
     }
+    // The order that the mail gives is one that is understood.
+    until("the codes leave", || server.mails.taken().len() == 2);
+    for mail in server.mails.taken() {
+        let message = mail_parser::MessageParser::default().parse(mail.bytes.as_slice()).unwrap();
+        let text = message.body_text(0).unwrap().into_owned();
+        let name = mail.to.split(['@', '.']).nth(1).unwrap();
+        assert!(text.contains(&format!("destinataires --commune {name} --confirmer ")), "{text}");
+    }
 }
 
 #[test]
@@ -316,6 +338,16 @@ fn backups_of_a_territoire_are_dated_made_apart_and_brought_back() {
     // Brought back over what is there: nothing is, and it says for whom.
     let (code, _, said) = mulot(&server, &["restore", "copie"]);
     assert!(code == 1 && said.contains("0 commune remise sur 2") && said.contains("grillon, mesange"), "{said}");
+    // What a commune that is set aside has received is still counted, copied and to be erased.
+    let aside = "nom = \"Territoire\"\n[[commune]]\ndossier = \"grillon\"\nactive = false\n";
+    std::fs::write(server.territoire().join("territoire.toml"), aside).unwrap();
+    let (code, _, said) = mulot(&server, &["backup", "copie-2"]);
+    assert!(code == 0 && said.contains("2 communes sauvegardées"), "{said}");
+    assert!(said.contains("avertissement : grillon, dont le guichet n'est plus ouvert"), "{said}");
+    let (_, told, _) = mulot(&server, &["demandes"]);
+    assert!(told.lines().any(|line| line.contains("grillon")), "{told}");
+    let (code, _, said) = mulot(&server, &["demandes", "purger", "--commune", "grillon"]);
+    assert_eq!(code, 0, "{said}");
 }
 
 #[test]

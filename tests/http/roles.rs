@@ -132,12 +132,13 @@ fn one_process_receives_the_other_delivers_and_either_may_be_killed() {
     let at = address(&front.says("Guichet ouvert sur"));
     send(at, 4);
     until_letters(root, 8);
-    // A second one of the same role finds the place taken.
-    let other = Process::start(program(root, "accueil"));
-    let second = address(&other.says("Guichet ouvert sur"));
-    let refused = ask(second, "GET", &format!("/guichet/{FORM}/"), "");
-    assert_eq!(refused.status, 503, "{}", refused.text());
-    other.says("\"reason\":\"locked\"");
+    // A second one of the same role, or of both, is refused before it opens anything.
+    for role in ["accueil", "courrier", "tout"] {
+        let other = Process::start(program(root, role));
+        other.says("un autre guichet utilise déjà");
+    }
+    send(at, 5);
+    until_letters(root, 10);
     for (process, end) in [(&front, "Guichet arrêté"), (&back, "Guichet arrêté")] {
         process.signal("-TERM");
         process.says(end);

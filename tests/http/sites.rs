@@ -132,6 +132,9 @@ fn a_download_goes_on_where_it_was_cut() {
         let beyond = site.get(path, &[("range", "bytes=9000000-")]);
         assert_eq!(beyond.status, 416);
         assert_eq!(beyond.header("content-range"), Some(format!("bytes */{size}").as_str()));
+        assert_eq!(beyond.header("cache-control"), Some("no-cache"), "{path}");
+        let several = site.get(path, &[("range", "bytes=0-9,50-99")]);
+        assert_eq!((several.status, several.body.len()), (200, size), "{path}: several parts are the whole");
     }
 }
 

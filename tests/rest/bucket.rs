@@ -146,6 +146,10 @@ async fn a_bucket_that_is_away_is_not_a_lost_file() {
     assert!(draft(&files).is_err_and(|error| error.is_of_bucket()));
     assert!(files.verify(&store, Reading::Sizes).is_err_and(|error| error.is_of_bucket()));
     assert!(tidy(&store, &files, &noon()).is_err_and(|error| error.is_of_bucket()));
+    // Nor is a row erased whose file could not be: nobody would ask for that again.
+    let late = noon().checked_add(jiff::Span::new().years(30)).unwrap();
+    assert!(tidy(&store, &files, &late).is_err_and(|error| error.is_of_bucket()));
+    assert_eq!(store.known_files().unwrap().len(), 1);
     assert_eq!(files.bucket_answers(), Some(false));
     town.server.cut_every(0);
     while !matches!(step(&store, &mailer, &files, until).await.unwrap(), Step::Idle { .. }) {}
@@ -210,7 +214,7 @@ fn what_nobody_confirmed_goes_and_what_a_row_names_stays() {
     assert_eq!((soon.drafts, soon.orphans), (0, 1));
     assert!(files.draft(&waiting.id).unwrap().is_some() && files.draft(&left.id).unwrap().is_none());
     let next_day = tidy(&store, &files, &later(27)).unwrap();
-    assert_eq!((next_day.drafts, next_day.orphans, next_day.missing.len()), (3, 0, 0));
+    assert_eq!((next_day.drafts, next_day.orphans, next_day.missing.len()), (1, 0, 0));
     assert!(files.read(&kept).is_ok());
     assert_eq!(files.verify(&store, Reading::Contents).unwrap(), []);
     let object = format!("mairie/a/pj/{}/{}", &kept.id[..2], kept.id);

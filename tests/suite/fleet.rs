@@ -512,6 +512,25 @@ fn a_relative_target_of_the_territoire_is_taken_from_its_folder() {
     for name in ["aulnay", "bazoches"] {
         assert!(fleet.test.root().join("www").join(name).join("index.html").is_file(), "{name}");
     }
+    // A commune that says another kind of place keeps nothing of the common one; `[[commune]]` may say only a part.
+    let common = "[defauts.publication]\nssh = \"web@serveur.example:/srv/{commune}\"\nport = 2222\n";
+    let part = "[[commune]]\ndossier = \"bazoches\"\n[commune.defauts.publication]\ndossier = \"../www/{commune}\"\n";
+    fleet.write("territoire.toml", format!("nom = \"Pays\"\n{part}{common}"));
+    let run = fleet.run(&["publish", "pays/communes/bazoches", "--date", "2026-11-21"]);
+    assert!(run.code == 0 && run.stdout.contains("www/bazoches"), "{} {}", run.stdout, run.stderr);
+    let part = "[[commune]]\ndossier = \"bazoches\"\n[commune.defauts.publication]\nversions = 5\n";
+    let common = "[defauts.publication]\ndossier = \"../www/{commune}\"\n";
+    fleet.write("territoire.toml", format!("nom = \"Pays\"\n{part}{common}"));
+    assert_eq!(fleet.run(&["publish", "pays", "--date", "2026-11-21"]).code, 0);
+    // One by one, a place is no more for two than when all are published; what is set aside stays.
+    fleet.write("territoire.toml", "nom = \"Pays\"\n[defauts.publication]\ndossier = \"../tous\"\n");
+    let run = fleet.run(&["publish", "pays/communes/aulnay", "--date", "2026-11-21"]);
+    assert!(run.code == 1 && run.stderr.contains("aussi la destination de « bazoches »"), "{}", run.stderr);
+    let aside = "[[commune]]\ndossier = \"bazoches\"\nactive = false\n";
+    fleet.write("territoire.toml", format!("nom = \"Pays\"\n{aside}{common}"));
+    let run = fleet.run(&["publish", "pays/communes/bazoches", "--date", "2026-11-21"]);
+    assert!(run.code == 1 && run.stderr.contains("mis de côté"), "{}", run.stderr);
+    fleet.write("territoire.toml", format!("nom = \"Pays\"\n{common}"));
     // A commune's own is taken from the commune's.
     fleet.edit("communes/aulnay/commune.toml", "[mairie]", "[publication]\ndossier = \"../../../seul\"\n\n[mairie]");
     assert_eq!(fleet.run(&["publish", "pays", "--date", "2026-11-21"]).code, 0);

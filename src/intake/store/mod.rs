@@ -48,6 +48,7 @@ pub use self::error::StoreError;
 pub use self::format::Format;
 pub use self::mailboxes::{CodeSent, MailboxState, MailboxTag, Tried};
 pub(in crate::intake) use self::open::{FILE, create_private_dir, sync_dir};
+pub use self::open::{Served, ServedPart};
 pub use self::outbox::{Claim, Claimed, Settlement, Trace};
 pub use self::pace::Pace;
 pub use self::postgres::{Base, BaseError, News, Turn};
@@ -210,9 +211,12 @@ impl Store {
     }
 
     /// Says, as long as the value lives, that the guichets of all communes under `dir` are served, even those that are asleep
-    /// and hold no lock of their own; `None` when that cannot be written down.
-    pub fn serve_under(dir: &Path) -> Option<File> {
-        open::serve_under(dir)
+    /// and hold no lock of their own, and that those parts of it are this process's.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another process does one of them.
+    pub fn serve_under(dir: &Path, parts: &[ServedPart]) -> Result<Served, StoreError> {
+        open::serve_under(dir, parts)
     }
 
     /// Keeps them from being served, as long as the value lives.

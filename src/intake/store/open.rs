@@ -227,13 +227,45 @@ fn lock_file(path: &Path) -> Result<File, StoreError> {
     opened.map_err(|error| StoreError::io(path, error))
 }
 
-/// Says, as long as the value lives, that the guichets under `dir` are served; `None` when that cannot be written down, or
-/// somebody works on them alone: each base has its own lock all the same.
-pub(super) fn serve_under(dir: &Path) -> Option<File> {
-    make_dir(dir).ok()?;
-    let file = lock_file(&dir.join(SERVED)).ok()?;
-    file.try_lock_shared().ok().map(|()| file)
+/// Says, as long as the value lives, that the guichets under `dir` are served, and by whom: one process that receives, one that
+/// delivers. What cannot be written down is left out: each base has its own lock all the same.
+pub(super) fn serve_under(dir: &Path, parts: &[ServedPart]) -> Result<Served, StoreError> {
+    let mut held = Vec::new();
+    if make_dir(dir).is_err() {
+        return Ok(Served(held));
+    }
+    held.extend(lock_file(&dir.join(SERVED)).ok().filter(|file| file.try_lock_shared().is_ok()));
+    for part in parts {
+        match lock(&dir.join(part.file())) {
+            Ok(file) => held.push(file),
+            Err(StoreError::Locked { .. }) => return Err(StoreError::Locked { path: dir.to_owned() }),
+            Err(_) => {}
+        }
+    }
+    Ok(Served(held))
 }
+
+/// A part of serving that one process alone does over the same data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServedPart {
+    /// Answers visitors.
+    Receiving,
+    /// Sends the mails.
+    Delivering,
+}
+
+impl ServedPart {
+    fn file(self) -> &'static str {
+        match self {
+            ServedPart::Receiving => "verrou-accueil",
+            ServedPart::Delivering => "verrou-courrier",
+        }
+    }
+}
+
+/// The guichets of a folder are served as long as this lives.
+#[derive(Debug)]
+pub struct Served(#[expect(dead_code, reason = "held, never read")] Vec<File>);
 
 /// Keeps the guichets under `dir` from being served, as long as the value lives.
 pub(super) fn alone_under(dir: &Path) -> Result<File, StoreError> {

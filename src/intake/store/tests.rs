@@ -179,15 +179,18 @@ fn a_full_queue_is_told_at_once() {
 fn communes_that_are_served_are_nobody_elses_even_asleep() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("donnees");
-    let accueil = Store::serve_under(&data).unwrap();
-    let courrier = Store::serve_under(&data).unwrap();
+    let accueil = Store::serve_under(&data, &[ServedPart::Receiving]).unwrap();
+    let courrier = Store::serve_under(&data, &[ServedPart::Delivering]).unwrap();
+    let second = Store::serve_under(&data, &[ServedPart::Receiving, ServedPart::Delivering]);
+    assert!(matches!(second, Err(StoreError::Locked { .. })), "a second guichet of the same communes");
     drop(accueil);
+    assert!(Store::serve_under(&data, &[ServedPart::Receiving]).is_ok(), "its next start");
     assert!(matches!(Store::alone_under(&data), Err(StoreError::Locked { .. })));
     drop(courrier);
     let alone = Store::alone_under(&data).unwrap();
-    assert!(Store::serve_under(&data).is_none());
+    assert!(matches!(Store::alone_under(&data), Err(StoreError::Locked { .. })));
     drop(alone);
-    assert!(Store::serve_under(&data).is_some());
+    assert!(Store::serve_under(&data, &[ServedPart::Delivering]).is_ok());
 }
 
 #[test]

@@ -92,6 +92,7 @@ impl Awake {
             agents: memory.agents.clone(),
             clock: means.clock.clone(),
             watch: office.watch(),
+            commune: settings.territoire.as_ref().map(|_| settings.name.clone()),
         };
         let desk = Arc::new(Desk::new(content, options));
         let looking = desk.clone();

@@ -46,7 +46,7 @@ use super::host;
 use super::seats::seated;
 use super::{StartError, answer_of, overview, watch};
 use crate::diagnostic::Diagnostic;
-use crate::intake::store::{Store, StoreError};
+use crate::intake::store::StoreError;
 
 /// All the guichets of a process.
 pub(super) struct Hall {
@@ -60,8 +60,6 @@ pub(super) struct Hall {
     leaving: Mutex<Vec<Arc<Counter>>>,
     /// The page of the territoire as it was drawn last, with its secret.
     overview: tokio::sync::Mutex<Option<(tokio::time::Instant, String, Arc<str>)>>,
-    /// Tells other programs that the communes are served, those that sleep too.
-    _served: Option<std::fs::File>,
 }
 
 /// How many communes there are, and how they stand.
@@ -95,9 +93,7 @@ impl Hall {
     pub(super) fn new(config: HallConfig, means: Means) -> Result<Arc<Hall>, Vec<Diagnostic>> {
         let most_awake = config.most_awake;
         let plan = Plan::read(config, &Counters::new(), (means.clock)())?;
-        let served = if plan.only.is_none() { Store::serve_under(&plan.config.common.data) } else { None };
         Ok(Arc::new(Hall {
-            _served: served,
             plan: RwLock::new(Arc::new(plan)),
             means: Arc::new(means),
             slots: Arc::new(Semaphore::new(most_awake)),
@@ -173,6 +169,11 @@ impl Hall {
             broken: count(&|counter| counter.trouble().is_some()),
             nowhere: if plan.only.is_some() { 0 } else { count(&|counter| counter.settings().known.is_nowhere()) },
         }
+    }
+
+    /// Why some communes are reached by nobody, when the guichet started with that.
+    pub(super) fn told(&self) -> Vec<Diagnostic> {
+        self.plan().told.clone()
     }
 
     /// Hosts that are answered for, in order.

@@ -1,6 +1,6 @@
 //! Who answers where: the hosts of all communes, and the paths of those that share one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -21,6 +21,8 @@ pub(super) struct Plan {
     hosts: HashMap<String, Host>,
     /// The one commune of a guichet that serves no other: it answers to any name.
     pub(super) only: Option<Arc<Counter>>,
+    /// Why some communes are not reached: their address is another's, too.
+    pub(super) told: Vec<Diagnostic>,
 }
 
 /// Who answers on a host.
@@ -43,7 +45,8 @@ pub(super) enum Way {
 }
 
 impl Plan {
-    /// Reads what is known of each commune; those that `before` had keep what they are doing.
+    /// Reads what is known of each commune; those that `before` had keep what they are doing. At start, when there are none yet,
+    /// communes that say the same address are reached by nobody and the others are served; later, all stays as it was.
     ///
     /// # Errors
     /// All that is wrong, with its place; nothing has changed.
@@ -72,21 +75,32 @@ impl Plan {
                 members.par_iter().filter(|member| member.exists).map(read).collect()
             }
         };
-        let mut plan = Plan { config: config.clone(), counters: Counters::new(), hosts: HashMap::new(), only: None };
+        let mut plan = Plan {
+            config: config.clone(),
+            counters: Counters::new(),
+            hosts: HashMap::new(),
+            only: None,
+            told: Vec::new(),
+        };
         let mut diagnostics = Vec::new();
         // First all is judged, then the communes are told.
         let mut places: BTreeMap<(String, String), String> = BTreeMap::new();
+        let mut shared: BTreeSet<(String, String)> = BTreeSet::new();
         for settings in &settings {
             for place in places_of(settings) {
                 let other = places.insert(place.clone(), settings.name.clone());
+                shared.extend(other.is_some().then(|| place.clone()));
                 diagnostics.extend(other.map(|other| same_place(&place, (&other, settings))));
             }
         }
-        if has_errors(&diagnostics) {
+        if has_errors(&diagnostics) && !before.is_empty() {
             return Err(diagnostics);
         }
+        plan.told = diagnostics;
         for settings in settings {
-            let (name, places) = (settings.name.clone(), places_of(&settings));
+            let (name, mut places) = (settings.name.clone(), places_of(&settings));
+            // A request would go to one of them by chance.
+            places.retain(|place| !shared.contains(place));
             let counter = match before.get(&name) {
                 Some(counter) => {
                     counter.set(settings);
@@ -164,7 +178,7 @@ fn same_place((host, path): &(String, String), (one, other): (&str, &Settings)) 
         None => Place::file(format!("communes/{}/commune.toml", other.name)),
     };
     let message = format!("« {host}{path} » est déjà l'adresse de la commune « {one} »");
-    Diagnostic::error(Code::BadValue, place, message).hint(
+    Diagnostic::error(Code::SharedDomain, place, message).hint(
         "donnez à chacune son domaine, ou une adresse de guichet qui finit par son nom : adresse = \"https://guichet.exemple.fr/{commune}\"",
     )
 }

@@ -227,6 +227,7 @@ impl Shop {
                         agents: Arc::default(),
                         clock: Arc::new(Timestamp::now),
                         watch: office.watch(),
+                        commune: None,
                     },
                 ));
                 let routes = routes::router(desk.clone(), &Outside::default(), &[]);

@@ -9,6 +9,7 @@ use super::ordered::Ordered;
 use super::sftp::Sftp;
 use super::shell::{Shell, State};
 use super::{Access, Host, Local, Order, Result};
+use crate::fs::cause;
 use crate::model::publication::SshTarget;
 
 /// Opens the target the best way it allows: whole folders with a shell and rsync, else file by file.
@@ -74,7 +75,7 @@ impl Line {
 
     /// `web@2001:db8::1` as `ssh` wants it, without the brackets that separate a path elsewhere.
     pub(super) fn bare_host(&self) -> String {
-        self.target.host.replace(['[', ']'], "")
+        bare_host(&self.target)
     }
 
     /// Runs a script there in `sh`; what it wrote, or `None` when there is no shell.
@@ -110,8 +111,7 @@ impl Line {
     /// What `ssh`, `sftp` or `rsync` said on its way out, in French, and what to do about it.
     pub(super) fn explain(&self, errors: &str, code: Option<i32>) -> PublishError {
         let host = &self.target.host;
-        let (sentence, remedy) =
-            words(errors, host, self.target.key_file.as_ref().map(|key| key.display().to_string()));
+        let (sentence, remedy) = words(errors, &self.target);
         let sentence = sentence.unwrap_or_else(|| {
             let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("").trim();
             match (last.is_empty(), code) {
@@ -140,8 +140,57 @@ pub(super) fn no_program(program: &str, package: &str) -> PublishError {
     }
 }
 
+fn bare_host(target: &SshTarget) -> String {
+    target.host.replace(['[', ']'], "")
+}
+
+/// How to connect by hand as we do, so that what is accepted is written where we look.
+fn by_hand(target: &SshTarget) -> String {
+    let port = target.port.map(|port| format!("-p {port} ")).unwrap_or_default();
+    let hosts = target.known_hosts.as_ref().map(|hosts| {
+        let option = format!("UserKnownHostsFile=\"{}\"", hosts.display());
+        format!("-o {} ", quoted(&option))
+    });
+    format!("ssh {port}{}{}", hosts.unwrap_or_default(), bare_host(target))
+}
+
+/// How to forget the key of a host, where we look for it.
+fn forget(target: &SshTarget) -> String {
+    let bare = bare_host(target);
+    let name = bare.rsplit('@').next().unwrap_or(&bare);
+    let name = match target.port.filter(|port| *port != 22) {
+        Some(port) => quoted(&format!("[{name}]:{port}")),
+        None => name.to_owned(),
+    };
+    let hosts = target.known_hosts.as_ref().map(|hosts| format!(" -f {}", quoted(&hosts.display().to_string())));
+    format!("ssh-keygen -R {name}{}", hosts.unwrap_or_default())
+}
+
+/// The port that was asked: what `ssh` says of it, for its own configuration may name it; else ours.
+fn port_of(errors: &str, target: &SshTarget) -> u16 {
+    let said = errors.split_once(" port ").and_then(|(_, rest)| rest.split_once(':')?.0.parse().ok());
+    said.or(target.port).unwrap_or(22)
+}
+
+/// Why the private key that the target names cannot even be read.
+fn unread_key(target: &SshTarget) -> Option<(String, String)> {
+    let key = target.key_file.as_ref()?;
+    let error = std::fs::File::open(key).err()?;
+    let (path, is_absent) = (key.display(), error.kind() == std::io::ErrorKind::NotFound);
+    let sentence = match is_absent {
+        true => format!("la clé SSH « {path} » n'existe pas"),
+        false => format!("la clé SSH « {path} » ne peut pas être lue : {}", cause(&error)),
+    };
+    Some((
+        sentence,
+        "corrigez cle_fichier dans [publication], ou remettez la clé à cet endroit, lisible par ce compte".into(),
+    ))
+}
+
 /// Known words of OpenSSH, rsync and the system, English since we ask for it: sentence and remedy in French.
-fn words(errors: &str, host: &str, key: Option<String>) -> (Option<String>, String) {
+fn words(errors: &str, target: &SshTarget) -> (Option<String>, String) {
+    let host = target.host.as_str();
+    let key = target.key_file.as_ref().map(|key| key.display().to_string());
     let has = |words: &str| errors.contains(words);
     let any = |list: &[&str]| list.iter().any(|words| errors.contains(words));
     let again = "vérifiez le réseau, puis relancez : ce qui est déjà parti ne repart pas";
@@ -149,14 +198,15 @@ fn words(errors: &str, host: &str, key: Option<String>) -> (Option<String>, Stri
     let (sentence, remedy) = if has("REMOTE HOST IDENTIFICATION HAS CHANGED") {
         (
             format!("{host} ne présente plus la même clé d'hôte qu'avant : c'est peut-être une autre machine"),
-            format!("demandez à l'hébergeur si elle a changé ; si oui : ssh-keygen -R {bare}, puis ssh {host}"),
+            format!("demandez à l'hébergeur si elle a changé ; si oui : {}, puis {}", forget(target), by_hand(target)),
         )
     } else if has("Host key verification failed") {
         (
             format!("la clé d'hôte de {host} n'est pas connue de cette machine"),
             format!(
-                "connectez-vous une fois à la main (ssh {host}), comparez l'empreinte à celle que donne l'hébergeur, acceptez-la, \
-                 puis relancez"
+                "connectez-vous une fois à la main ({}), comparez l'empreinte à celle que donne l'hébergeur, acceptez-la, \
+                 puis relancez",
+                by_hand(target)
             ),
         )
     } else if any(&["UNPROTECTED PRIVATE KEY", "bad permissions"]) {
@@ -167,6 +217,8 @@ fn words(errors: &str, host: &str, key: Option<String>) -> (Option<String>, Stri
             format!("{host} a refusé trop de clés SSH à la suite"),
             "dites laquelle est la bonne : cle_fichier = \"…\" dans [publication]".into(),
         )
+    } else if let Some((sentence, remedy)) = unread_key(target).filter(|_| any(&KEY_REFUSED)) {
+        (sentence, remedy)
     } else if any(&KEY_REFUSED) {
         let asked = key.map_or_else(String::new, |key| format!(" ({key}.pub)"));
         (
@@ -179,7 +231,13 @@ fn words(errors: &str, host: &str, key: Option<String>) -> (Option<String>, Stri
     } else if has("Could not resolve hostname") {
         (format!("{bare} n'existe pas, ou le réseau est coupé"), "vérifiez ssh = \"…\" dans [publication]".into())
     } else if has("Connection refused") {
-        (format!("{bare} refuse la connexion SSH"), "vérifiez le port (port = 2222) et que SSH y est ouvert".into())
+        (
+            format!("{bare} refuse la connexion SSH"),
+            format!(
+                "vérifiez que SSH y est ouvert, et le port : c'est {} qui a été essayé (port = … dans [publication])",
+                port_of(errors, target)
+            ),
+        )
     } else if any(&["timed out", "No route to host", "Network is unreachable", "Timeout, server"]) {
         (format!("{bare} ne répond pas"), again.into())
     } else if any(&["No space left on device", "Disk quota exceeded", "(28)", "(122)"]) {
@@ -236,11 +294,47 @@ mod tests {
             ("client_loop: send disconnect: Broken pipe", "a été coupée"),
             ("ssh: Could not resolve hostname h.fr: Name or service not known", "h.fr n'existe pas"),
         ] {
-            let (told, remedy) = words(said, "web@h.fr", None);
+            let (told, remedy) = words(said, &target());
             assert!(told.as_deref().unwrap_or("").contains(sentence), "{said}: {told:?}");
             assert!(!remedy.is_empty());
         }
-        assert_eq!(words("something new", "web@h.fr", None).0, None);
+        assert_eq!(words("something new", &target()).0, None);
+    }
+
+    #[test]
+    fn what_is_to_be_typed_is_what_we_do() {
+        let unknown = "Host key verification failed.";
+        assert!(words(unknown, &target()).1.contains("(ssh web@h.fr)"), "{}", words(unknown, &target()).1);
+        let own = SshTarget { port: Some(22_022), known_hosts: Some("/c/connus".into()), ..target() };
+        let told = words(unknown, &own).1;
+        assert!(told.contains("(ssh -p 22022 -o 'UserKnownHostsFile=\"/c/connus\"' web@h.fr)"), "{told}");
+        let told = words("WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!", &own).1;
+        assert!(told.contains("ssh-keygen -R '[h.fr]:22022' -f '/c/connus', puis ssh -p 22022"), "{told}");
+        let refused = "ssh: connect to host h.fr port 2200: Connection refused";
+        assert!(words(refused, &target()).1.contains("c'est 2200 qui"), "{}", words(refused, &target()).1);
+        assert!(words("Connection refused", &own).1.contains("c'est 22022 qui"));
+    }
+
+    #[test]
+    fn a_key_that_is_not_there_is_said_first() {
+        let refused = "web@h.fr: Permission denied (publickey).";
+        let absent = SshTarget { key_file: Some("/nulle/part/k9".into()), ..target() };
+        assert_eq!(words(refused, &absent).0.as_deref(), Some("la clé SSH « /nulle/part/k9 » n'existe pas"));
+        let there = tempfile::NamedTempFile::new().unwrap();
+        let there = SshTarget { key_file: Some(there.path().to_owned()), ..target() };
+        assert_eq!(words(refused, &there).0.as_deref(), Some("la clé SSH est refusée par web@h.fr"));
+    }
+
+    fn target() -> SshTarget {
+        SshTarget {
+            host: "web@h.fr".into(),
+            path: "/srv/a".into(),
+            port: None,
+            key_file: None,
+            known_hosts: None,
+            ordered: false,
+            versions: 3,
+        }
     }
 
     #[test]

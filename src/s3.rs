@@ -259,8 +259,9 @@ impl Bucket {
             let told = response.body_mut().with_config().limit(64 << 20).read_to_string();
             let page = told.ok().and_then(|told| rusty_s3::actions::ListObjectsV2::parse_response(&told).ok());
             let Some(page) = page else {
-                let code = "ListObjectsV2".to_owned();
-                return Err(S3Error::Answer { host: self.host.clone(), key: prefix.to_owned(), status: 200, code });
+                // No word of the server: what came is no list.
+                let (host, key) = (self.host.clone(), prefix.to_owned());
+                return Err(S3Error::Answer { host, key, status: 200, code: String::new() });
             };
             for one in page.contents {
                 let modified = one.last_modified.and_then(|text| text.parse().ok());

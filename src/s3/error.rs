@@ -92,7 +92,7 @@ pub enum S3Error {
         tries: u32,
     },
     /// An answer that we do not know.
-    #[error("{host} répond par l'erreur {status} ({code}) pour « {key} »")]
+    #[error("{}", answer(host, key, *status, code))]
     Answer {
         /// Who.
         host: String,
@@ -100,7 +100,7 @@ pub enum S3Error {
         key: String,
         /// HTTP status.
         status: u16,
-        /// The server's word.
+        /// The server's word; empty when it did not say that it failed, and gave something else than what was asked.
         code: String,
     },
     /// A file of this machine cannot be read.
@@ -132,6 +132,9 @@ impl S3Error {
                 "vérifiez le réseau et l'adresse, puis relancez : ce qui est déjà parti ne repart pas"
             }
             S3Error::Busy { .. } => "relancez plus tard : ce qui est déjà parti ne repart pas",
+            S3Error::Answer { code, .. } if code.is_empty() => {
+                "vérifiez s3 = \"https://hôte/seau\" : un autre programme répond peut-être à la place du stockage ; puis relancez"
+            }
             S3Error::Answer { .. } => "donnez cette réponse à l'hébergeur",
             S3Error::Local(_) => "vérifiez que ce fichier existe et que vous avez le droit de le lire",
         }
@@ -140,6 +143,15 @@ impl S3Error {
     /// Whether the order or its settings are at fault rather than a machine.
     pub fn is_order(&self) -> bool {
         matches!(self, S3Error::BadAddress(_) | S3Error::BadKeyName(_) | S3Error::KeyFile(_))
+    }
+}
+
+/// An answer that we do not know, in a sentence; one that begins well may end by a failure.
+fn answer(host: &str, key: &str, status: u16, code: &str) -> String {
+    match (status, code) {
+        (_, "") => format!("la réponse de {host} n'est pas comprise : ce n'est pas une liste d'objets"),
+        (200, code) => format!("{host} répond par l'erreur {code} pour « {key} »"),
+        (status, code) => format!("{host} répond par l'erreur {status} ({code}) pour « {key} »"),
     }
 }
 
@@ -251,6 +263,20 @@ mod tests {
         }
         let behind = S3Error::Clock { host: "s3.exemple.fr".into(), seconds: -86_400 };
         assert_eq!(behind.to_string(), "l'horloge de cette machine retarde sur celle de s3.exemple.fr d'un jour");
+    }
+
+    #[test]
+    fn what_is_no_list_is_not_called_an_error_200() {
+        let error = |status, code: &str| S3Error::Answer {
+            host: "s3.exemple.fr".into(),
+            key: "a".into(),
+            status,
+            code: code.into(),
+        };
+        assert!(error(200, "").to_string().contains("n'est pas comprise"), "{}", error(200, ""));
+        assert!(error(200, "").remedy().contains("vérifiez s3"));
+        assert_eq!(error(200, "SlowDown").to_string(), "s3.exemple.fr répond par l'erreur SlowDown pour « a »");
+        assert!(error(418, "Odd").to_string().contains("l'erreur 418 (Odd)"));
     }
 
     #[test]

@@ -113,7 +113,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
 /// Makes `to` the same file as `from`, or a copy where hard links are impossible.
 ///
 /// # Errors
-/// [`FsError`] on the target's path.
+/// [`FsError`] on the path that is at fault.
 pub fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
     if std::fs::hard_link(from, to).is_ok() {
         return Ok(());
@@ -124,9 +124,12 @@ pub fn link_or_copy(from: &Path, to: &Path) -> Result<()> {
 /// Copies a file.
 ///
 /// # Errors
-/// [`FsError`] on the target's path.
+/// [`FsError`] on the path that is at fault: the source when it cannot be read, else the target.
 pub fn copy(from: &Path, to: &Path) -> Result<()> {
-    std::fs::copy(from, to).map(|_| ()).map_err(failed("copier vers", to))
+    std::fs::copy(from, to).map(|_| ()).map_err(|error| match std::fs::File::open(from) {
+        Err(source) => failed("lire", from)(source),
+        Ok(_) => failed("copier vers", to)(error),
+    })
 }
 
 /// Puts a folder in the place of another, and that one in its place, so that a reader sees one or the other whole.
@@ -322,6 +325,16 @@ mod tests {
         let error = |action| FsError { action, path: "a".into(), source: io::Error::from_raw_os_error(28) };
         assert!(error("écrire").sentence().starts_with("impossible d'écrire « a » : il n'y a plus de place"));
         assert!(error("lire").sentence().starts_with("impossible de lire « a »"));
+    }
+
+    #[test]
+    fn a_copy_names_the_file_that_is_gone() {
+        let root = tempfile::tempdir().expect("a folder");
+        let (from, to) = (root.path().join("a.pdf"), root.path().join("absent/b.pdf"));
+        let gone = copy(&from, &to).expect_err("no source");
+        assert_eq!((gone.action, gone.path.as_path()), ("lire", from.as_path()));
+        std::fs::write(&from, "%PDF").expect("a file");
+        assert_eq!(copy(&from, &to).expect_err("no folder").path, to);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::territoire::{self, Order};
 use super::{Exit, FolderArgs, day_note, generator, missing_folder, picture_cache};
 use crate::diagnostic::Diagnostic;
 use crate::fleet::{self, Outcome};
+use crate::fs::FsError;
 use crate::load::Territoire;
 use crate::pipeline::{self, Base, BuildRequest};
 use crate::text::numbers::{file_size, plural};
@@ -121,6 +122,7 @@ fn commune(args: &BuildArgs) -> Result<Done, Exit> {
             report::say("aide : choisissez un autre dossier : mulot build --sortie DIR");
             Err(Exit::Fault)
         }
+        Err(WriteError::Fs(error)) if is_gone(&error) => Err(gone(&error.sentence())),
         Err(WriteError::Fs(error)) => Err(machine(&error.sentence())),
     }
 }
@@ -151,7 +153,20 @@ fn member(args: &BuildArgs, root: &Path) -> Result<Done, Exit> {
 fn machine(sentence: &str) -> Exit {
     report::say(format!("erreur : {sentence}"));
     report::say(
-        "aide : vérifiez la place libre sur le disque et le droit d'écrire à cet endroit ; le site en place n'a pas bougé",
+        "aide : vérifiez la place libre sur le disque et le droit d'écrire à cet endroit, puis relancez ; le site en place n'a pas bougé",
+    );
+    Exit::Machine
+}
+
+fn is_gone(error: &FsError) -> bool {
+    error.action == "lire" && error.source.kind() == std::io::ErrorKind::NotFound
+}
+
+/// A file of the folder that was there when it was listed, and not when it was copied.
+fn gone(sentence: &str) -> Exit {
+    report::say(format!("erreur : {sentence}"));
+    report::say(
+        "aide : ce fichier a changé pendant la construction : relancez la commande ; le site en place n'a pas bougé",
     );
     Exit::Machine
 }

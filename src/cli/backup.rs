@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::Timestamp;
 
-use super::faults::store_fault;
+use super::faults::{place_fault, store_fault};
 use super::place::{DataPlace, Places, zone_of};
 use super::{Exit, communes, report};
 use crate::fs::cause;
 use crate::intake::backup::{BackupError, back_up, is_backup, is_inside, restore};
 use crate::intake::files::FileTrouble;
-use crate::intake::store::{Damage, Store};
-use crate::intake::token::KEY_FILE;
+use crate::intake::store::{Damage, Store, StoreError};
+use crate::intake::token::{KEY_FILE, KeyError};
 use crate::text::dates::{short_date, time};
 use crate::text::numbers::plural;
 
@@ -114,7 +114,7 @@ fn back_up_one(args: &BackupArgs, place: DataPlace, destination: &Path) -> Exit 
     }
     let store = match Store::open(&place.data, place.beside()) {
         Ok(store) => store,
-        Err(error) => return store_fault(&error),
+        Err(error) => return place_fault(&place, &error),
     };
     let key = store.key_file();
     let copied = args.with_key.then_some(key);
@@ -237,7 +237,7 @@ fn restore_one(args: &RestoreArgs, backup: &Path, place: &DataPlace) -> Exit {
     let keys = (key.as_deref(), place.key_file.as_deref());
     let done = match restore(backup, &place.data, keys, (place.base(), place.bucket())) {
         Ok(done) => done,
-        Err(error) => return fault(&error),
+        Err(error) => return no_restore(args, place, &error),
     };
     let made = done.made_at.to_zoned(zone_of(place.config.as_ref()));
     let waiting = done.counts.waiting + done.counts.sending;
@@ -258,6 +258,44 @@ fn restore_one(args: &RestoreArgs, backup: &Path, place: &DataPlace) -> Exit {
     });
     report::say("Les demandes reçues après cette date ne sont pas ici : elles sont dans la boîte de la mairie.");
     troubles(&done.damaged, &done.troubles)
+}
+
+/// Says why a copy is not brought back. A key is looked for where it was given, and one that is in place is never replaced.
+fn no_restore(args: &RestoreArgs, place: &DataPlace, error: &BackupError) -> Exit {
+    // That of one commune is a file; those of all, a folder.
+    let is_one = args.commune.is_some() || place.commune.is_none();
+    let option = if is_one { "--cle FICHIER" } else { "--cle DOSSIER, qui a COMMUNE/cle" };
+    let own = place.data.join(KEY_FILE);
+    let (what, hint) = match (error, wrong_key(error)) {
+        (BackupError::KeyMissing { path }, _) => (
+            format!("la clé n'est pas dans « {} »", path.display()),
+            format!("donnez celle que vous avez gardée à part : {option}"),
+        ),
+        (_, Some(path)) => {
+            let in_place = path == own || place.key_file.as_deref() == Some(path);
+            let hint = match in_place {
+                true => "remettez à cet endroit la clé qui va avec cette sauvegarde ; rien n'a été remis".to_owned(),
+                false => format!("donnez la bonne clé : {option} ; rien n'a été remis en place"),
+            };
+            (format!("« {} » n'est pas la clé de cette sauvegarde", path.display()), hint)
+        }
+        (error, None) => return fault(error),
+    };
+    report::say(format!("erreur : {what}"));
+    report::say(format!("aide : {hint}"));
+    Exit::Fault
+}
+
+/// The file that is not the key of a copy, when that is what is wrong.
+fn wrong_key(error: &BackupError) -> Option<&Path> {
+    match error {
+        BackupError::Store(StoreError::WrongKey { path }) => Some(path),
+        BackupError::Store(StoreError::Key(error)) => match &**error {
+            KeyError::Malformed { path } => Some(path),
+            _ => None,
+        },
+        _ => None,
+    }
 }
 
 /// What was already wrong when the copy was made.

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use jiff::{Timestamp, Zoned};
 
 use self::told::Teller;
-use super::faults::{file_cause, store_fault};
+use super::faults::{file_cause, place_fault};
 use super::integrity::Integrity;
 use super::place::{DataPlace, Places, which};
 use super::report::{self, Format};
@@ -221,7 +221,7 @@ fn of_one(args: &DemandesArgs, place: DataPlace) -> Exit {
             }
         }
     });
-    done.unwrap_or_else(|error| store_fault(&error))
+    done.unwrap_or_else(|error| place_fault(&place, &error))
 }
 
 fn with_reference(typed: &str, act: impl FnOnce(&Reference) -> Result<Exit, StoreError>) -> Result<Exit, StoreError> {

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use super::place::DataPlace;
 use super::{Exit, report};
 use crate::fs::{cause, cause_of_words};
 use crate::intake::files::FileError;
@@ -102,6 +103,20 @@ pub(super) fn store_fault(error: &StoreError) -> Exit {
     match error {
         StoreError::Absent { .. } | StoreError::Locked { .. } => Exit::Fault,
         _ => Exit::Machine,
+    }
+}
+
+/// The same for the data of one commune: one that got nothing yet has no mistake in its path.
+pub(super) fn place_fault(place: &DataPlace, error: &StoreError) -> Exit {
+    match (error, &place.commune) {
+        (StoreError::Absent { .. }, Some(name)) => {
+            report::say(format!("erreur : « {name} » : aucune demande encore"));
+            report::say(
+                "aide : sa base est créée quand son guichet s'ouvre la première fois ; si elle en a reçu, vérifiez donnees dans guichet.toml",
+            );
+            Exit::Fault
+        }
+        _ => store_fault(error),
     }
 }
 
@@ -228,6 +243,11 @@ pub(super) fn start_fault(error: &StartError, in_use: &str) -> Exit {
         StartError::Tls(reason) => told(
             format!("le chiffrement ne peut pas être mis en route : {reason}"),
             "redémarrez la machine ; si cela revient, signalez-le",
+            Exit::Machine,
+        ),
+        StartError::Io { path, source } if source.kind() == ErrorKind::NotFound => told(
+            format!("« {} » n'existe pas", path.display()),
+            "vérifiez son chemin dans guichet.toml : certificat ou cle_privee sous [[https.certificats]], ou donnees",
             Exit::Machine,
         ),
         StartError::Io { path, source } => told(

@@ -174,6 +174,19 @@ fn the_communes_of_a_territoire_come_back_with_the_keys_of_one_folder() {
     assert_eq!(one.status.code(), Some(0), "{}", said(&one));
     assert!(data.join("aval/guichet.db").is_file() && !data.join("amont").exists());
     std::fs::remove_dir_all(&data).unwrap();
+    // Without keys, then with the key of another commune: an order at fault, and what to give.
+    let without = mulot("restore", &[], [&config, &backup]);
+    let told = said(&without);
+    assert!(without.status.code() == Some(1) && told.contains("--cle DOSSIER") && !told.contains("FICHIER"), "{told}");
+    let wrong = root.path().join("faux");
+    for (commune, key) in [("amont", "amont"), ("aval", "amont")] {
+        std::fs::create_dir_all(wrong.join(commune)).unwrap();
+        std::fs::copy(safe.join(key).join("cle"), wrong.join(commune).join("cle")).unwrap();
+    }
+    let refused = mulot("restore", &["--cle", wrong.to_str().unwrap()], [&config, &backup]);
+    let told = said(&refused);
+    assert!(refused.status.code() == Some(1) && told.contains("donnez la bonne clé : --cle DOSSIER"), "{told}");
+    std::fs::remove_dir_all(&data).unwrap();
     let all = mulot("restore", &["--cle", keys], [&config, &backup]);
     assert_eq!(all.status.code(), Some(0), "{}", said(&all));
     for commune in ["amont", "aval"] {

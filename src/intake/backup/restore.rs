@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,7 +13,7 @@ use crate::intake::files::{BucketPlace, FileOptions, FileStore, FileTrouble, KEP
 use crate::intake::store::{
     Access, Base, Counts, Damage, FILE, Store, StoreError, StoreOptions, create_private_dir, examine, sync_dir,
 };
-use crate::intake::token::KEY_FILE;
+use crate::intake::token::{KEY_FILE, KeyError};
 
 /// What was brought back, and what was already wrong with it when it was copied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -91,6 +92,9 @@ fn bring_back(
     let restored = look(&staging, used, manifest, bucket).map_err(|error| match error {
         BackupError::Store(StoreError::WrongKey { .. }) => {
             BackupError::Store(StoreError::WrongKey { path: key.clone() })
+        }
+        BackupError::Store(StoreError::Key(error)) if matches!(*error, KeyError::Malformed { .. }) => {
+            BackupError::Store(StoreError::Key(Arc::new(KeyError::Malformed { path: key.clone() })))
         }
         error => error,
     })?;

@@ -56,8 +56,17 @@ pub(super) fn run(args: &MigrateArgs) -> Exit {
         }
         Err(error) => {
             report::say(format!("erreur : {error}"));
-            if let MigrateError::Newer { .. } = error {
-                report::say("aide : mettez Mulot à jour sur cette machine ; rien n'a été changé");
+            match error {
+                MigrateError::Newer { .. } => {
+                    report::say("aide : mettez Mulot à jour sur cette machine ; rien n'a été changé");
+                }
+                MigrateError::NotAFolder(folder) if holds_bases(&folder) => report::say(
+                    "aide : ce sont les données d'un guichet : donnez sa configuration : mulot migrate chemin/vers/guichet.toml",
+                ),
+                MigrateError::NotAFolder(_) => {
+                    report::say("aide : donnez le dossier de commune.toml ou de territoire.toml, ou guichet.toml");
+                }
+                _ => {}
             }
             Exit::Fault
         }
@@ -69,6 +78,12 @@ fn is_guichet(path: &Path) -> bool {
     let is_content = path.ends_with(Commune::FILE) || path.ends_with(Territoire::FILE);
     let is_config = !is_content && !path.is_dir() && path.extension().is_some_and(|extension| extension == "toml");
     is_config || path.join("guichet.db").is_file()
+}
+
+/// Whether that is the data folder of a territoire: one folder, with its database, for each commune.
+fn holds_bases(folder: &Path) -> bool {
+    let inside = crate::fs::folders(folder).unwrap_or_default();
+    inside.iter().any(|name| folder.join(name).join("guichet.db").is_file())
 }
 
 /// Brings the databases of a guichet to the present format, or only says which would change.

@@ -185,5 +185,11 @@ fn all_the_bases_of_a_hall_are_upgraded_each_under_its_name() {
     ] {
         assert!(run.stdout.contains(words), "{words}\n{}", run.stdout);
     }
+    let data = test.run(&["migrate", "donnees"]);
+    assert!(data.code == 1 && data.stderr.contains("les données d'un guichet"), "{}", data.stderr);
+    for words in [&["demandes", "--commune", "villette"][..], &["backup", "--commune", "villette", "ailleurs"]] {
+        let none = test.run(words);
+        assert!(none.code == 1 && none.stderr.contains("« villette » : aucune demande encore"), "{}", none.stderr);
+    }
     assert!(test.root().join("copie/baneins/guichet.db").exists() && test.root().join("copie/chalamont/pj").exists());
 }

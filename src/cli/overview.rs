@@ -26,10 +26,10 @@ pub(super) struct OverviewArgs {
     #[arg(long = "page", value_name = "FICHIER")]
     page: Option<PathBuf>,
     /// Donne l'adresse secrète où le guichet sert la page
-    #[arg(long = "adresse")]
+    #[arg(long = "adresse", conflicts_with_all = ["page", "mail", "mairies"])]
     address: bool,
     /// Change cette adresse : l'ancienne ne mène plus à rien
-    #[arg(long = "nouvelle-adresse")]
+    #[arg(long = "nouvelle-adresse", conflicts_with_all = ["page", "mail", "mairies"])]
     new_address: bool,
     /// Envoie le message de la semaine à qui s'occupe du territoire ([etat] de la configuration), une fois par semaine
     #[arg(long = "courriel")]
@@ -40,6 +40,9 @@ pub(super) struct OverviewArgs {
 }
 
 pub(super) fn run(args: &OverviewArgs) -> Exit {
+    if let Some(exit) = not_a_file(&args.config) {
+        return exit;
+    }
     let sends = args.mail || args.mairies;
     let secrets = match sends {
         true => Secrets::of_service(),
@@ -50,7 +53,7 @@ pub(super) fn run(args: &OverviewArgs) -> Exit {
         Err(told) => {
             let folder = args.config.parent().unwrap_or(Path::new("."));
             report::say(report::text(&told, folder, report::colour(&std::io::stderr())).trim_end());
-            report::say("aide : donnez la configuration du guichet : mulot etat chemin/vers/guichet.toml");
+            report::say(GIVE_CONFIG);
             return Exit::Fault;
         }
     };
@@ -80,6 +83,20 @@ pub(super) fn run(args: &OverviewArgs) -> Exit {
     }
     if overview.en_ordre { Exit::Done } else { Exit::Fault }
 }
+
+/// A folder, or a path where nothing is, is no configuration.
+fn not_a_file(config: &Path) -> Option<Exit> {
+    let what = match (config.is_dir(), config.exists()) {
+        (true, _) => "est un dossier, et non la configuration du guichet",
+        (false, false) => "n'existe pas",
+        (false, true) => return None,
+    };
+    report::say(format!("erreur : « {} » {what}", config.display()));
+    report::say(GIVE_CONFIG);
+    Some(Exit::Fault)
+}
+
+const GIVE_CONFIG: &str = "aide : donnez la configuration du guichet : mulot etat chemin/vers/guichet.toml";
 
 fn write_page(overview: &Overview, base: &Base, path: &Path) -> Result<(), Exit> {
     let drawn = base.plain_theme().and_then(|theme| page::html(overview, &theme)).unwrap_or_default();
@@ -152,8 +169,9 @@ fn send_all(args: &OverviewArgs, config: &HallConfig, overview: &Overview, now: 
     let silent = overview.communes.iter().filter(|row| row.boites.is_empty() || row.expediteur.is_empty()).count();
     if args.mairies && silent > 0 {
         report::say(format!(
-            "{} sans boîte ou sans expéditeur ([guichet] de commune.toml) : rien ne peut lui être écrit",
-            plural(silent as u64, "commune", "communes")
+            "{} sans boîte ou sans expéditeur ([guichet] de commune.toml) : rien ne peut {} être écrit",
+            plural(silent as u64, "commune", "communes"),
+            if silent > 1 { "leur" } else { "lui" }
         ));
     }
     let (mut taken, mut already, mut refused) = (0, 0, 0);

@@ -117,6 +117,11 @@ fn the_secret_address_is_made_when_asked_for_kept_and_changed() {
     let first = territoire.run(&["etat", "guichet.toml", "--adresse"]).stdout;
     assert!(first.starts_with("/guichet/etat/") && first.trim().len() > 60, "{first}");
     assert_eq!(territoire.run(&["etat", "guichet.toml", "--adresse"]).stdout, first);
+    let both = territoire.run(&["etat", "guichet.toml", "--adresse", "--courriel", "--mairies"]);
+    assert!(both.code == 1 && both.stderr.contains("ne va pas avec"), "{} {}", both.stdout, both.stderr);
+    let folder = territoire.run(&["etat", "pays"]);
+    assert!(folder.code == 1 && folder.stderr.contains("« pays » est un dossier"), "{}", folder.stderr);
+    assert_eq!((folder.stderr.matches("aide :").count(), folder.stderr.contains("mulot guichet ")), (1, false));
     let second = territoire.run(&["etat", "guichet.toml", "--nouvelle-adresse"]).stdout;
     assert_ne!(second, first);
     let mode = std::os::unix::fs::PermissionsExt::mode(

@@ -231,12 +231,13 @@ pub fn letter(row: &Row) -> (String, String) {
     points.push(match (open, late) {
         (0, _) => "Aucune demande d'habitant n'attend de réponse.".to_owned(),
         (open, 0) => {
-            format!("{} de réponse ; aucune n'est en retard.", plural(open, "demande attend", "demandes attendent"))
+            format!("{} une réponse ; aucune n'est en retard.", plural(open, "demande attend", "demandes attendent"))
         }
         (open, late) => format!(
-            "{} de réponse, dont {} : elles sont dans votre boîte.",
+            "{} une réponse, dont {} : {} dans votre boîte.",
             plural(open, "demande attend", "demandes attendent"),
-            plural(late, "en retard", "en retard")
+            plural(late, "en retard", "en retard"),
+            if open > 1 { "elles sont" } else { "elle est" }
         ),
     });
     let mut text = format!("Bonjour,\n\nQuatre points à vérifier pour le site {}, deux minutes :\n\n", of_name(row));

@@ -166,6 +166,11 @@ pub fn sources(layers: &Layers<'_>) -> (Option<Sources>, Vec<Diagnostic>) {
 
 /// A folder that is no commune's; that of all the communes of a territoire, perhaps.
 fn no_commune(folder: &Path) -> Diagnostic {
+    if !folder.exists() {
+        let message = "le dossier de la commune n'existe pas";
+        return Diagnostic::error(Code::NoCommune, Place::file(commune::FILE), message)
+            .hint("remettez-le en place, ou créez-en un : mulot new DOSSIER --insee 01299");
+    }
     let told = Diagnostic::error(Code::NoCommune, Place::file(commune::FILE), "ce dossier n'a pas de commune.toml");
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     match folder.parent().filter(|root| folder.ends_with(TerritoireModel::COMMUNES) && Territoire::is_one(root)) {
@@ -387,7 +392,10 @@ fn entries<'a>(layers: &'a Layers<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTr
         let entry = Entry { layer: Layer::Commune, data: FileData::Disk(file.path), size: file.size };
         entries.insert(file.relative.nfc().collect(), File::Own(entry));
     }
-    diagnostics.extend(troubles.into_iter().map(trouble));
+    // A folder that is not there is told once, by what it lacks.
+    if layers.commune.exists() {
+        diagnostics.extend(troubles.into_iter().map(trouble));
+    }
     entries
 }
 

@@ -204,14 +204,31 @@ fn generator() -> String {
     format!("Mulot {}", env!("CARGO_PKG_VERSION"))
 }
 
-/// A folder that is not there is an order at fault, told before anything else.
+/// A folder that is not there, or that only holds communes, is an order at fault, told before anything else.
 fn missing_folder(folder: &Path) -> Option<Exit> {
+    if let Some(territoire) = territoire_of_communes(folder) {
+        report::say(format!("erreur : « {} » est le dossier communes/ d'un territoire", folder.display()));
+        report::say(format!("aide : donnez celui du territoire : mulot check {}", territoire.display()));
+        return Some(Exit::Fault);
+    }
     if folder.is_dir() {
         return None;
     }
     report::say(format!("erreur : le dossier « {} » n'existe pas", folder.display()));
     report::say("aide : vérifiez le chemin, ou créez une commune : mulot new DOSSIER --insee 01299");
     Some(Exit::Fault)
+}
+
+/// The territoire whose `communes/` this is, as it was named when that is possible.
+fn territoire_of_communes(folder: &Path) -> Option<PathBuf> {
+    let whole = folder.canonicalize().ok()?;
+    let root = whole.parent().filter(|_| whole.ends_with(Territoire::COMMUNES))?;
+    if !load::Territoire::is_one(root) || folder.join(Commune::FILE).exists() {
+        return None;
+    }
+    let named =
+        folder.parent().filter(|named| folder.ends_with(Territoire::COMMUNES) && load::Territoire::is_one(named));
+    Some(named.filter(|named| !named.as_os_str().is_empty()).unwrap_or(root).to_owned())
 }
 
 /// « Site du 21 novembre 2026 », when another day than today was asked for.

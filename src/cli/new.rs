@@ -17,7 +17,7 @@ use crate::text::slug::slug;
 #[derive(Debug, Args)]
 #[command(help_template = super::usage::TEMPLATE)]
 pub(super) struct NewArgs {
-    /// Dossier à créer ; dans un territoire, le nom de la commune s'il n'est pas donné
+    /// Dossier à créer ; dans un territoire ou l'une de ses communes, le nom de la commune s'il n'est pas donné
     #[arg(value_name = "DOSSIER")]
     folder: Option<PathBuf>,
     /// Code INSEE de la commune (cinq caractères ; ce n'est pas le code postal)
@@ -101,12 +101,22 @@ fn destination(args: &NewArgs, found: Option<&Found>) -> Option<(PathBuf, Option
         let name = named.or_else(|| Some(PathBuf::from(slug(&found?.commune.names.nom))))?;
         return Some((Path::new(Model::COMMUNES).join(name), Some(PathBuf::from("."))));
     }
-    let folder = named?;
+    let Some(folder) = named else { return around(&slug(&found?.commune.names.nom)) };
     let absolute = std::path::absolute(&folder).ok();
     let communes = absolute.as_deref().and_then(Path::parent);
     let root = communes.filter(|communes| communes.ends_with(Model::COMMUNES)).and_then(Path::parent);
     let root = root.filter(|root| Territoire::is_one(root)).map(Path::to_owned);
     Some((folder, root))
+}
+
+/// The same without a name, from the `communes/` of a territoire or from below.
+fn around(name: &str) -> Option<(PathBuf, Option<PathBuf>)> {
+    let here = Path::new(".").canonicalize().ok()?;
+    let communes = here
+        .ancestors()
+        .find(|folder| folder.ends_with(Model::COMMUNES) && folder.parent().is_some_and(Territoire::is_one))?;
+    let folder = if communes == here { PathBuf::from(name) } else { communes.join(name) };
+    Some((folder, communes.parent().map(Path::to_owned)))
 }
 
 /// Refuses a commune that its territoire has already; tells one of another EPCI, which may be wanted.

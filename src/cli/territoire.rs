@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::report::{self, Format};
 use super::{Exit, generator, picture_cache};
 use crate::builds::Lock;
-use crate::diagnostic::{Code, Diagnostic, Place, has_errors};
+use crate::diagnostic::{Code, Diagnostic, Place, first_error, has_errors};
 use crate::fleet::{self, FleetRequest, Line, Outcome, Sending, Sent};
 use crate::load::{Member, Territoire};
 use crate::model::territoire::Territoire as Model;
@@ -152,8 +152,10 @@ pub(super) fn publish(order: &Order<'_>, sending: &Sending) -> Exit {
         }
     }
     let mut report = Report::of(&territoire.model, &lines, Some(&sites), started.elapsed());
-    report.publications = Some(sent.iter().zip(&members).map(|(sent, member)| Publication::of(member, sent)).collect());
+    report.publications = Some(sent.iter().zip(&lines).map(|(sent, line)| Publication::of(line, sent)).collect());
     report.essai = sending.dry;
+    // The sites of a try are gone with it.
+    report.sites = report.sites.filter(|_| !sending.dry);
     give(&report, &lines, order, &territoire)
 }
 
@@ -174,9 +176,9 @@ struct Publication<'a> {
 }
 
 impl<'a> Publication<'a> {
-    fn of(member: &'a Member, sent: &Sent) -> Self {
+    fn of(line: &'a Line, sent: &Sent) -> Self {
         let mut told = Publication {
-            dossier: &member.name,
+            dossier: &line.name,
             issue: "refuse",
             ajoutes: 0,
             modifies: 0,
@@ -197,7 +199,7 @@ impl<'a> Publication<'a> {
                 told.remede =
                     Some("ajoutez [publication] à commune.toml, ou [defauts.publication] à territoire.toml".into());
             }
-            Sent::Refused(_) | Sent::NotBuilt => {}
+            Sent::Refused(_) | Sent::NotBuilt => told.cause = why_not_built(line),
             Sent::Misdirected(sentence, remedy) => {
                 (told.cause, told.remede) = (Some(sentence.clone()), Some((*remedy).to_owned()));
             }
@@ -239,6 +241,15 @@ impl<'a> Publication<'a> {
             },
         }
     }
+}
+
+/// Why a commune has no site to publish, in a sentence; `None` when its line does not say it.
+fn why_not_built(line: &Line) -> Option<String> {
+    let sentence = match &line.outcome {
+        Outcome::Failed(sentence) => sentence.clone(),
+        _ => first_error(&line.diagnostics),
+    };
+    Some(sentence).filter(|sentence| !sentence.is_empty())
 }
 
 /// Checks all communes of a territoire.
@@ -499,7 +510,7 @@ fn give(report: &Report<'_>, lines: &[Line], order: &Order<'_>, territoire: &Ter
             draw(&own, &line.name);
         }
     }
-    table(report, report.sites.is_some()).iter().for_each(report::give);
+    table(report, report.bilan.construites.is_some()).iter().for_each(report::give);
     report::give("");
     if let Some(publications) = &report.publications {
         let width = publications.iter().map(|one| one.dossier.chars().count()).max().unwrap_or(0);
@@ -515,6 +526,11 @@ fn give(report: &Report<'_>, lines: &[Line], order: &Order<'_>, territoire: &Ter
         report::give(sent_summary(publications, report.essai));
     }
     report::give(summary(report));
+    if report.communes.iter().any(|row| row.cause.is_some_and(|cause| cause != fleet::CRASHED)) {
+        report::say(
+            "aide : vérifiez la place libre et le droit d'écrire à cet endroit, puis relancez : les sites en place n'ont pas bougé",
+        );
+    }
     if let Some(row) = report.communes.iter().find(|row| row.a_completer > 0) {
         report::say(format!(
             "aide : mulot check {} dit ce qui reste à compléter dans une commune ; ce qui est vrai de toutes se met dans {}, \

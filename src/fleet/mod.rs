@@ -458,4 +458,6 @@ fn alone(work: impl FnOnce() + Send) {
     }
 }
 
-const CRASHED: &str = "une panne interne de Mulot a interrompu cette commune : signalez-la avec le contenu du dossier";
+/// What is said of a commune that stopped the program itself.
+pub const CRASHED: &str =
+    "une panne interne de Mulot a interrompu cette commune : signalez-la avec le contenu du dossier";

@@ -62,6 +62,8 @@ pub fn publish(
                     let (Some(member), Some(line)) = (members.get(at), lines.get(at)) else { return };
                     let one = match (wrong.get(&at), &targets[at]) {
                         (Some((sentence, remedy)), _) => Sent::Misdirected(sentence.clone(), remedy),
+                        // What is not built may well have a target: its folder is missing, or says nothing that can be read.
+                        (None, None) if !is_built(line) => Sent::NotBuilt,
                         (None, None) => Sent::Nowhere,
                         (None, Some(target)) => send(request, (member, line), target, sending),
                     };
@@ -165,7 +167,7 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 fn send(request: &FleetRequest<'_>, (member, line): (&Member, &Line), target: &Target, sending: &Sending) -> Sent {
-    if !matches!(line.outcome, Outcome::Built(_) | Outcome::Unchanged) {
+    if !is_built(line) {
         return Sent::NotBuilt;
     }
     if let Err(errors) = judge(request, member) {
@@ -175,6 +177,11 @@ fn send(request: &FleetRequest<'_>, (member, line): (&Member, &Line), target: &T
     let order = order(&site, &state, target, sending);
     let done = if sending.dry { publish::preview(&order) } else { publish::send(&order) };
     done.map_or_else(Sent::Failed, Sent::Done)
+}
+
+/// Whether there is a site to send.
+fn is_built(line: &Line) -> bool {
+    matches!(line.outcome, Outcome::Built(_) | Outcome::Unchanged)
 }
 
 fn order<'a>(site: &'a Path, state: &'a Path, target: &'a Target, sending: &Sending) -> Order<'a> {

@@ -166,6 +166,15 @@ fn an_epci_of_the_official_list_is_created_and_built_at_once() {
     assert!(added.status.success() && said.contains("avertissement : ") && said.contains("quand même"), "{said}");
     let told = Told::of(test.run(&["build", "dombes", "--date", "2026-11-21", "--format", "json"]));
     assert_eq!((told.code, told.communes.len()), (0, 37));
+    // From its communes/, and from inside of one of them.
+    for (from, code, name) in
+        [("communes", "01053", "bourg-en-bresse"), ("communes/le-plantay", "01004", "amberieu-en-bugey")]
+    {
+        let mut command = test.command(&["new", "--insee", code]);
+        let added = command.current_dir(test.root().join("dombes").join(from)).output().expect("it runs");
+        assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
+        assert!(test.root().join("dombes/communes").join(name).join("commune.toml").is_file(), "{name}");
+    }
     // Two that are nearly named so.
     let run = test.run(&["new", "autre", "--territoire", "Dombes"]);
     assert_eq!(run.code, 1);
@@ -461,6 +470,30 @@ fn a_territoire_is_published_each_commune_to_its_own_place() {
 }
 
 #[test]
+fn a_commune_that_has_no_site_is_said_to_be_unpublished_and_why() {
+    let fleet = Fleet::new(&["aulnay", "bazoches"]);
+    let target = fleet.test.root().join("www/{commune}");
+    fleet.write(
+        "territoire.toml",
+        format!(
+            "nom = \"Pays\"\n[defauts.publication]\ndossier = \"{}\"\n[[commune]]\ndossier = \"baneins\"\n",
+            target.display()
+        ),
+    );
+    fleet.edit("communes/bazoches/commune.toml", "nom = \"Bazoches\"", "nom = Bazoches");
+    let run = fleet.run(&["publish", "pays", "--date", "2026-11-21", "--essai"]);
+    assert_eq!(run.code, 1, "{} {}", run.stdout, run.stderr);
+    let line = |name: &str| {
+        let of = |line: &&str| line.starts_with(name) && line.contains("non publié : ");
+        run.stdout.lines().find(of).unwrap_or_else(|| panic!("{name}: {}", run.stdout)).to_owned()
+    };
+    assert!(line("baneins").contains("communes/baneins n'existe pas"), "{}", line("baneins"));
+    assert!(line("bazoches").contains("commune.toml"), "{}", line("bazoches"));
+    assert!(!run.stdout.contains("sans destination"), "{}", run.stdout);
+    assert!(!run.stdout.contains("sites dans"), "the folder of a try is gone: {}", run.stdout);
+}
+
+#[test]
 fn a_whole_territoire_is_checked_and_told_in_one_table() {
     let fleet = Fleet::new(&NAMES);
     fleet.write("communes/dormans/pages/b.md", "+++\ntitre = \"B\"\n+++\n[mort](absent.md)\n");
@@ -548,7 +581,8 @@ fn what_was_meant_to_be_a_commune_is_told() {
     assert!(message.contains("« /nulle/part »"), "{message}");
     std::fs::remove_file(link).expect("removed");
     let run = fleet.run(&["build", "pays/communes"]);
-    assert!(run.code == 1 && run.stdout.contains("communes d'un territoire"), "{} {}", run.stdout, run.stderr);
+    assert!(run.code == 1 && run.stderr.contains("communes/ d'un territoire"), "{} {}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("mulot check pays\n") && run.stdout.is_empty(), "{} {}", run.stdout, run.stderr);
 }
 
 fn walk(folder: &Path) -> Vec<(String, Vec<u8>)> {

@@ -100,8 +100,22 @@ pub(super) fn run(args: &PublishArgs) -> Exit {
         return Exit::Fault;
     }
     let (site, state) = places(folder);
+    tell_clock(publish::dated_ahead(&state, Timestamp::now()));
     let work = Work { args, folder, zone: &zone, target: &target, site, state };
     if args.back { work.go_back() } else { work.publish() }
+}
+
+/// Says that what was published is dated later than now: a register is read as evidence, long after.
+pub(super) fn tell_clock(dated: Option<Timestamp>) {
+    if let Some(at) = dated {
+        let at = at.to_zoned(TimeZone::system());
+        report::say(format!(
+            "avertissement : la dernière publication est datée du {} à {} : l'horloge de cette machine retarde, ou elle avançait alors",
+            short_date(at.date()),
+            time(at.time())
+        ));
+        report::say("aide : mettez-la à l'heure (timedatectl set-ntp true) : le registre des publications en dépend");
+    }
 }
 
 /// Builds and publishes all communes of a territoire.

@@ -134,6 +134,11 @@ pub(super) fn publish(order: &Order<'_>, sending: &Sending) -> Exit {
         Ok(lock) => lock,
         Err(exit) => return exit,
     };
+    let now = jiff::Timestamp::now();
+    let ahead = members
+        .iter()
+        .filter_map(|member| crate::publish::dated_ahead(&fleet::state_of(&territoire, &member.name), now));
+    super::publish::tell_clock(ahead.max());
     let tools = Tools::new();
     let request = tools.request(&territoire, &sites, order.now);
     let bar = progress(members.len(), order.format);
@@ -281,6 +286,12 @@ pub(super) fn refuse_inside(sites: &Path, root: &Path) -> Result<(), Exit> {
             "erreur : « {} » contient le territoire : ce n'est pas un dossier de sites",
             sites.display()
         ));
+        report::say("aide : donnez un dossier à part : sites = \"../sites\" dans territoire.toml, ou --sortie DIR");
+        return Err(Exit::Fault);
+    }
+    let is_content = |file: &str| sites.join(file).is_file();
+    if !existing.starts_with(root) && (is_content(Model::FILE) || is_content(crate::model::commune::Commune::FILE)) {
+        report::say(format!("erreur : « {} » contient des textes : ce n'est pas un dossier de sites", sites.display()));
         report::say("aide : donnez un dossier à part : sites = \"../sites\" dans territoire.toml, ou --sortie DIR");
         return Err(Exit::Fault);
     }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{PublishError, Result};
@@ -26,6 +26,15 @@ const FILE: &str = "dernier-essai.json";
 pub fn last_attempt(state: &Path) -> Option<Attempt> {
     serde_json::from_slice(&std::fs::read(state.join(FILE)).ok()?).ok()
 }
+
+/// When the last order was given, if that is later than now: the clock of this machine is behind, or was ahead then.
+pub fn dated_ahead(state: &Path, now: Timestamp) -> Option<Timestamp> {
+    let last = last_attempt(state)?.le;
+    (now.duration_until(last) > CLOCKS_APART).then_some(last)
+}
+
+/// Two clocks are never quite the same.
+pub const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(10);
 
 /// Keeps how an order ended; `None`: well, or nothing is to be sent.
 pub fn keep_attempt(state: &Path, now: Timestamp, cause: Option<&str>) {

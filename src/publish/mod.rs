@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-pub use attempt::{Attempt, keep_attempt, last_attempt};
+pub use attempt::{Attempt, CLOCKS_APART, dated_ahead, keep_attempt, last_attempt};
 pub use error::PublishError;
 pub use register::{Document, Entry, REGISTER, broken_at};
 

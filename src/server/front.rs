@@ -275,7 +275,8 @@ impl Watched {
     }
 }
 
-fn read_files(files: &CertificateFiles) -> Result<Certificate, StartError> {
+/// The certificate of files, as they are now.
+pub(super) fn read_files(files: &CertificateFiles) -> Result<Certificate, StartError> {
     let read = |path: &Path| std::fs::read(path).map_err(|source| StartError::Io { path: path.to_owned(), source });
     let (chain, key) = (read(&files.chain)?, read(&files.key)?);
     Certificate::read(&chain, &key).map_err(|source| StartError::Certificate { path: files.chain.clone(), source })

@@ -17,7 +17,8 @@ use serde::Serialize;
 
 use super::acme;
 use super::config::{GuichetConfig, HallConfig};
-use super::front::Hosted;
+use super::front::{Hosted, read_files};
+use super::tls::Certificate;
 use crate::builds::{self, BuildRecord, Issue};
 use crate::diagnostic::{Code, Diagnostic, first_error};
 use crate::fs::FsError;
@@ -49,6 +50,8 @@ pub struct Overview {
     pub disques: Vec<Disk>,
     /// Buckets that keep files of requests.
     pub seaux: Vec<BucketState>,
+    /// Latest date of what was built, published or copied, when it is later than now: some clock is wrong, or was.
+    pub plus_tard_que_maintenant: Option<Timestamp>,
     /// Communes in order of folder.
     pub communes: Vec<Row>,
 }
@@ -140,7 +143,9 @@ const FULL_BELOW: u64 = 256 << 20;
 /// What is wrong with `territoire.toml`.
 pub fn look(config: &HallConfig, base: &Base, now: Timestamp) -> Result<Overview, Vec<Diagnostic>> {
     let certificates = acme::states(&config.common.data);
-    let seen = Seen { config, base, pictures: PictureCache::new(None), certificates, now };
+    let files = config.common.https.iter().flat_map(|https| &https.files);
+    let given = files.filter_map(|files| read_files(files).ok()).collect();
+    let seen = Seen { config, base, pictures: PictureCache::new(None), certificates, given, now };
     let (name, rows, sites) = match &config.territoire {
         Some(root) => {
             let (territoire, told) = Territoire::read(root);
@@ -158,10 +163,22 @@ pub fn look(config: &HallConfig, base: &Base, now: Timestamp) -> Result<Overview
     let folders = [Some(config.common.data.clone()), sites];
     let disques: Vec<Disk> = folders.into_iter().flatten().filter_map(disk).collect();
     let seaux = buckets(config);
-    let is_machine_good = disques.iter().all(|disk| !disk.plein) && seaux.iter().all(|seau| seau.panne.is_none());
+    let plus_tard_que_maintenant = latest(&rows).filter(|at| now.duration_until(*at) > publish::CLOCKS_APART);
+    let is_machine_good = disques.iter().all(|disk| !disk.plein)
+        && seaux.iter().all(|seau| seau.panne.is_none())
+        && plus_tard_que_maintenant.is_none();
     let en_ordre = is_machine_good && rows.iter().all(|row: &Row| row.a_regarder.is_empty());
     let fuseau = rows.iter().find_map(|row| row.fuseau.clone()).unwrap_or_else(|| "Europe/Paris".to_owned());
-    Ok(Overview { territoire: name, le: now, fuseau, en_ordre, disques, seaux, communes: rows })
+    Ok(Overview {
+        territoire: name,
+        le: now,
+        fuseau,
+        en_ordre,
+        disques,
+        seaux,
+        plus_tard_que_maintenant,
+        communes: rows,
+    })
 }
 
 /// What all communes are looked at with.
@@ -171,6 +188,8 @@ struct Seen<'a> {
     /// Nothing is drawn.
     pictures: PictureCache,
     certificates: Vec<acme::HostState>,
+    /// Those of files.
+    given: Vec<Certificate>,
     now: Timestamp,
 }
 
@@ -223,6 +242,15 @@ impl Seen<'_> {
     }
 }
 
+/// The latest date that is written down of all communes.
+fn latest(rows: &[Row]) -> Option<Timestamp> {
+    let dates = rows.iter().flat_map(|row| {
+        let (site, sent) = (row.site.as_ref().map(|site| site.essaye_le), row.publication.as_ref().map(|sent| sent.le));
+        [site, sent, row.publie_le, row.sauvegarde_le]
+    });
+    dates.flatten().max()
+}
+
 /// Asks each bucket once with each key, whatever the number of communes that have a part of it; the worst answer is told.
 fn buckets(config: &HallConfig) -> Vec<BucketState> {
     let all = std::iter::once(&config.common).chain(config.own.values());
@@ -251,6 +279,9 @@ impl Overview {
     fn machine_trouble(&self) -> Option<&'static str> {
         if self.disques.iter().any(|disk| disk.plein) {
             return Some("Le disque est presque plein");
+        }
+        if self.plus_tard_que_maintenant.is_some() {
+            return Some("L'horloge de cette machine retarde, ou elle avançait");
         }
         let silent = self.seaux.iter().any(|seau| seau.panne.is_some());
         silent.then_some("Le seau des fichiers joints ne répond pas comme il faut")
@@ -291,8 +322,7 @@ impl Seen<'_> {
         a_regarder.extend(demandes.iter().flat_map(waiting));
         let main = about.commune.map_or("", |commune| commune.domaine.as_str());
         let hosted = Hosted::of([main].into_iter().chain(about.domains.iter().map(String::as_str)));
-        let own = |state: &&acme::HostState| hosted.as_ref().is_some_and(|hosted| hosted.main == state.host);
-        let certificats: Vec<acme::HostState> = self.certificates.iter().filter(own).cloned().collect();
+        let certificats = hosted.map_or_else(Vec::new, |hosted| self.certificates_of(&hosted.main));
         for state in certificats.iter().filter(|state| state.until.is_none_or(|until| until < now + CERTIFICATE_BEFORE))
         {
             let why = state.trouble.as_ref().map(|why| format!(" : {why}")).unwrap_or_default();
@@ -327,6 +357,24 @@ impl Seen<'_> {
             de: about.commune.map_or_else(String::new, |commune| commune.names.forme_de.clone()),
             boites: about.commune.map_or_else(Vec::new, |commune| commune.guichet.destinataires.clone()),
             expediteur: about.commune.map_or_else(String::new, |commune| commune.guichet.expediteur.clone()),
+        }
+    }
+
+    /// What is known of the certificate of a host: asked for by ourselves, or given in files; nothing when it is not ours to have.
+    fn certificates_of(&self, host: &str) -> Vec<acme::HostState> {
+        let asked: Vec<acme::HostState> =
+            self.certificates.iter().filter(|state| state.host == host).cloned().collect();
+        let is_alone = self.config.common.https.as_ref().is_some_and(|https| https.automatic.is_none());
+        let given = self.given.iter().filter(|one| one.covers(host)).map(|one| one.until).max();
+        match given {
+            Some(until) => {
+                vec![acme::HostState { host: host.to_owned(), until: Some(until), trouble: None, again: None }]
+            }
+            None if asked.is_empty() && is_alone => {
+                let trouble = Some("aucun certificat de [[https.certificats]] n'est pour ce nom".to_owned());
+                vec![acme::HostState { host: host.to_owned(), until: None, trouble, again: None }]
+            }
+            None => asked,
         }
     }
 

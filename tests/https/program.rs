@@ -73,6 +73,18 @@ fn site_and_forms_are_served_by_one_program_with_its_own_certificate() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&plain.stdout), "308 https://trou.example/eau/");
+    // The certificate of a file is followed like one that was asked for; a name that it is not for is told.
+    let state = || {
+        let told = mulot(folder, &["etat", "guichet.toml", "--format", "json"]).output().unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+        told["communes"][0].clone()
+    };
+    let certificate = &state()["certificats"][0];
+    assert_eq!(certificate["hote"], "trou.example");
+    assert!(certificate["jusqu_au"].is_string(), "{certificate}");
+    authority.write(folder, &["ailleurs.example"]);
+    let told = state()["a_regarder"].to_string();
+    assert!(told.contains("le certificat de trou.example manque"), "{told}");
     assert!(Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap().success());
     assert!(server.wait().unwrap().success());
 }

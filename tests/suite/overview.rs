@@ -183,6 +183,20 @@ fn a_publication_that_failed_is_told_until_one_succeeds() {
     std::fs::remove_file(territoire.test.root().join("pays/communes/aulnay/pages/b.md")).expect("removed");
     assert_eq!(territoire.run(&["publish", "pays"]).code, 0);
     assert_eq!((territoire.to_see("aulnay").len(), territoire.to_see("bazoches").len()), (0, 0));
+    // Dated later than now: some clock was wrong, or is.
+    let note = "pays-publications/bazoches/dernier-essai.json";
+    territoire.write(note, r#"{"le":"2126-11-27T07:00:00Z","cause":null}"#);
+    let all = territoire.run(&["etat", "guichet.toml"]);
+    assert!(all.code == 1 && all.stdout.contains("L'horloge de cette machine retarde"), "{}", all.stdout);
+    assert!(all.stdout.contains("! quelque chose est daté du 27 novembre 2126"), "{}", all.stdout);
+    let run = territoire.run(&["publish", "pays"]);
+    assert!(
+        run.code == 0 && run.stderr.contains("la dernière publication est datée du 27 novembre 2126"),
+        "{}",
+        run.stderr
+    );
+    let run = territoire.run(&["publish", "pays"]);
+    assert!(run.code == 0 && !run.stderr.contains("2126"), "{}", run.stderr);
 }
 
 #[test]

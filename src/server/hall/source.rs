@@ -36,6 +36,11 @@ pub(super) struct Content {
 }
 
 impl Source {
+    /// Name of the commune's folder.
+    pub(super) fn name(&self) -> String {
+        self.folder.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
+
     /// Of a commune, as its settings now have it.
     pub(super) fn of(settings: &Settings, folder: PathBuf, means: &Arc<Means>) -> Arc<Source> {
         Arc::new(Source {

@@ -40,12 +40,17 @@ pub(super) async fn refresh(source: Arc<Source>, desk: Arc<Desk>, asked: Arc<Not
                 let errors = told.iter().filter(|one| one.severity == crate::diagnostic::Severity::Error).count();
                 tracing::warn!(
                     event = "content.refused",
+                    commune = source.name(),
                     errors,
                     "the folder has errors; what was right stays in place"
                 );
             }
             Err(_) => {
-                tracing::warn!(event = "content.refused", "the folder cannot be read; what was right stays in place")
+                tracing::warn!(
+                    event = "content.refused",
+                    commune = source.name(),
+                    "the folder cannot be read; what was right stays in place"
+                );
             }
         }
     }

@@ -111,7 +111,7 @@ fn view(overview: &Overview) -> OverviewView<'_> {
         caption: plural(overview.communes.len() as u64, "commune", "communes"),
         rows: overview.communes.iter().map(|row| shown_row(row, name(row).to_owned(), &zone)).collect(),
         rules: rules(overview).into_iter().map(rule).collect(),
-        machine: overview.disques.iter().map(shown_disk).chain(overview.seaux.iter().map(shown_bucket)).collect(),
+        machine: clock(overview).into_iter().chain(machine(overview)).collect(),
     }
 }
 
@@ -193,6 +193,21 @@ fn shown_row(row: &Row, name: String, zone: &TimeZone) -> OverviewRow {
         backup: day(row.sauvegarde_le),
         wrong: !row.a_regarder.is_empty(),
     }
+}
+
+fn machine(overview: &Overview) -> impl Iterator<Item = String> {
+    overview.disques.iter().map(shown_disk).chain(overview.seaux.iter().map(shown_bucket))
+}
+
+/// What is dated later than now.
+fn clock(overview: &Overview) -> Option<String> {
+    let at = overview.plus_tard_que_maintenant?.to_zoned(overview.zone());
+    let words = format!(
+        "! quelque chose est daté du {} à {}, plus tard que maintenant : mettez cette machine à l'heure (timedatectl set-ntp true)",
+        short_date(at.date()),
+        time(at.time())
+    );
+    Some(french(&words).into_owned())
 }
 
 fn shown_disk(disk: &super::Disk) -> String {

@@ -293,7 +293,7 @@ impl Bucket {
         Ok(count)
     }
 
-    /// Removes files that neither a description nor a row names, two hours after they came; gives how many.
+    /// Removes files that neither a description nor a row names, a week after they came; gives how many.
     pub(super) fn collect_orphans(&self, now: SystemTime, known: Known<'_>) -> Result<usize, FileError> {
         self.own()?;
         let orphans = self.orphans(now, known)?;
@@ -301,29 +301,33 @@ impl Bucket {
         Ok(orphans.len())
     }
 
-    /// Files that neither a description nor a row names.
+    /// Files that neither a description nor a row has named for a week.
+    ///
+    /// All of more than two hours are judged together: a database that is not theirs misses more each day, and is found out before
+    /// the first of them goes.
     ///
     /// # Errors
     /// [`FileError::ManyOrphans`] when they are more than a crash leaves.
     pub(super) fn orphans(&self, now: SystemTime, known: Known<'_>) -> Result<Vec<String>, FileError> {
         let mut old = Vec::new();
         self.bucket.list(&self.key(&format!("{KEPT}/")), |one| {
-            let is_old = age(one.modified, now) > UNFINISHED_LIFE;
-            old.extend(id_of(&one.key).filter(|_| is_old).map(str::to_owned));
+            let age = age(one.modified, now);
+            let is_old = age > UNFINISHED_LIFE;
+            old.extend(id_of(&one.key).filter(|_| is_old).map(|id| (id.to_owned(), age > ORPHAN_LIFE)));
         })?;
         // In this order: what has no description now gets none any more, and its row, if it has one, is there.
         let described = self.described()?;
+        let files = old.len();
         let mut orphans = Vec::new();
-        for id in old.iter().filter(|id| !described.contains(*id)) {
-            if !known(id)? {
-                orphans.push(id.clone());
+        for (id, is_over) in old.into_iter().filter(|(id, _)| !described.contains(id)) {
+            if !known(&id)? {
+                orphans.push((id, is_over));
             }
         }
-        if is_too_many(orphans.len(), old.len()) {
-            let address = self.address.clone();
-            return Err(FileError::ManyOrphans { address, orphans: orphans.len(), files: old.len() });
+        if is_too_many(orphans.len(), files) {
+            return Err(FileError::ManyOrphans { address: self.address.clone(), orphans: orphans.len(), files });
         }
-        Ok(orphans)
+        Ok(orphans.into_iter().filter_map(|(id, is_over)| is_over.then_some(id)).collect())
     }
 
     /// Weighs what is kept; a draft is what has a description and no row.
@@ -416,6 +420,8 @@ fn age(modified: Option<Timestamp>, now: SystemTime) -> Duration {
 const GLANCE: Duration = Duration::from_secs(3);
 /// Whose objects these are.
 const MARK: &str = "marque";
+/// How long a file that nothing names is kept, in case the database is not the one of the bucket.
+const ORPHAN_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Orphans that surprise nobody, however few files there are.
 const FEW_ORPHANS: usize = 20;
 /// Bytes of a description, at most.

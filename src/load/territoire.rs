@@ -89,7 +89,7 @@ impl Territoire {
         let inside = root.join(COMMON);
         let mut common =
             if inside.is_dir() { Shared::folder(&inside, Layer::Territoire, &root) } else { Shared::default() };
-        diagnostics.extend(common.take_troubles());
+        diagnostics.extend(below(COMMON, common.take_troubles()));
         if common.take(commune::FILE).is_some() {
             let place = Place::file(format!("{COMMON}/{}", commune::FILE));
             let message = "ce que les communes ont en commun ne s'écrit pas dans un commune.toml";
@@ -276,10 +276,18 @@ fn declared(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> B
     communes
 }
 
+/// What is told of a folder of the territoire, by its path from there.
+fn below(folder: &str, told: impl IntoIterator<Item = Diagnostic>) -> impl Iterator<Item = Diagnostic> {
+    told.into_iter().map(move |mut one| {
+        one.place.file = format!("{folder}/{}", one.place.file);
+        one
+    })
+}
+
 fn theme(root: &Path, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<String, Vec<u8>> {
     let folder = root.join(THEME);
     let (found, troubles) = if folder.is_dir() { fs::walk(&folder, root) } else { Default::default() };
-    diagnostics.extend(troubles.into_iter().map(super::trouble));
+    diagnostics.extend(below(THEME, troubles.into_iter().map(super::trouble)));
     let mut theme = BTreeMap::new();
     for file in found {
         match fs::read(&file.path) {

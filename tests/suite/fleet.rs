@@ -580,6 +580,13 @@ fn what_was_meant_to_be_a_commune_is_told() {
     let message = told.communes["bazoches"]["diagnostics"][0]["message"].as_str().expect("a text").to_owned();
     assert!(message.contains("« /nulle/part »"), "{message}");
     std::fs::remove_file(link).expect("removed");
+    // A link that goes round in what all share is told by where it is.
+    let round = fleet.root().join("commun/pages");
+    std::fs::create_dir_all(&round).expect("a folder");
+    std::os::unix::fs::symlink("..", round.join("moi")).expect("a link");
+    let run = fleet.run(&["check", "pays"]);
+    assert!(run.code == 1 && format!("{}{}", run.stdout, run.stderr).contains("commun/pages/moi"), "{}", run.stderr);
+    std::fs::remove_dir_all(round).expect("removed");
     let run = fleet.run(&["build", "pays/communes"]);
     assert!(run.code == 1 && run.stderr.contains("communes/ d'un territoire"), "{} {}", run.stdout, run.stderr);
     assert!(run.stderr.contains("mulot check pays\n") && run.stdout.is_empty(), "{} {}", run.stdout, run.stderr);

@@ -366,12 +366,13 @@ dans "5. régler le guichet" '
     sudo systemctl daemon-reload'
 dans "6. démarrer" 'sudo systemctl enable --now mulot'
 check "le guichet répond" until_true 60 repond
-demandes_de_code() { dedans sh -c 'for commune in "$@"; do grep -q -- --confirmer /var/cache/mulot/essai/$commune/*.eml || exit 1; done' - "$@" 2>/dev/null; }
+# A long line of a mail is cut by « = » at the end.
+demandes_de_code() { dedans sh -c 'for commune in "$@"; do cat /var/cache/mulot/essai/$commune/*.eml | sed -z "s/=\r*\n//g" | grep -q -- "--commune $commune --confirmer" || exit 1; done' - "$@" 2>/dev/null; }
 # shellcheck disable=SC2086 # a list of names
 check "chaque mairie a reçu son code" until_true 90 demandes_de_code $trois
 dans "7. confirmer les boîtes" '
     for commune in '"$trois"'; do
-        code=$(cat /var/cache/mulot/essai/$commune/*.eml | sed -n "s/.*--confirmer \\([0-9]\\{6\\}\\).*/\\1/p" | tail -n 1)
+        code=$(cat /var/cache/mulot/essai/$commune/*.eml | sed -z "s/=\\r*\\n//g" | sed -n "s/.*--confirmer \\([0-9]\\{6\\}\\).*/\\1/p" | tail -n 1)
         sudo -u mulot mulot demandes destinataires --guichet /etc/mulot/guichet.toml --commune $commune --confirmer "$code"
     done'
 dans "8. régler la nuit : sauvegarder, construire, publier dans un dossier" '

@@ -281,7 +281,7 @@ impl Overview {
             return Some("Le disque est presque plein");
         }
         if self.plus_tard_que_maintenant.is_some() {
-            return Some("L'horloge de cette machine retarde, ou elle avançait");
+            return Some("L’horloge de cette machine retarde, ou elle avançait");
         }
         let silent = self.seaux.iter().any(|seau| seau.panne.is_some());
         silent.then_some("Le seau des fichiers joints ne répond pas comme il faut")

@@ -159,7 +159,7 @@ fn a_bucket_that_fails_is_told_costs_nothing_and_is_found_again() {
     );
     let all = fleet.test.run(&["etat", &Fleet::config(0)]);
     assert!(all.code == 1 && all.stdout.contains("Le seau des fichiers joints ne répond pas"), "{}", all.stdout);
-    assert!(all.stdout.contains(&format!("! {}", server.url())), "{}", all.stdout);
+    assert!(all.stdout.contains(&format!("! Cette machine : {}", server.url())), "{}", all.stdout);
     let copy = order(&fleet, &["backup", "copie"]);
     assert_eq!(copy.code, 2, "{}", copy.stderr);
     assert!(copy.stderr.contains("les fichiers joints ne peuvent ni être lus ni gardés"), "{}", copy.stderr);

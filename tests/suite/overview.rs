@@ -187,8 +187,8 @@ fn a_publication_that_failed_is_told_until_one_succeeds() {
     let note = "pays-publications/bazoches/dernier-essai.json";
     territoire.write(note, r#"{"le":"2126-11-27T07:00:00Z","cause":null}"#);
     let all = territoire.run(&["etat", "guichet.toml"]);
-    assert!(all.code == 1 && all.stdout.contains("L'horloge de cette machine retarde"), "{}", all.stdout);
-    assert!(all.stdout.contains("! quelque chose est daté du 27 novembre 2126"), "{}", all.stdout);
+    assert!(all.code == 1 && all.stdout.contains("L’horloge de cette machine retarde"), "{}", all.stdout);
+    assert!(all.stdout.contains("! Cette machine : quelque chose est daté du 27 novembre 2126"), "{}", all.stdout);
     let run = territoire.run(&["publish", "pays"]);
     assert!(
         run.code == 0 && run.stderr.contains("la dernière publication est datée du 27 novembre 2126"),

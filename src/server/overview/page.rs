@@ -111,7 +111,7 @@ fn view(overview: &Overview) -> OverviewView<'_> {
         caption: plural(overview.communes.len() as u64, "commune", "communes"),
         rows: overview.communes.iter().map(|row| shown_row(row, name(row).to_owned(), &zone)).collect(),
         rules: rules(overview).into_iter().map(rule).collect(),
-        machine: clock(overview).into_iter().chain(machine(overview)).collect(),
+        machine: machine(overview).collect(),
     }
 }
 
@@ -140,7 +140,7 @@ fn to_see(overview: &Overview) -> Vec<ToSee> {
             row.a_regarder.iter().filter(|words| !is_common(&of_any(words, &row.dossier))).cloned().collect();
         (!words.is_empty()).then(|| ToSee { name: name(row).to_owned(), words: spoken(&words) })
     });
-    common.chain(own).collect()
+    machine_to_see(overview).into_iter().chain(common).chain(own).collect()
 }
 
 /// What is said of a commune, as it would be of another: « /srv/sites/NOM.versions ».
@@ -199,15 +199,20 @@ fn machine(overview: &Overview) -> impl Iterator<Item = String> {
     overview.disques.iter().map(shown_disk).chain(overview.seaux.iter().map(shown_bucket))
 }
 
-/// What is dated later than now.
-fn clock(overview: &Overview) -> Option<String> {
-    let at = overview.plus_tard_que_maintenant?.to_zoned(overview.zone());
-    let words = format!(
-        "! quelque chose est daté du {} à {}, plus tard que maintenant : mettez cette machine à l'heure (timedatectl set-ntp true)",
-        short_date(at.date()),
-        time(at.time())
-    );
-    Some(french(&words).into_owned())
+/// What is wrong with what all communes stand on.
+fn machine_to_see(overview: &Overview) -> Option<ToSee> {
+    let full = overview.disques.iter().filter(|disk| disk.plein).map(shown_disk);
+    let silent = overview.seaux.iter().filter(|seau| seau.panne.is_some()).map(shown_bucket);
+    let ahead = overview.plus_tard_que_maintenant.map(|at| {
+        let at = at.to_zoned(overview.zone());
+        format!(
+            "quelque chose est daté du {} à {}, plus tard que maintenant : mettez-la à l'heure (timedatectl set-ntp true)",
+            short_date(at.date()),
+            time(at.time())
+        )
+    });
+    let words: Vec<String> = full.chain(silent).chain(ahead).collect();
+    (!words.is_empty()).then(|| ToSee { name: "Cette machine".to_owned(), words: spoken(&words) })
 }
 
 fn shown_disk(disk: &super::Disk) -> String {
@@ -218,7 +223,7 @@ fn shown_disk(disk: &super::Disk) -> String {
 fn shown_bucket(seau: &super::BucketState) -> String {
     match &seau.panne {
         None => format!("{} répond", seau.adresse),
-        Some(why) => french(&format!("! {} : {why}", seau.adresse)).into_owned(),
+        Some(why) => format!("{} : {why}", seau.adresse),
     }
 }
 

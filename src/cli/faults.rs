@@ -4,11 +4,13 @@ use std::io::ErrorKind;
 
 use super::place::DataPlace;
 use super::{Exit, report};
+use crate::diagnostic::Diagnostic;
 use crate::fs::{cause, cause_of_words};
 use crate::intake::files::FileError;
 use crate::intake::mailer::MailerError;
 use crate::intake::store::StoreError;
 use crate::intake::token::KeyError;
+use crate::model::commune::Commune;
 use crate::s3::S3Error;
 use crate::server::{ListenError, StartError};
 
@@ -206,11 +208,23 @@ pub(super) fn start_fault(error: &StartError, in_use: &str) -> Exit {
             report::say(
                 report::text(diagnostics, std::path::Path::new("."), report::colour(&std::io::stderr())).trim_end(),
             );
-            told(
-                format!("{} dans le dossier de la commune", report::summary(diagnostics)),
-                "corrigez-les : mulot check DOSSIER les montre toutes",
-                Exit::Fault,
-            )
+            // A configuration stands in no folder of texts.
+            let is_of_texts = |one: &Diagnostic| {
+                one.place.file.contains('/')
+                    || !one.place.file.ends_with(".toml")
+                    || one.place.file.ends_with(Commune::FILE)
+            };
+            let summary = report::summary(diagnostics);
+            match diagnostics.iter().any(is_of_texts) {
+                true => told(
+                    format!("{summary} dans le dossier de la commune"),
+                    "corrigez-les : mulot check DOSSIER les montre toutes",
+                    Exit::Fault,
+                ),
+                false => {
+                    told(format!("{summary} dans les réglages"), "corrigez ce fichier, puis relancez", Exit::Fault)
+                }
+            }
         }
         StartError::Store(error) | StartError::Files(FileError::Store(error)) => store_fault(error),
         StartError::Files(FileError::Bucket(error)) => bucket_fault(error),

@@ -8,6 +8,7 @@ use super::{Exit, report};
 use crate::intake::files::{BucketPlace, FileError, FileOptions, FileStore};
 use crate::intake::store::{Access, Base, Store, StoreOptions};
 use crate::intake::token::KEY_FILE;
+use crate::load::toml_reader::nearest;
 use crate::load::{self, Layers};
 use crate::model::territoire::Territoire;
 use crate::server::config::{CREDENTIALS_VARIABLE, GuichetConfig, HallConfig, Secrets};
@@ -141,7 +142,7 @@ impl DataPlace {
             None => {
                 report::say(format!("erreur : aucune commune du territoire ne s'appelle « {wanted} »"));
                 let names: Vec<&str> = places.iter().filter_map(|place| place.commune.as_deref()).collect();
-                report::say(match near(wanted, &names) {
+                report::say(match nearest(wanted, names.into_iter()) {
                     Some(near) => format!("aide : vouliez-vous dire « {near} » ?"),
                     None => "aide : donnez le nom de son dossier dans communes/".to_owned(),
                 });
@@ -179,12 +180,6 @@ fn members(root: &Path) -> Result<Vec<load::Member>, Exit> {
         Exit::Machine
     })?;
     Ok(members.into_iter().filter(|member| member.exists).collect())
-}
-
-/// The name that was probably meant.
-fn near<'n>(wanted: &str, names: &[&'n str]) -> Option<&'n str> {
-    let close = names.iter().map(|name| (strsim::damerau_levenshtein(wanted, name), *name)).min()?;
-    (close.0 <= 3).then_some(close.1)
 }
 
 /// Says that an order works on one commune at a time.

@@ -287,3 +287,16 @@ fn the_table_says_as_much_as_the_page_and_a_web_server_may_show_the_page() {
     assert_eq!(mode & 0o777, 0o640);
     assert!(std::fs::read_to_string(page).expect("a page").contains(">Quarantaine<"));
 }
+
+#[test]
+fn a_commune_misspelt_in_the_configuration_is_told_with_its_line() {
+    let territoire = Territoire::new();
+    let config = "territoire = \"pays\"\ndonnees = \"donnees\"\necoute = \"127.0.0.1:0\"\n[courriel]\ntransport = \"dossier\"\n\
+                  dossier = \"boite\"\n[communes.aulnai]\nsite = \"ailleurs\"\n";
+    territoire.write("autre.toml", config);
+    let run = territoire.run(&["guichet", "autre.toml"]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    for words in ["autre.toml:7", "« aulnai »", "vouliez-vous dire [communes.aulnay] ?", "dans les réglages"] {
+        assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+    }
+}

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::super::base::SCHEMA_KEY;
 use super::bucket::ADDRESS;
 use super::{GuichetConfig, Judge, Secrets, config, read_text, shown_folders};
-use crate::diagnostic::{Code, Diagnostic, has_errors};
+use crate::diagnostic::{Code, Diagnostic, Place, has_errors};
 use crate::intake::mailer::Transport;
 use crate::intake::token::KEY_FILE;
 use crate::load::toml_reader::{Below, Reader, Source, parse};
@@ -49,7 +49,7 @@ pub struct HallConfig {
     /// Settings of the communes of which something is said apart, by the name of their folder.
     pub own: BTreeMap<String, GuichetConfig>,
     /// Communes that the file names.
-    pub named: Vec<String>,
+    pub named: Vec<(String, Place)>,
     /// What this process does.
     pub role: Role,
     /// Communes open at the same time, at most.
@@ -244,12 +244,12 @@ fn own<'t, 'a>(
     base: &Path,
     secrets: &Secrets,
     diagnostics: &mut Vec<Diagnostic>,
-) -> (BTreeMap<String, GuichetConfig>, Vec<String>) {
+) -> (BTreeMap<String, GuichetConfig>, Vec<(String, Place)>) {
     let below = [Below { source, table: root }];
     let tables = reader.table(COMMUNES, diagnostics).map_or_else(Vec::new, |table| table.named_tables(diagnostics));
     let mut tables: BTreeMap<String, Reader<'t, 'a>> = tables.into_iter().collect();
-    let named: Vec<String> = tables.keys().cloned().collect();
-    let mut names: BTreeSet<String> = named.iter().cloned().collect();
+    let named: Vec<(String, Place)> = tables.iter().map(|(name, table)| (name.clone(), table.table_place())).collect();
+    let mut names: BTreeSet<String> = tables.keys().cloned().collect();
     names.extend(secrets.named());
     let mut configs = BTreeMap::new();
     for name in names {

@@ -10,6 +10,7 @@ use super::counter::{Counter, Counters};
 use super::settings::Settings;
 use crate::diagnostic::{Code, Diagnostic, Place, has_errors};
 use crate::load::Territoire;
+use crate::load::toml_reader::nearest;
 use crate::model::territoire::Declared;
 use crate::server::config::HallConfig;
 use crate::server::host;
@@ -185,15 +186,19 @@ fn same_place((host, path): &(String, String), (one, other): (&str, &Settings)) 
 
 /// Settings of communes that are not there.
 fn strangers(config: &HallConfig, members: &[crate::load::Member]) -> Result<(), Vec<Diagnostic>> {
-    let unknown = |name: &&String| !members.iter().any(|member| member.name == **name);
+    let unknown = |name: &str| !members.iter().any(|member| member.name == name);
     let told: Vec<Diagnostic> = config
         .named
         .iter()
-        .filter(unknown)
-        .map(|name| {
+        .filter(|(name, _)| unknown(name))
+        .map(|(name, place)| {
             let message = format!("aucune commune du territoire ne s'appelle « {name} »");
-            Diagnostic::error(Code::BadValue, Place::file("guichet.toml"), message)
-                .hint("écrivez [communes.NOM] avec le nom d'un dossier de communes/")
+            let near = nearest(name, members.iter().map(|member| member.name.as_str()));
+            let hint = match near {
+                Some(near) => format!("vouliez-vous dire [communes.{near}] ?"),
+                None => "écrivez [communes.NOM] avec le nom d'un dossier de communes/".to_owned(),
+            };
+            Diagnostic::error(Code::BadValue, place.clone(), message).hint(hint)
         })
         .collect();
     if told.is_empty() { Ok(()) } else { Err(told) }

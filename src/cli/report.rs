@@ -69,6 +69,10 @@ fn block(diagnostic: &Diagnostic, folder: &Path, renderer: &Renderer) -> String 
         Some(range) => {
             group = group.element(Snippet::source(&text).path(path).annotation(AnnotationKind::Primary.span(range)));
         }
+        // What cannot be shown is named all the same.
+        None if place.line > 0 => {
+            group = group.element(annotate_snippets::Origin::path(format!("{path}:{}", place.line)))
+        }
         None => group = group.element(annotate_snippets::Origin::path(path)),
     }
     if let Some(hint) = &diagnostic.hint {

@@ -144,8 +144,10 @@ const FULL_BELOW: u64 = 256 << 20;
 pub fn look(config: &HallConfig, base: &Base, now: Timestamp) -> Result<Overview, Vec<Diagnostic>> {
     let certificates = acme::states(&config.common.data);
     let files = config.common.https.iter().flat_map(|https| &https.files);
-    let given = files.filter_map(|files| read_files(files).ok()).collect();
-    let seen = Seen { config, base, pictures: PictureCache::new(None), certificates, given, now };
+    let read: Vec<_> = files.map(read_files).collect();
+    let all_read = read.iter().all(Result::is_ok);
+    let given = read.into_iter().flatten().collect();
+    let seen = Seen { config, base, pictures: PictureCache::new(None), certificates, given, all_read, now };
     let (name, rows, sites) = match &config.territoire {
         Some(root) => {
             let (territoire, told) = Territoire::read(root);
@@ -190,6 +192,8 @@ struct Seen<'a> {
     certificates: Vec<acme::HostState>,
     /// Those of files.
     given: Vec<Certificate>,
+    /// Whether all of these could be read by who looks: another account may not.
+    all_read: bool,
     now: Timestamp,
 }
 
@@ -370,7 +374,7 @@ impl Seen<'_> {
             Some(until) => {
                 vec![acme::HostState { host: host.to_owned(), until: Some(until), trouble: None, again: None }]
             }
-            None if asked.is_empty() && is_alone => {
+            None if asked.is_empty() && is_alone && self.all_read => {
                 let trouble = Some("aucun certificat de [[https.certificats]] n'est pour ce nom".to_owned());
                 vec![acme::HostState { host: host.to_owned(), until: None, trouble, again: None }]
             }

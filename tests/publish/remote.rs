@@ -253,7 +253,8 @@ fn what_another_machine_refuses_is_said_with_its_remedy() {
     let good = sshd.target("site");
     let key = sshd.at("cle").display().to_string();
     let cases = [
-        (good.replace(&key, &sshd.at("inconnue").display().to_string()), "inconnue » n'existe pas"),
+        (good.replace(&key, &sshd.at("inconnue").display().to_string()), "la clé SSH est refusée par "),
+        (good.replace(&key, &sshd.at("absente").display().to_string()), "absente » n'existe pas"),
         (good.replace("connus\"", "personne\""), "n'est pas connue de cette machine"),
         (good.replace(&format!("port = {}", sshd.port), "port = 1"), "refuse la connexion SSH"),
         (good.replace("@127.0.0.1:", "@nulle-part.invalid:"), "nulle-part.invalid n'existe pas"),

@@ -170,6 +170,9 @@ pub(super) fn run_restore(args: &RestoreArgs) -> Exit {
                     "avertissement : {} dans cette sauvegarde, et pas dans le territoire : rien n'en est remis",
                     strangers.join(", ")
                 ));
+                report::say(
+                    "aide : pour une commune mise de côté : mulot restore --guichet DONNEES/NOM --cle SA_CLE SAUVEGARDE/NOM",
+                );
             }
             let is_there = |place: &DataPlace| args.backup.join(place.commune.as_deref().unwrap_or_default()).is_dir();
             let places: Vec<DataPlace> = places.into_iter().filter(is_there).collect();

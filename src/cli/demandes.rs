@@ -392,7 +392,7 @@ impl Office {
         let report = self.store.purge_elapsed(&Zoned::now().with_time_zone(self.teller.zone.clone()))?;
         if let Err(error) = files.remove(&report.files) {
             report::say(format!(
-                "avertissement : des fichiers restent à effacer ({}) ; l'entretien les reprendra, dans la semaine au plus tard",
+                "avertissement : des fichiers restent à effacer ({}) ; l'entretien les reprendra",
                 file_cause(&error)
             ));
         }

@@ -114,12 +114,13 @@ impl DataPlace {
         };
         let mut communes: Vec<(String, PathBuf)> =
             members(root)?.into_iter().map(|member| (member.name, member.folder)).collect();
-        let aside = set_aside(&config.common.data, &communes);
+        let served: Vec<PathBuf> = communes.iter().map(|(name, folder)| config.of(name, folder).data).collect();
+        let aside = set_aside(&config.common.data, &served);
         if !aside.is_empty() && commune.is_none_or(|wanted| aside.iter().any(|name| name == wanted)) {
+            let (names, whose) = (aside.join(", "), if aside.len() == 1 { "ses" } else { "leurs" });
             report::say(format!(
-                "avertissement : {}, dont le guichet n'est plus ouvert (mise de côté, ou dossier absent) : ses demandes sont \
-                 comptées ici, et rien ne les efface que mulot demandes purger",
-                aside.join(", ")
+                "avertissement : guichet fermé, commune mise de côté ou dossier absent : {names} ; {whose} demandes sont là, et rien \
+                 ne les efface que mulot demandes purger"
             ));
         }
         communes.extend(aside.into_iter().map(|name| {
@@ -153,11 +154,15 @@ impl DataPlace {
 }
 
 /// Names of communes whose requests are there, and whose guichet is not opened any more: what they received is still to be copied,
-/// read and erased in time.
-fn set_aside(data: &Path, served: &[(String, PathBuf)]) -> Vec<String> {
+/// read and erased in time. Those whose database is on a server leave nothing to be found by.
+fn set_aside(data: &Path, served: &[PathBuf]) -> Vec<String> {
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let served: Vec<PathBuf> = served.iter().map(|path| whole(path)).collect();
     let names = crate::fs::folders(data).unwrap_or_default();
-    let is_aside =
-        |name: &String| data.join(name).join(DATABASE).is_file() && !served.iter().any(|(one, _)| one == name);
+    let is_aside = |name: &String| {
+        let own = data.join(name);
+        own.join(DATABASE).is_file() && !served.contains(&whole(&own))
+    };
     names.into_iter().filter(is_aside).collect()
 }
 

@@ -323,8 +323,13 @@ pub(super) fn unpublishable(folder: &Path) -> Option<(String, &'static str)> {
     let name = folder.canonicalize().ok()?.file_name()?.to_string_lossy().into_owned();
     let members = territoire.members().ok()?;
     let Some(member) = members.iter().find(|member| member.name == name) else {
-        let sentence = format!("« {name} » est mis de côté par {} (active = false)", Model::FILE);
-        return Some((sentence, "retirez cette ligne, puis recommencez"));
+        return Some(match territoire.model.is_active(&name) {
+            true => (format!("« {name} » n'est pas le nom d'une commune du territoire"), "renommez ce dossier"),
+            false => {
+                let sentence = format!("« {name} » est mis de côté par {} (active = false)", Model::FILE);
+                (sentence, "retirez cette ligne, puis recommencez")
+            }
+        });
     };
     fleet::misdirection(&Tools::new().request(&territoire, Path::new(""), jiff::Timestamp::now()), member)
 }

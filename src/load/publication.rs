@@ -18,12 +18,13 @@ pub(crate) fn publication(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Target> {
     let mut table = reader.table("publication", diagnostics)?;
-    table.choose(&["dossier", "ssh", "s3"]);
     let before = diagnostics.len();
+    // Of any kind of place, so that an exception keeps what all have.
+    let versions = table.integer("versions", 1..=50, diagnostics).map_or(VERSIONS, |count| count as usize);
+    table.choose(&["dossier", "ssh", "s3"]);
     let folder = table.text("dossier", diagnostics);
     let ssh = table.text("ssh", diagnostics);
     let s3 = table.text("s3", diagnostics);
-    let versions = table.integer("versions", 1..=50, diagnostics).map_or(VERSIONS, |count| count as usize);
     let chosen: Vec<&str> = [("dossier", &folder), ("ssh", &ssh), ("s3", &s3)]
         .into_iter()
         .filter_map(|(key, value)| value.as_ref().map(|_| key))

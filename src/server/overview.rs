@@ -50,7 +50,7 @@ pub struct Overview {
     pub disques: Vec<Disk>,
     /// Buckets that keep files of requests.
     pub seaux: Vec<BucketState>,
-    /// Latest date of what was built, published or copied, when it is later than now: some clock is wrong, or was.
+    /// Latest date of what was published or copied, when it is later than now: some clock is wrong, or was.
     pub plus_tard_que_maintenant: Option<Timestamp>,
     /// Communes in order of folder.
     pub communes: Vec<Row>,
@@ -248,9 +248,10 @@ impl Seen<'_> {
 
 /// The latest date that is written down of all communes.
 fn latest(rows: &[Row]) -> Option<Timestamp> {
+    // Not of builds: they may be asked for another day.
     let dates = rows.iter().flat_map(|row| {
-        let (site, sent) = (row.site.as_ref().map(|site| site.essaye_le), row.publication.as_ref().map(|sent| sent.le));
-        [site, sent, row.publie_le, row.sauvegarde_le]
+        let sent = row.publication.as_ref().map(|sent| sent.le);
+        [sent, row.publie_le, row.sauvegarde_le]
     });
     dates.flatten().max()
 }
@@ -326,7 +327,13 @@ impl Seen<'_> {
         a_regarder.extend(demandes.iter().flat_map(waiting));
         let main = about.commune.map_or("", |commune| commune.domaine.as_str());
         let hosted = Hosted::of([main].into_iter().chain(about.domains.iter().map(String::as_str)));
-        let certificats = hosted.map_or_else(Vec::new, |hosted| self.certificates_of(&hosted.main));
+        // A site that another machine serves has its certificate there.
+        let elsewhere = about.commune.map_or("", |commune| commune.guichet.adresse.as_str());
+        let is_here = config.site.is_some() || elsewhere.is_empty();
+        let site = hosted.filter(|_| is_here).map(|hosted| hosted.main);
+        let hosts = [site, Hosted::of([elsewhere]).map(|hosted| hosted.main)];
+        let certificats: Vec<acme::HostState> =
+            hosts.into_iter().flatten().flat_map(|host| self.certificates_of(&host)).collect();
         for state in certificats.iter().filter(|state| state.until.is_none_or(|until| until < now + CERTIFICATE_BEFORE))
         {
             let why = state.trouble.as_ref().map(|why| format!(" : {why}")).unwrap_or_default();

@@ -156,6 +156,10 @@ fn communes_that_start_with_one_address_are_reached_by_nobody_and_the_others_are
     });
     assert_eq!(get(&server, "pinson.example", &format!("/guichet/{FORM}/")).status, 200);
     assert_eq!(get(&server, "grillon.example", &format!("/guichet/{FORM}/")).status, 421);
+    // What was wrong already keeps nothing else from coming in.
+    add_commune(&server.territoire(), "nouvelle");
+    server.reload_with(|_, _| {}).unwrap();
+    assert_eq!(get(&server, "nouvelle.example", &format!("/guichet/{FORM}/")).status, 200);
     edit(&server.territoire().join("communes/double/commune.toml"), "grillon.example\"", "double.example\"");
     server.reload_with(|_, _| {}).unwrap();
     for name in ["grillon", "double"] {
@@ -343,7 +347,7 @@ fn backups_of_a_territoire_are_dated_made_apart_and_brought_back() {
     std::fs::write(server.territoire().join("territoire.toml"), aside).unwrap();
     let (code, _, said) = mulot(&server, &["backup", "copie-2"]);
     assert!(code == 0 && said.contains("2 communes sauvegardées"), "{said}");
-    assert!(said.contains("avertissement : grillon, dont le guichet n'est plus ouvert"), "{said}");
+    assert!(said.contains("guichet fermé, commune mise de côté ou dossier absent : grillon ;"), "{said}");
     let (_, told, _) = mulot(&server, &["demandes"]);
     assert!(told.lines().any(|line| line.contains("grillon")), "{told}");
     let (code, _, said) = mulot(&server, &["demandes", "purger", "--commune", "grillon"]);

@@ -92,7 +92,7 @@ impl Hall {
     /// All that is wrong in the territoire.
     pub(super) fn new(config: HallConfig, means: Means) -> Result<Arc<Hall>, Vec<Diagnostic>> {
         let most_awake = config.most_awake;
-        let plan = Plan::read(config, &Counters::new(), (means.clock)())?;
+        let plan = Plan::read(config, &Counters::new(), None, (means.clock)())?;
         Ok(Arc::new(Hall {
             plan: RwLock::new(Arc::new(plan)),
             means: Arc::new(means),
@@ -124,7 +124,7 @@ impl Hall {
         let before = self.plan();
         let mut known = before.counters.clone();
         known.extend(self.leaving().into_iter().map(|counter| (counter.settings().name.clone(), counter)));
-        let plan = Plan::read(config, &known, self.now())?;
+        let plan = Plan::read(config, &known, Some(&before), self.now())?;
         let gone = known.iter().filter(|(name, _)| !plan.counters.contains_key(*name));
         let gone: Vec<Arc<Counter>> = gone.map(|(_, counter)| counter.clone()).collect();
         gone.iter().for_each(|counter| counter.remove());
@@ -145,7 +145,9 @@ impl Hall {
         let plan = self.plan();
         let settings: Vec<_> = plan.counters.values().map(|counter| counter.settings()).collect();
         let sites = settings.iter().filter_map(|one| Hosted::of(one.known.sites.iter().map(String::as_str)));
-        let mut hosted: Vec<Hosted> = sites.collect();
+        // No certificate is asked for what nobody is reached at: two orders for one name would undo each other.
+        let is_shared = |one: &Hosted| plan.shared.iter().any(|(host, _)| *host == one.main);
+        let mut hosted: Vec<Hosted> = sites.filter(|one| !is_shared(one)).collect();
         for elsewhere in settings.iter().filter_map(|one| Hosted::of([one.known.elsewhere.as_str()])) {
             if hosted.iter().all(|one| one.names().all(|name| name != elsewhere.main)) {
                 hosted.push(elsewhere);

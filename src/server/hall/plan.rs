@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::counter::{Counter, Counters};
 use super::settings::Settings;
-use crate::diagnostic::{Code, Diagnostic, Place, has_errors};
+use crate::diagnostic::{Code, Diagnostic, Place};
 use crate::load::Territoire;
 use crate::load::toml_reader::nearest;
 use crate::model::territoire::Declared;
@@ -22,7 +22,9 @@ pub(super) struct Plan {
     hosts: HashMap<String, Host>,
     /// The one commune of a guichet that serves no other: it answers to any name.
     pub(super) only: Option<Arc<Counter>>,
-    /// Why some communes are not reached: their address is another's, too.
+    /// Addresses that several communes say: nobody is reached there.
+    pub(super) shared: BTreeSet<(String, String)>,
+    /// The same, in words.
     pub(super) told: Vec<Diagnostic>,
 }
 
@@ -46,12 +48,18 @@ pub(super) enum Way {
 }
 
 impl Plan {
-    /// Reads what is known of each commune; those that `before` had keep what they are doing. At start, when there are none yet,
-    /// communes that say the same address are reached by nobody and the others are served; later, all stays as it was.
+    /// Reads what is known of each commune; those that `before` had keep what they are doing. At start, when nothing is `served`
+    /// yet, communes that say the same address are reached by nobody and the others are; later, such a mistake changes nothing,
+    /// unless it was there already.
     ///
     /// # Errors
-    /// All that is wrong, with its place; nothing has changed.
-    pub(super) fn read(config: HallConfig, before: &Counters, now: Timestamp) -> Result<Plan, Vec<Diagnostic>> {
+    /// All that is wrong, with its place; nothing has changed. At start: nobody would be reached.
+    pub(super) fn read(
+        config: HallConfig,
+        before: &Counters,
+        served: Option<&Plan>,
+        now: Timestamp,
+    ) -> Result<Plan, Vec<Diagnostic>> {
         let config = Arc::new(config);
         let known = |name: &str| before.get(name).map(|counter| counter.settings());
         let settings = match &config.territoire {
@@ -81,6 +89,7 @@ impl Plan {
             counters: Counters::new(),
             hosts: HashMap::new(),
             only: None,
+            shared: BTreeSet::new(),
             told: Vec::new(),
         };
         let mut diagnostics = Vec::new();
@@ -94,14 +103,18 @@ impl Plan {
                 diagnostics.extend(other.map(|other| same_place(&place, (&other, settings))));
             }
         }
-        if has_errors(&diagnostics) && !before.is_empty() {
+        let is_new = served.is_some_and(|plan| !shared.is_subset(&plan.shared));
+        if is_new || (!shared.is_empty() && places.keys().all(|place| shared.contains(place))) {
             return Err(diagnostics);
         }
-        plan.told = diagnostics;
+        for told in &diagnostics {
+            tracing::error!(event = "host.shared", place = %told.place, "communes of one address are reached by nobody");
+        }
+        (plan.told, plan.shared) = (diagnostics, shared);
         for settings in settings {
             let (name, mut places) = (settings.name.clone(), places_of(&settings));
             // A request would go to one of them by chance.
-            places.retain(|place| !shared.contains(place));
+            places.retain(|place| !plan.shared.contains(place));
             let counter = match before.get(&name) {
                 Some(counter) => {
                     counter.set(settings);

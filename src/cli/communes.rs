@@ -277,7 +277,7 @@ pub(super) fn holder(places: Vec<DataPlace>, reference: &Reference, order: &str)
 /// Those that have received something.
 pub(super) fn with_data(places: Vec<DataPlace>) -> Vec<DataPlace> {
     let is_there = |place: &DataPlace| match place.base() {
-        None => place.data.join("guichet.db").exists(),
+        None => Store::is_in(&place.data),
         Some(_) => !matches!(open(place), Err(StoreError::Absent { .. })),
     };
     places.into_iter().filter(is_there).collect()

@@ -77,13 +77,13 @@ pub(super) fn run(args: &MigrateArgs) -> Exit {
 fn is_guichet(path: &Path) -> bool {
     let is_content = path.ends_with(Commune::FILE) || path.ends_with(Territoire::FILE);
     let is_config = !is_content && !path.is_dir() && path.extension().is_some_and(|extension| extension == "toml");
-    is_config || path.join("guichet.db").is_file()
+    is_config || Store::is_in(path)
 }
 
 /// Whether that is the data folder of a territoire: one folder, with its database, for each commune.
 fn holds_bases(folder: &Path) -> bool {
     let inside = crate::fs::folders(folder).unwrap_or_default();
-    inside.iter().any(|name| folder.join(name).join("guichet.db").is_file())
+    inside.iter().any(|name| Store::is_in(&folder.join(name)))
 }
 
 /// Brings the databases of a guichet to the present format, or only says which would change.

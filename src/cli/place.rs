@@ -112,10 +112,15 @@ impl DataPlace {
                 hall: None,
             })));
         };
-        let mut communes: Vec<(String, PathBuf)> =
-            members(root)?.into_iter().map(|member| (member.name, member.folder)).collect();
-        let served: Vec<PathBuf> = communes.iter().map(|(name, folder)| config.of(name, folder).data).collect();
-        let aside = set_aside(&config.common.data, &served);
+        let of = |name: String, folder: &Path| {
+            let own = config.of(&name, folder);
+            let (data, key_file) = (own.data.clone(), own.key_file.clone());
+            let hall = Some(config.common.data.clone());
+            DataPlace { data, key_file, config: Some(own), commune: Some(name), hall }
+        };
+        let mut places: Vec<DataPlace> =
+            members(root)?.into_iter().map(|member| of(member.name, &member.folder)).collect();
+        let aside = set_aside(&config.common.data, &places);
         if !aside.is_empty() && commune.is_none_or(|wanted| aside.iter().any(|name| name == wanted)) {
             let (names, whose) = (aside.join(", "), if aside.len() == 1 { "ses" } else { "leurs" });
             report::say(format!(
@@ -123,20 +128,11 @@ impl DataPlace {
                  ne les efface que mulot demandes purger"
             ));
         }
-        communes.extend(aside.into_iter().map(|name| {
+        places.extend(aside.into_iter().map(|name| {
             let folder = root.join(Territoire::COMMUNES).join(&name);
-            (name, folder)
+            of(name, &folder)
         }));
-        communes.sort();
-        let mut places: Vec<DataPlace> = communes
-            .into_iter()
-            .map(|(name, folder)| {
-                let own = config.of(&name, &folder);
-                let (data, key_file) = (own.data.clone(), own.key_file.clone());
-                let hall = Some(config.common.data.clone());
-                DataPlace { data, key_file, config: Some(own), commune: Some(name), hall }
-            })
-            .collect();
+        places.sort_by(|one, other| one.commune.cmp(&other.commune));
         let Some(wanted) = commune else { return Ok(Places::All(places)) };
         match places.iter().position(|place| place.commune.as_deref() == Some(wanted)) {
             Some(at) => Ok(Places::One(Box::new(places.swap_remove(at)))),
@@ -155,19 +151,16 @@ impl DataPlace {
 
 /// Names of communes whose requests are there, and whose guichet is not opened any more: what they received is still to be copied,
 /// read and erased in time. Those whose database is on a server leave nothing to be found by.
-fn set_aside(data: &Path, served: &[PathBuf]) -> Vec<String> {
+fn set_aside(data: &Path, served: &[DataPlace]) -> Vec<String> {
     let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let served: Vec<PathBuf> = served.iter().map(|path| whole(path)).collect();
+    let served: Vec<PathBuf> = served.iter().map(|place| whole(&place.data)).collect();
     let names = crate::fs::folders(data).unwrap_or_default();
     let is_aside = |name: &String| {
         let own = data.join(name);
-        own.join(DATABASE).is_file() && !served.contains(&whole(&own))
+        Store::is_in(&own) && !served.contains(&whole(&own))
     };
     names.into_iter().filter(is_aside).collect()
 }
-
-/// File of the requests of a commune, in its data folder.
-const DATABASE: &str = "guichet.db";
 
 /// The communes of a territoire that are there.
 fn members(root: &Path) -> Result<Vec<load::Member>, Exit> {

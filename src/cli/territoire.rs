@@ -306,23 +306,25 @@ pub(super) fn refuse_inside(sites: &Path, root: &Path) -> Result<(), Exit> {
     Err(Exit::Fault)
 }
 
-/// What is to be said of a commune that claims a domain of another one of its territoire.
-pub(super) fn clash(folder: &Path) -> Option<Diagnostic> {
+/// A commune asked for by its folder: its territoire, its name, and what the territoire knows of it; `None` outside of one.
+fn member_at(folder: &Path) -> Option<(Arc<Territoire>, String, Option<Member>)> {
     let root = Territoire::above(folder)?;
     let territoire = Arc::new(Territoire::read(&root).0?);
     let name = folder.canonicalize().ok()?.file_name()?.to_string_lossy().into_owned();
-    let member = territoire.members().ok()?.into_iter().find(|member| member.name == name)?;
-    let tools = Tools::new();
-    fleet::clash(&tools.request(&territoire, Path::new(""), jiff::Timestamp::now()), &member)
+    let member = territoire.members().ok()?.into_iter().find(|member| member.name == name);
+    Some((territoire, name, member))
+}
+
+/// What is to be said of a commune that claims a domain of another one of its territoire.
+pub(super) fn clash(folder: &Path) -> Option<Diagnostic> {
+    let (territoire, _, member) = member_at(folder)?;
+    fleet::clash(&Tools::new().request(&territoire, Path::new(""), jiff::Timestamp::now()), &member?)
 }
 
 /// Why a commune of a territoire is not published, asked for by itself as with the others: what, and what to do.
 pub(super) fn unpublishable(folder: &Path) -> Option<(String, &'static str)> {
-    let root = Territoire::above(folder)?;
-    let territoire = Arc::new(Territoire::read(&root).0?);
-    let name = folder.canonicalize().ok()?.file_name()?.to_string_lossy().into_owned();
-    let members = territoire.members().ok()?;
-    let Some(member) = members.iter().find(|member| member.name == name) else {
+    let (territoire, name, member) = member_at(folder)?;
+    let Some(member) = member else {
         return Some(match territoire.model.is_active(&name) {
             true => (format!("« {name} » n'est pas le nom d'une commune du territoire"), "renommez ce dossier"),
             false => {
@@ -331,7 +333,7 @@ pub(super) fn unpublishable(folder: &Path) -> Option<(String, &'static str)> {
             }
         });
     };
-    fleet::misdirection(&Tools::new().request(&territoire, Path::new(""), jiff::Timestamp::now()), member)
+    fleet::misdirection(&Tools::new().request(&territoire, Path::new(""), jiff::Timestamp::now()), &member)
 }
 
 /// What every build of a territoire is made with.

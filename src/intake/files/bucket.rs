@@ -67,9 +67,13 @@ impl BucketPlace {
     /// [`S3Error`]: why it does not answer.
     pub fn reach(&self) -> s3::Result<()> {
         let bucket = s3::Bucket::open(&self.access)?.patience(GLANCE);
-        let key = if self.prefix.is_empty() { MARK.to_owned() } else { format!("{}/{MARK}", self.prefix) };
         // Not its head alone: only a body tells a bucket that is gone from an object that is not there.
-        bucket.get_bytes(&key, 1024).map(|_| ())
+        bucket.get_bytes(&format!("{}{MARK}", self.keys_begin()), 1024).map(|_| ())
+    }
+
+    /// What the keys of its objects begin with.
+    fn keys_begin(&self) -> String {
+        if self.prefix.is_empty() { String::new() } else { format!("{}/", self.prefix) }
     }
 
     /// `https://hôte/seau/prefixe`.
@@ -124,10 +128,9 @@ impl Bucket {
     /// Opens the bucket of a guichet whose key has this mark, and looks whether it is the right one. One that does not answer is
     /// told to the log and opened all the same: what needs no file goes on.
     pub(super) fn open(place: &BucketPlace, mark: [u8; 16], patience: Duration) -> Result<Bucket, FileError> {
-        let prefix = if place.prefix.is_empty() { String::new() } else { format!("{}/", place.prefix) };
         let bucket = Bucket {
             bucket: s3::Bucket::open(&place.access)?.patience(patience),
-            prefix,
+            prefix: place.keys_begin(),
             address: place.address(),
             mark: data_encoding::HEXLOWER.encode(&mark),
             is_ours: OnceLock::new(),

@@ -165,6 +165,11 @@ enum Reading {
 }
 
 impl Store {
+    /// Whether a folder holds a database of ours, never mind whether it can be opened.
+    pub fn is_in(dir: &Path) -> bool {
+        dir.join(open::FILE).is_file()
+    }
+
     /// The same, not kept open by who holds it.
     pub fn weak(&self) -> WeakStore {
         WeakStore(Arc::downgrade(&self.inner))

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::counter::{Counter, Counters};
 use super::settings::Settings;
 use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::intake::store::Store;
 use crate::load::Territoire;
 use crate::load::toml_reader::nearest;
 use crate::model::territoire::Declared;
@@ -122,7 +123,7 @@ impl Plan {
                 }
                 None => {
                     let config = settings.config();
-                    let has_data = config.base.is_some() || config.data.join("guichet.db").exists();
+                    let has_data = config.base.is_some() || Store::is_in(&config.data);
                     let asks = settings.known.has_mailboxes && config.confirms_mailboxes;
                     let is_due = plan.config.role.delivers() && (has_data || asks);
                     Counter::new(settings, is_due.then_some(now))

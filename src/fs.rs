@@ -181,7 +181,7 @@ pub fn append_line(path: &Path, line: &str) -> Result<()> {
     written.map_err(failed("écrire", path))
 }
 
-/// A file found by [`walk`].
+/// A file or a folder found by [`walk`].
 #[derive(Debug, Clone)]
 pub struct Found {
     /// Path relative to the root, `/` separated.
@@ -252,6 +252,18 @@ pub fn feed(relative: &str, size: u64, stamp: &Stamp, hasher: &mut blake3::Hashe
     hasher.update(&stamp.inode.to_le_bytes());
 }
 
+/// What [`walk`] found below a folder.
+#[derive(Debug, Default)]
+pub struct Walk {
+    /// Files, in order of path.
+    pub files: Vec<Found>,
+    /// Folders, the root among them, in order of path: moving something in or out of one changes its stamp, even when what is
+    /// moved keeps its own.
+    pub folders: Vec<Found>,
+    /// What could not be gone through.
+    pub troubles: Vec<WalkTrouble>,
+}
+
 /// What [`walk`] could not go through.
 #[derive(Debug)]
 pub enum WalkTrouble {
@@ -265,15 +277,19 @@ pub enum WalkTrouble {
     Outside(String, PathBuf),
 }
 
-/// Every file below `root` in order of path, hidden ones (`.x`, `_x`) left out.
+/// Every file and folder below `root`, hidden ones (`.x`, `_x`) left out.
 ///
 /// Symbolic links are followed within `bounds`, a folder that holds `root`: what lies outside was not put there to be
 /// published.
-pub fn walk(root: &Path, bounds: &Path) -> (Vec<Found>, Vec<WalkTrouble>) {
-    let (mut found, mut troubles) = (Vec::new(), Vec::new());
+pub fn walk(root: &Path, bounds: &Path) -> Walk {
+    let Walk { mut files, mut folders, mut troubles } = Walk::default();
     let relative = |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().replace('\\', "/");
     let visible = |entry: &walkdir::DirEntry| {
         entry.depth() == 0 || !matches!(entry.file_name().as_encoded_bytes().first(), Some(b'.' | b'_' | b'~'))
+    };
+    let found = |entry: walkdir::DirEntry| {
+        let (size, stamp) = entry.metadata().map_or_else(|_| Default::default(), |data| (data.len(), Stamp::of(&data)));
+        Found { relative: relative(entry.path()), path: entry.into_path(), size, stamp }
     };
     let bounds = bounds.canonicalize().unwrap_or_else(|_| bounds.to_owned());
     let mut entries = walkdir::WalkDir::new(root).follow_links(true).into_iter().filter_entry(visible);
@@ -286,14 +302,13 @@ pub fn walk(root: &Path, bounds: &Path) -> (Vec<Found>, Vec<WalkTrouble>) {
                     entries.skip_current_dir();
                 }
             }
+            Ok(entry) if entry.file_type().is_dir() => folders.push(found(entry)),
             Ok(entry) if entry.file_type().is_file() => {
                 if entry.path().strip_prefix(root).is_ok_and(|path| path.to_str().is_none()) {
                     troubles.push(WalkTrouble::BadName(relative(entry.path())));
                     continue;
                 }
-                let (size, stamp) =
-                    entry.metadata().map_or_else(|_| Default::default(), |data| (data.len(), Stamp::of(&data)));
-                found.push(Found { relative: relative(entry.path()), path: entry.into_path(), size, stamp });
+                files.push(found(entry));
             }
             Ok(_) => {}
             Err(error) => {
@@ -307,8 +322,9 @@ pub fn walk(root: &Path, bounds: &Path) -> (Vec<Found>, Vec<WalkTrouble>) {
             }
         }
     }
-    found.sort_by(|a, b| a.relative.cmp(&b.relative));
-    (found, troubles)
+    files.sort_by(|a, b| a.relative.cmp(&b.relative));
+    folders.sort_by(|a, b| a.relative.cmp(&b.relative));
+    Walk { files, folders, troubles }
 }
 
 /// Where a link leads, when that is outside of `bounds`.
@@ -349,8 +365,8 @@ mod tests {
             std::os::unix::fs::symlink(root.path().join(from), inside.join(to)).expect("a link");
         }
         let names = |bounds| {
-            let (found, troubles) = walk(&inside, bounds);
-            (found.into_iter().map(|file| file.relative).collect::<Vec<_>>(), troubles.len())
+            let Walk { files, troubles, .. } = walk(&inside, bounds);
+            (files.into_iter().map(|file| file.relative).collect::<Vec<_>>(), troubles.len())
         };
         assert_eq!(names(&inside), (vec!["a.pdf".to_owned(), "b.pdf".to_owned()], 2));
         assert_eq!(names(root.path()).1, 0);

@@ -135,8 +135,7 @@ fn forms(root: &Path, inside: &str) -> Result<Vec<Change>, MigrateError> {
     if !folder.is_dir() {
         return Ok(changes);
     }
-    let (found, _) = fs::walk(&folder, &folder);
-    for file in found.into_iter().filter(|file| file.relative.ends_with(".md")) {
+    for file in fs::walk(&folder, &folder).files.into_iter().filter(|file| file.relative.ends_with(".md")) {
         let text = read(&file.path)?;
         let path = join(inside, &format!("demarches/{}", file.relative));
         changes.extend(renamed(&text).map(|(text, what)| Change { path, what, text }));

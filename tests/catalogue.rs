@@ -121,8 +121,8 @@ fn the_statement_never_claims_more_than_was_measured() {
 fn starter() -> (Site, Vec<mulot::diagnostic::Diagnostic>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let content = root.join("content");
-    let (found, _) = mulot::fs::walk(&content, &content);
-    let catalogue: Embedded = found
+    let catalogue: Embedded = mulot::fs::walk(&content, &content)
+        .files
         .into_iter()
         .map(|file| (file.relative, Cow::Owned(std::fs::read(&file.path).expect("a file of the catalogue"))))
         .collect();

@@ -1,6 +1,7 @@
 //! Many communes: what changed is built, in parallel, and one failure stops nobody.
 //!
-//! 1. each commune's files are looked at, not read: a fingerprint says whether its site is still the right one;
+//! 1. each commune's files are looked at, not read: a fingerprint says whether its site is still the right one; they are
+//!    looked at again once it is built, because what changed meanwhile may or may not be on it;
 //! 2. communes that claim one domain are told, and keep the sites they had;
 //! 3. the others are built and published one by one on each processor, so that memory does not grow with their number.
 
@@ -104,7 +105,7 @@ pub fn build(request: &FleetRequest<'_>, members: &[Member], told: &(dyn Fn(&Lin
             _ => to_build.push(at),
         }
     }
-    let one = |at: usize| give(at, build_one(request, &members[at], &looks[at], false));
+    let one = |at: usize| give(at, build_one(request, &prints, &members[at], &looks[at], false));
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     if to_build.len() < workers {
         // Few communes: each is built on all processors.
@@ -133,7 +134,7 @@ pub fn build_alone(request: &FleetRequest<'_>, member: &Member) -> Line {
     if let Some(clash) = clash(request, member) {
         return refuse(request, member, &look, clash);
     }
-    build_one(request, member, &look, true)
+    build_one(request, &prints, member, &look, true)
 }
 
 /// What is to be said of a commune that claims a domain of another one, as their folders are now.
@@ -313,7 +314,7 @@ fn line(
     Line { name: member.name.clone(), nom, outcome, counts, diagnostics, files, bytes, duration: Duration::ZERO }
 }
 
-fn build_one(request: &FleetRequest<'_>, member: &Member, look: &Look, whole: bool) -> Line {
+fn build_one(request: &FleetRequest<'_>, prints: &Fingerprints, member: &Member, look: &Look, whole: bool) -> Line {
     let started = Instant::now();
     let order = order(request, member);
     let dest = site_of(request.sites, &member.name);
@@ -333,7 +334,9 @@ fn build_one(request: &FleetRequest<'_>, member: &Member, look: &Look, whole: bo
         Outcome::Built(_) | Outcome::Unchanged => Issue::Construit,
     };
     let fresh = match (&outcome, &built) {
-        (Outcome::Built(written), Some(built)) => Some((*written, built)),
+        (Outcome::Built(written), Some(built)) => {
+            Some(Fresh { written: *written, built, fingerprint: again(prints, member, look) })
+        }
         _ => None,
     };
     keep(request, member, look, issue, (counts, rules(diagnostics)), fresh);
@@ -347,6 +350,20 @@ fn build_one(request: &FleetRequest<'_>, member: &Member, look: &Look, whole: bo
     }
     line.duration = started.elapsed();
     line
+}
+
+/// A site that has just been built.
+struct Fresh<'b> {
+    written: Written,
+    built: &'b Built,
+    /// Of what it was built from; empty when that is not known.
+    fingerprint: String,
+}
+
+/// The fingerprint of a commune that has just been built: the one it had before, or none if something moved meanwhile.
+fn again(prints: &Fingerprints, member: &Member, look: &Look) -> String {
+    let now = prints.commune(member);
+    if now == look.fingerprint { now } else { String::new() }
 }
 
 fn check_one(request: &FleetRequest<'_>, member: &Member, whole: bool) -> Line {
@@ -385,7 +402,7 @@ fn keep(
     look: &Look,
     issue: Issue,
     (signale, regles): (Counts, BTreeMap<String, usize>),
-    fresh: Option<(Written, &Built)>,
+    fresh: Option<Fresh<'_>>,
 ) {
     let before = look.record.as_ref();
     let mut record = before.cloned().unwrap_or_else(|| BuildRecord {
@@ -405,10 +422,10 @@ fn keep(
     });
     (record.issue, record.signale, record.regles, record.essaye_le) = (issue, signale, regles, request.now);
     record.domaine.clone_from(&look.domaine);
-    match fresh.and_then(|(written, built)| Some((written, built.site.as_ref()?))) {
-        Some((written, site)) => {
+    match fresh.and_then(|fresh| Some((fresh.built.site.as_ref()?, fresh.written, fresh.fingerprint))) {
+        Some((site, written, fingerprint)) => {
             record.nom.clone_from(&site.commune.names.nom);
-            record.empreinte.clone_from(&look.fingerprint);
+            record.empreinte = fingerprint;
             record.pour = request.now;
             record.jusqu_a = pipeline::instant(site.changes_at(), &site.commune.fuseau);
             record.construit_le = Some(request.now);
@@ -461,3 +478,79 @@ fn alone(work: impl FnOnce() + Send) {
 /// What is said of a commune that stopped the program itself.
 pub const CRASHED: &str =
     "une panne interne de Mulot a interrompu cette commune : signalez-la avec le contenu du dossier";
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::fs;
+    use crate::model::output::{Picture, PictureError};
+    use crate::model::site::SourceFile;
+    use crate::pictures::PictureCache;
+
+    /// Pictures during which somebody moves a folder away and puts it back, or not.
+    struct Moving {
+        folder: PathBuf,
+        is_moved: bool,
+        pictures: PictureCache,
+    }
+
+    impl Pictures for Moving {
+        fn picture(&self, path: &str, file: &SourceFile) -> Result<Arc<Picture>, PictureError> {
+            if self.is_moved {
+                let aside = self.folder.with_extension("ailleurs");
+                std::fs::rename(&self.folder, &aside).expect("moved");
+                std::fs::rename(&aside, &self.folder).expect("moved back");
+            }
+            self.pictures.picture(path, file)
+        }
+
+        fn bytes(&self, file: &SourceFile) -> io::Result<Vec<u8>> {
+            self.pictures.bytes(file)
+        }
+    }
+
+    #[test]
+    fn a_commune_that_moved_while_it_was_built_is_built_again() {
+        let root = tempfile::tempdir().expect("a folder");
+        let (pays, sites) = (root.path().join("pays"), root.path().join("sites"));
+        let commune = pays.join("communes/trou");
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/communes/minimal");
+        for file in fs::walk(&model, &model).files {
+            let to = commune.join(&file.relative);
+            fs::create_dir(to.parent().expect("a parent")).expect("a folder");
+            fs::copy(&file.path, &to).expect("a file");
+        }
+        fs::write(&pays.join("territoire.toml"), b"nom = \"Pays\"\n").expect("a file");
+        fs::create_dir(&commune.join("actualites")).expect("a folder");
+        image::RgbImage::new(8, 8).save(commune.join("actualites/a.png")).expect("a picture");
+        let news = "+++\ntitre = \"A\"\nresume = \"Une phrase.\"\nimage = \"a.png\"\nimage_alternative = \"Rien\"\n+++\nTexte.\n";
+        fs::write(&commune.join("actualites/2026-11-02-a.md"), news.as_bytes()).expect("a file");
+        let (territoire, told) = Territoire::read(&pays);
+        let territoire = Arc::new(territoire.unwrap_or_else(|| panic!("{told:?}")));
+        let members = territoire.members().expect("members");
+        for is_moved in [false, true] {
+            // Otherwise all could happen within one tick of the clock.
+            std::fs::File::open(&commune).and_then(|it| it.set_modified(UNIX_EPOCH)).expect("an old folder");
+            let pictures = Moving { folder: commune.join("actualites"), is_moved, pictures: PictureCache::new(None) };
+            let request = FleetRequest {
+                territoire: &territoire,
+                base: &Base::embedded(),
+                pictures: &pictures,
+                now: "2026-11-21T10:00:00Z".parse().expect("an instant"),
+                options: Options::default(),
+                program: b"",
+                sites: &sites,
+                anew: true,
+            };
+            let prints = Fingerprints::of(&territoire, b"").trusting();
+            let look = look(&request, &prints, &members[0]);
+            let line = build_one(&request, &prints, &members[0], &look, true);
+            assert!(matches!(line.outcome, Outcome::Built(_)), "{line:?}");
+            let record = builds::read(&sites, "trou").expect("a record");
+            assert_eq!(record.empreinte.is_empty(), is_moved);
+        }
+    }
+}

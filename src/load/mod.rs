@@ -25,7 +25,7 @@ use rayon::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::diagnostic::{Code, Diagnostic, Place};
-use crate::fs::{self, WalkTrouble};
+use crate::fs::{self, Walk, WalkTrouble};
 use crate::model::addresses::AddressBook;
 use crate::model::commune::Commune;
 use crate::model::content::{Content, DocumentRef, Home, Layer};
@@ -387,8 +387,8 @@ fn entries<'a>(layers: &'a Layers<'_>, diagnostics: &mut Vec<Diagnostic>) -> BTr
     }
     // A commune may link to what its territoire shares, and to nothing else.
     let bounds = layers.territoire.as_ref().map_or(&layers.commune, |territoire| &territoire.root);
-    let (found, troubles) = fs::walk(&layers.commune, bounds);
-    for file in found {
+    let Walk { files, troubles, .. } = fs::walk(&layers.commune, bounds);
+    for file in files {
         let entry = Entry { layer: Layer::Commune, data: FileData::Disk(file.path), size: file.size };
         entries.insert(file.relative.nfc().collect(), File::Own(entry));
     }

@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{Embedded, Entry, Text, trouble};
 use crate::diagnostic::Diagnostic;
-use crate::fs::{self, Stamp};
+use crate::fs::{self, Stamp, Walk};
 use crate::model::content::Layer;
 use crate::model::site::FileData;
 
@@ -46,8 +46,8 @@ impl Shared {
     /// The files below a folder; links are followed within `bounds`.
     pub(super) fn folder(folder: &Path, layer: Layer, bounds: &Path) -> Shared {
         // A territoire may have nothing to share.
-        let (found, troubles) = if folder.exists() { fs::walk(folder, bounds) } else { Default::default() };
-        let files = found.into_iter().map(|file| {
+        let Walk { files, troubles, .. } = if folder.exists() { fs::walk(folder, bounds) } else { Walk::default() };
+        let files = files.into_iter().map(|file| {
             let entry = Entry { layer, data: FileData::Disk(file.path), size: file.size };
             (file.relative.nfc().collect(), Known::new(entry, file.stamp))
         });

@@ -11,7 +11,7 @@ use super::commune::{self, commune, origin};
 use super::shared::Shared;
 use super::toml_reader::{Below, Reader, Source, parse};
 use crate::diagnostic::{Code, Diagnostic, Place, has_errors};
-use crate::fs;
+use crate::fs::{self, Walk};
 use crate::model::content::Layer;
 use crate::model::territoire::{Declared, Territoire as Model};
 use crate::text::numbers::luhn;
@@ -286,10 +286,10 @@ fn below(folder: &str, told: impl IntoIterator<Item = Diagnostic>) -> impl Itera
 
 fn theme(root: &Path, diagnostics: &mut Vec<Diagnostic>) -> BTreeMap<String, Vec<u8>> {
     let folder = root.join(THEME);
-    let (found, troubles) = if folder.is_dir() { fs::walk(&folder, root) } else { Default::default() };
+    let Walk { files, troubles, .. } = if folder.is_dir() { fs::walk(&folder, root) } else { Walk::default() };
     diagnostics.extend(below(THEME, troubles.into_iter().map(super::trouble)));
     let mut theme = BTreeMap::new();
-    for file in found {
+    for file in files {
         match fs::read(&file.path) {
             Ok(bytes) => {
                 theme.insert(file.relative, bytes);

@@ -259,12 +259,14 @@ fn local_guichet(mut site: crate::model::site::Site) -> crate::model::site::Site
     site
 }
 
-/// Builds in a thread of its own until the sender of `nudges` goes.
+/// Builds in a thread of its own until the sender of `nudges` goes. Of each build the guichet opens first, then its pages are
+/// shown, then `told` hears of it: who is told that a commune is built finds it.
 pub(super) fn run(
     workshop: &Workshop,
     board: &Board,
     nudges: &mpsc::Receiver<()>,
-    mut on_build: impl FnMut(Option<DeskContent>, BuildReport),
+    mut open: impl FnMut(Option<DeskContent>),
+    mut told: impl FnMut(BuildReport),
 ) {
     loop {
         let waited = match workshop.now {
@@ -279,10 +281,11 @@ pub(super) fn run(
         let built = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| workshop.build(Some(&before))));
         match built {
             Ok((shown, desk, report)) => {
-                on_build(desk, report);
+                open(desk);
                 if shown.version != before.version {
                     board.show(shown);
                 }
+                told(report);
             }
             Err(_) => tracing::error!(event = "build.panic", "a build panicked; the last good site stays"),
         }

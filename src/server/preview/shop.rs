@@ -85,10 +85,13 @@ impl Running {
         let builder = std::thread::Builder::new().name("apercu".into()).spawn({
             let (shop, office) = (shop.clone(), office.clone());
             move || {
-                workshop::run(&workshop, &shop.board, &nudges, |desk, report| {
-                    shop.open(desk, &office);
-                    on_build(&report);
-                });
+                workshop::run(
+                    &workshop,
+                    &shop.board,
+                    &nudges,
+                    |desk| shop.open(desk, &office),
+                    |report| on_build(&report),
+                );
             }
         });
         let builder = builder.map_err(|source| StartError::Io { path: PathBuf::new(), source })?;

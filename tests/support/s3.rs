@@ -43,6 +43,8 @@ struct Front {
     held: (Mutex<bool>, Condvar),
     log: Mutex<Vec<String>>,
     chance: Mutex<Option<Chance>>,
+    /// Held by who copies an object: `s3s-fs` writes over what stands there, where a real bucket puts the copy whole.
+    copying: tokio::sync::RwLock<()>,
 }
 
 impl S3Server {
@@ -166,6 +168,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> std::io::Result<Response<Body>> {
     if request.uri().query().is_none_or(|query| !query.contains("X-Amz-Signature")) {
+        let _nobody_copies = front.copying.read().await;
         return Ok(visitor(store, request.uri().path()));
     }
     let number = front.requests.fetch_add(1, Ordering::SeqCst) + 1;
@@ -192,6 +195,7 @@ async fn answer(
     let copies = request.headers().contains_key("x-amz-copy-source");
     let method = if copies { "COPY" } else { request.method().as_str() };
     lock(&front.log).push(format!("{method} {}", request.uri().path()));
+    let _alone = if copies { Some(front.copying.write().await) } else { None };
     service.call(request.map(Body::from)).await.map_err(|_| std::io::Error::other("the server failed"))
 }
 

@@ -16,10 +16,11 @@ use crate::server::listen::Stop;
 pub(in crate::server) async fn run(hall: Arc<Hall>, mut stop: Stop) {
     let mut stamped = Instant::now();
     let mut news = None;
+    let mut tick = TICK;
     loop {
         tokio::select! {
             () = stop.asked() => return,
-            () = tokio::time::sleep(TICK) => {}
+            () = tokio::time::sleep(tick) => {}
         }
         let every = if hall.plan().config.role == Role::Back { STAMPS_OF_DELIVERY } else { STAMPS };
         if stamped.elapsed() >= every {
@@ -33,12 +34,12 @@ pub(in crate::server) async fn run(hall: Arc<Hall>, mut stop: Stop) {
             });
             news = looked.await.unwrap_or_default();
         }
-        round(&hall);
+        tick = if round(&hall) { TICK_OF_VISITS } else { TICK };
     }
 }
 
-/// One round; what it decides is done beside it.
-fn round(hall: &Arc<Hall>) {
+/// One round; what it decides is done beside it. Whether guichets wait for a visit.
+fn round(hall: &Arc<Hall>) -> bool {
     let (plan, now) = (hall.plan(), hall.now());
     let pinned = is_pinned(&plan);
     let mut visiting = 0;
@@ -63,6 +64,7 @@ fn round(hall: &Arc<Hall>) {
         }
     }
     due.sort_by_key(|(due, _)| *due);
+    let is_waited_for = !pinned && !due.is_empty();
     for (_, counter) in due.into_iter().take(VISITS.saturating_sub(visiting)) {
         begin_visit(hall, &counter);
     }
@@ -72,6 +74,7 @@ fn round(hall: &Arc<Hall>) {
         .iter()
         .filter(|counter| !counter.glance().is_taken)
         .for_each(|counter| begin_close(hall, counter, PATIENCE));
+    is_waited_for
 }
 
 /// Whether nobody is there, nobody came lately, and nothing is under way nor about to be.
@@ -145,6 +148,8 @@ fn look_at_stamps(hall: &Hall) {
 
 /// Between two rounds.
 const TICK: Duration = Duration::from_millis(250);
+/// The same while guichets wait for a visit, most of which end at once.
+const TICK_OF_VISITS: Duration = Duration::from_millis(50);
 /// Between two looks at the databases.
 const STAMPS: Duration = Duration::from_secs(10);
 /// The same for who only delivers: a request leaves within that time.

@@ -24,9 +24,11 @@ pub(super) fn write(front: &Front) -> String {
         if front.guichet.starts_with('/') { format!("unix:{}", front.guichet) } else { front.guichet.clone() };
     let _ = writeln!(text, "upstream mulot_guichet {{\n    server {upstream} max_fails=0;\n    keepalive 16;\n}}\n");
     text.push_str(
-        "# Un nom que personne n'a déclaré : rien n'est montré, aucun certificat n'est présenté.\n\
+        "# Un nom que personne n'a déclaré : rien n'est montré, aucun certificat n'est présenté ; certbot peut en demander un.\n\
          server {\n    listen 80 default_server;\n    listen [::]:80 default_server;\n    listen 443 ssl default_server;\n    \
-         listen [::]:443 ssl default_server;\n    ssl_reject_handshake on;\n    server_tokens off;\n    return 421;\n}\n\n",
+         listen [::]:443 ssl default_server;\n    ssl_reject_handshake on;\n    server_tokens off;\n    \
+         location /.well-known/acme-challenge/ {\n        root /var/www/certbot;\n    }\n    \
+         location / {\n        return 421;\n    }\n}\n\n",
     );
     for site in &front.sites {
         block(&mut text, site);

@@ -82,7 +82,8 @@ pub fn read(sites: &Path, commune: &str) -> Option<BuildRecord> {
 /// [`FsError`] when it cannot be written.
 pub fn keep(sites: &Path, commune: &str, record: &BuildRecord) -> Result<(), FsError> {
     let bytes = serde_json::to_vec_pretty(record).unwrap_or_default();
-    fs::write_atomic(&path(sites, commune), &bytes)
+    // It holds nothing that the site does not show: another account may ask how it stands.
+    fs::write_atomic_for_all(&path(sites, commune), &bytes)
 }
 
 fn path(sites: &Path, commune: &str) -> PathBuf {

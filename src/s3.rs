@@ -318,10 +318,36 @@ pub fn split_address(address: &str) -> Result<(String, String, String)> {
 /// Variables of the environment that hold identifier and secret of a key.
 pub const KEY_VARIABLES: [&str; 2] = ["MULOT_S3_CLE_ID", "MULOT_S3_CLE_SECRETE"];
 
-/// Identifier and secret of a key, from the environment; `None` unless both are given.
-pub fn keys_of_environment() -> Option<(String, String)> {
-    let [id, secret] = KEY_VARIABLES.map(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty()));
-    id.zip(secret)
+/// One of [`KEY_VARIABLES`] without the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{given} est donnée, {missing} ne l'est pas")]
+pub struct HalfKey {
+    /// The variable that says something.
+    pub given: &'static str,
+    /// The one that is absent or blank.
+    pub missing: &'static str,
+}
+
+/// Identifier and secret of a key, from the environment; `None` when neither is given.
+///
+/// # Errors
+/// [`HalfKey`].
+pub fn keys_of_environment() -> std::result::Result<Option<(String, String)>, HalfKey> {
+    keys_among(|name| std::env::var(name).ok())
+}
+
+/// The same, of these variables.
+///
+/// # Errors
+/// [`HalfKey`].
+pub fn keys_among(variable: impl Fn(&str) -> Option<String>) -> std::result::Result<Option<(String, String)>, HalfKey> {
+    let [id, secret] = KEY_VARIABLES;
+    match KEY_VARIABLES.map(|name| variable(name).filter(|value| !value.trim().is_empty())) {
+        [Some(id), Some(secret)] => Ok(Some((id, secret))),
+        [None, None] => Ok(None),
+        [Some(_), None] => Err(HalfKey { given: id, missing: secret }),
+        [None, Some(_)] => Err(HalfKey { given: secret, missing: id }),
+    }
 }
 
 /// The two lines of a file of keys: identifier, then secret.

@@ -6,7 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::faults::{place_fault, store_fault};
-use super::place::{DataPlace, Places, zone_of};
+use super::place::{DataPlace, HERE, Places, usual, zone_of};
 use super::{Exit, communes, report};
 use crate::fs::cause;
 use crate::intake::backup::{BackupError, back_up, is_backup, is_inside, restore};
@@ -28,7 +28,7 @@ pub(super) struct BackupArgs {
         long = "guichet",
         short = 'g',
         value_name = "CHEMIN",
-        default_value = "guichet.toml",
+        default_value = HERE,
         hide_default_value = true
     )]
     guichet: PathBuf,
@@ -71,10 +71,16 @@ pub(super) struct RestoreArgs {
 }
 
 pub(super) fn run_backup(args: &BackupArgs) -> Exit {
-    match DataPlace::find(&args.guichet, args.commune.as_deref(), "mulot backup") {
+    match DataPlace::find(&usual(&args.guichet), args.commune.as_deref(), "mulot backup") {
         Ok(Places::One(place)) => back_up_one(args, *place, &args.destination),
         Ok(Places::All(places)) => {
+            let data = places.first().and_then(|place| place.hall.clone());
             let places = communes::with_data(places);
+            // A disk that is not there, or a wrong path: a copy that was wanted was not made.
+            if places.is_empty() && data.is_some_and(|data| !data.exists()) {
+                report::say("erreur : rien n'a été sauvegardé");
+                return Exit::Fault;
+            }
             if places.is_empty() {
                 report::say("Aucune commune n'a encore reçu de demande : il n'y a rien à sauvegarder.");
                 return Exit::Done;
@@ -161,6 +167,11 @@ pub(super) fn run_restore(args: &RestoreArgs) -> Exit {
                 return of_a_territoire(args, name, &held);
             }
             restore_one(args, inside.as_deref().unwrap_or(&args.backup), &place)
+        }
+        Ok(Places::All(_)) if is_backup(&args.backup) => {
+            report::say(format!("erreur : « {} » est la sauvegarde d'une seule commune", args.backup.display()));
+            report::say("aide : dites laquelle : --commune NOM");
+            Exit::Fault
         }
         Ok(Places::All(places)) => {
             let known: Vec<&str> = places.iter().filter_map(|place| place.commune.as_deref()).collect();
@@ -259,7 +270,9 @@ fn restore_one(args: &RestoreArgs, backup: &Path, place: &DataPlace) -> Exit {
             plural(count, "message partira", "messages partiront")
         ),
     });
-    report::say("Les demandes reçues après cette date ne sont pas ici : elles sont dans la boîte de la mairie.");
+    report::say(
+        "Les demandes reçues après cette date ne sont pas ici : celles qui étaient déjà parties sont dans la boîte de la mairie.",
+    );
     troubles(&done.damaged, &done.troubles)
 }
 

@@ -102,6 +102,10 @@ fn row(place: &DataPlace) -> Row {
                 StoreError::Key(_) => "la clé ne peut pas être lue",
                 StoreError::WrongKey { .. } => "la clé n'est pas celle de ces demandes",
                 StoreError::Damaged { .. } => "la base est illisible ou abîmée",
+                StoreError::Lost { .. } => "la base n'est plus là : restaurez la dernière sauvegarde",
+                StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                    "ce compte n'a pas le droit de la lire (sudo -u mulot mulot …)"
+                }
                 StoreError::Newer { .. } => "la base vient d'une version plus récente de Mulot",
                 _ => "la base ne peut pas être lue",
             };

@@ -11,7 +11,7 @@ use jiff::{Timestamp, Zoned};
 use self::told::Teller;
 use super::faults::{file_cause, place_fault};
 use super::integrity::Integrity;
-use super::place::{DataPlace, Places, which};
+use super::place::{DataPlace, HERE, Places, usual, which};
 use super::report::{self, Format};
 use super::{Exit, communes, destinataires, dkim, etat, exporter, quarantaine};
 use crate::intake::files::Reading;
@@ -38,7 +38,7 @@ pub(super) struct DemandesArgs {
         long = "guichet",
         short = 'g',
         value_name = "CHEMIN",
-        default_value = "guichet.toml",
+        default_value = HERE,
         hide_default_value = true,
         global = true
     )]
@@ -138,7 +138,7 @@ enum Action {
 }
 
 pub(super) fn run(args: &DemandesArgs) -> Exit {
-    match DataPlace::find(&args.guichet, args.commune.as_deref(), "mulot demandes") {
+    match DataPlace::find(&usual(&args.guichet), args.commune.as_deref(), "mulot demandes") {
         Ok(Places::One(place)) => of_one(args, *place),
         Ok(Places::All(places)) => of_all(args, places),
         Err(exit) => exit,
@@ -390,7 +390,7 @@ impl Office {
             Err(error) => return Err(error.into()),
         };
         let report = self.store.purge_elapsed(&Zoned::now().with_time_zone(self.teller.zone.clone()))?;
-        if let Err(error) = files.remove(&report.files) {
+        if let Err(error) = files.erase(&self.store) {
             report::say(format!(
                 "avertissement : des fichiers restent à effacer ({}) ; l'entretien les reprendra",
                 file_cause(&error)

@@ -132,7 +132,9 @@ fn copy(store: &Store, place: &DataPlace, kept: &Kept, folder: &Path) -> Result<
 
 /// Writes a file that was not there.
 fn write_new(path: &Path, bytes: &[u8]) -> Result<(), String> {
-    let new = std::fs::OpenOptions::new().create_new(true).write(true).open(path);
+    use std::os::unix::fs::OpenOptionsExt;
+    // What somebody wrote to the mairie: for whoever gave the order alone.
+    let new = std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(path);
     new.and_then(|mut copy| std::io::Write::write_all(&mut copy, bytes)).map_err(|error| not_written(path, &error))
 }
 

@@ -40,6 +40,10 @@ pub(super) fn store_fault(error: &StoreError) -> Exit {
             format!("il n'y a pas de demandes dans « {} »", path.display()),
             "vérifiez le chemin ; la base est créée au premier démarrage de mulot guichet",
         ),
+        StoreError::Lost { path } => (
+            format!("« {} » n'est plus là, alors que le dossier garde des traces de demandes", path.display()),
+            "ne supprimez rien : remettez ce fichier, ou restaurez la dernière sauvegarde dans un autre dossier (mulot restore)",
+        ),
         StoreError::Damaged { path, reason } => (
             format!("« {} » est illisible ou abîmé : {}", path.display(), cause_of_words(reason)),
             "ne supprimez rien : restaurez la dernière sauvegarde dans un autre dossier, et gardez celui-ci",
@@ -57,6 +61,9 @@ pub(super) fn store_fault(error: &StoreError) -> Exit {
             format!("« {} » ne se laisse pas écrire : son disque est en lecture seule", path.display()),
             READ_ONLY_HINT,
         ),
+        StoreError::Io { path, source } if source.kind() == ErrorKind::PermissionDenied => {
+            (format!("ce compte n'a pas le droit d'ouvrir « {} »", path.display()), AS_THE_ACCOUNT)
+        }
         StoreError::Io { path, source } => (
             format!("impossible de lire ou d'écrire « {} » : {}", path.display(), cause(source)),
             "vérifiez que le dossier existe et que vous avez le droit d'y écrire",
@@ -142,6 +149,9 @@ fn foreign_bucket(address: &str) -> Exit {
     );
     Exit::Fault
 }
+
+/// What to do when another account owns what is asked for.
+pub(super) const AS_THE_ACCOUNT: &str = "lancez la commande avec le compte du guichet (sudo -u mulot mulot …)";
 
 const READ_ONLY_HINT: &str = "un disque se met ainsi quand il va mal : regardez le journal du système (dmesg), réparez ou changez le disque, \
      puis redémarrez la machine ; en attendant, mulot demandes liste et voir marchent encore";

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::Timestamp;
 
+use super::place::{HERE, usual};
 use super::report::{self, Format, FormatArgs};
 use super::{Exit, runtime};
 use crate::intake::mailer::{Mailer, MailerError};
@@ -18,7 +19,7 @@ use crate::text::numbers::plural;
 #[command(help_template = super::usage::TEMPLATE)]
 pub(super) struct OverviewArgs {
     /// Configuration du guichet (guichet.toml s'il n'est pas donné)
-    #[arg(value_name = "CONFIG", default_value = "guichet.toml", hide_default_value = true)]
+    #[arg(value_name = "CONFIG", default_value = HERE, hide_default_value = true)]
     config: PathBuf,
     #[command(flatten)]
     report: FormatArgs,
@@ -40,7 +41,8 @@ pub(super) struct OverviewArgs {
 }
 
 pub(super) fn run(args: &OverviewArgs) -> Exit {
-    if let Some(exit) = not_a_file(&args.config) {
+    let path = usual(&args.config);
+    if let Some(exit) = not_a_file(&path) {
         return exit;
     }
     let sends = args.mail || args.mairies;
@@ -48,10 +50,10 @@ pub(super) fn run(args: &OverviewArgs) -> Exit {
         true => Secrets::of_service(),
         false => Secrets::beside(),
     };
-    let config = match HallConfig::read(&args.config, &secrets) {
+    let config = match HallConfig::read(&path, &secrets) {
         Ok(config) => config,
         Err(told) => {
-            let folder = args.config.parent().unwrap_or(Path::new("."));
+            let folder = path.parent().unwrap_or(Path::new("."));
             report::say(report::text(&told, folder, report::colour(&std::io::stderr())).trim_end());
             report::say(GIVE_CONFIG);
             return Exit::Fault;

@@ -1,12 +1,15 @@
 //! Where the data of a guichet and its key are, for the orders that work beside it.
 
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
+use super::faults::AS_THE_ACCOUNT;
 use super::{Exit, report};
 use crate::intake::files::{BucketPlace, FileError, FileOptions, FileStore};
-use crate::intake::store::{Access, Base, Store, StoreOptions};
+use crate::intake::store::{Access, Base, Store, StoreError, StoreOptions};
 use crate::intake::token::KEY_FILE;
 use crate::load::toml_reader::nearest;
 use crate::load::{self, Layers};
@@ -118,19 +121,41 @@ impl DataPlace {
             let hall = Some(config.common.data.clone());
             DataPlace { data, key_file, config: Some(own), commune: Some(name), hall }
         };
-        let mut places: Vec<DataPlace> =
-            members(root)?.into_iter().map(|member| of(member.name, &member.folder)).collect();
-        let aside = set_aside(&config.common.data, &places);
-        if !aside.is_empty() && commune.is_none_or(|wanted| aside.iter().any(|name| name == wanted)) {
-            let (names, whose) = (aside.join(", "), if aside.len() == 1 { "ses" } else { "leurs" });
+        if config.common.base.is_none() {
+            look_into(&config.common.data)?;
+        }
+        let (territoire, members) = match members(root) {
+            Ok((territoire, members)) => (Some(territoire), members),
+            // What was received is copied, listed and erased whatever the contents have become.
+            Err(exit) => {
+                if maybe_aside(&config.common.data, None, &[]).is_empty() {
+                    return Err(exit);
+                }
+                report::say("avertissement : voici les communes dont les données sont là");
+                (None, Vec::new())
+            }
+        };
+        let mut places: Vec<DataPlace> = members.into_iter().map(|member| of(member.name, &member.folder)).collect();
+        let aside: Vec<DataPlace> = maybe_aside(&config.common.data, territoire.as_ref(), &places)
+            .into_iter()
+            .map(|name| {
+                let folder = root.join(Territoire::COMMUNES).join(&name);
+                of(name, &folder)
+            })
+            .filter(|place| holds_requests(place, &places))
+            .collect();
+        let names: Vec<&str> = aside.iter().filter_map(|place| place.commune.as_deref()).collect();
+        if territoire.is_some() && !names.is_empty() && commune.is_none_or(|wanted| names.contains(&wanted)) {
+            let (names, whose) = (names.join(", "), if names.len() == 1 { "ses" } else { "leurs" });
             report::say(format!(
                 "avertissement : guichet fermé, commune mise de côté ou dossier absent : {names} ; {whose} demandes sont là, et rien \
                  ne les efface que mulot demandes purger"
             ));
         }
-        places.extend(aside.into_iter().map(|name| {
-            let folder = root.join(Territoire::COMMUNES).join(&name);
-            of(name, &folder)
+        // Nobody of a closed guichet is asked for a code.
+        places.extend(aside.into_iter().map(|place| {
+            let config = place.config.map(|config| GuichetConfig { confirms_mailboxes: false, ..config });
+            DataPlace { config, ..place }
         }));
         places.sort_by(|one, other| one.commune.cmp(&other.commune));
         let Some(wanted) = commune else { return Ok(Places::All(places)) };
@@ -149,21 +174,62 @@ impl DataPlace {
     }
 }
 
-/// Names of communes whose requests are there, and whose guichet is not opened any more: what they received is still to be copied,
-/// read and erased in time. Those whose database is on a server leave nothing to be found by.
-fn set_aside(data: &Path, served: &[DataPlace]) -> Vec<String> {
-    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let served: Vec<PathBuf> = served.iter().map(|place| whole(&place.data)).collect();
-    let names = crate::fs::folders(data).unwrap_or_default();
-    let is_aside = |name: &String| {
-        let own = data.join(name);
-        Store::is_in(&own) && !served.contains(&whole(&own))
-    };
-    names.into_iter().filter(is_aside).collect()
+/// Names that communes may have whose guichet is not opened any more: those of folders of data, for each guichet has had one, and
+/// those that are switched off, for another machine may have held the folder.
+fn maybe_aside(data: &Path, territoire: Option<&load::Territoire>, served: &[DataPlace]) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = crate::fs::folders(data).unwrap_or_default().into_iter().collect();
+    names.extend(territoire.iter().flat_map(|territoire| territoire.model.communes.keys().cloned()));
+    names.retain(|name| served.iter().all(|place| place.commune.as_ref() != Some(name)));
+    names
 }
 
-/// The communes of a territoire that are there.
-fn members(root: &Path) -> Result<Vec<load::Member>, Exit> {
+/// The configuration of the packaged guichet when none is named and none is here: the orders of a mail or of an incident card work
+/// wherever they are typed.
+pub(super) fn usual(named: &Path) -> PathBuf {
+    let installed = Path::new(INSTALLED);
+    let is_usual = named == Path::new(HERE) && !named.exists() && installed.exists();
+    if is_usual { installed.to_owned() } else { named.to_owned() }
+}
+
+/// The configuration when none is named.
+pub(super) const HERE: &str = "guichet.toml";
+/// Where the Debian package has it.
+const INSTALLED: &str = "/etc/mulot/guichet.toml";
+
+/// Looks whether the data of a guichet can be read at all: what cannot be seen must not be taken for what is not there.
+fn look_into(data: &Path) -> Result<(), Exit> {
+    match std::fs::read_dir(data).map_err(|error| error.kind()) {
+        Err(ErrorKind::PermissionDenied) => {
+            report::say(format!("erreur : ce compte n'a pas le droit d'ouvrir « {} »", data.display()));
+            report::say(format!("aide : {AS_THE_ACCOUNT}"));
+            Err(Exit::Machine)
+        }
+        Err(ErrorKind::NotFound) => {
+            report::say(format!(
+                "avertissement : « {} » n'existe pas : aucun guichet n'a encore travaillé ici, ou la clé donnees de guichet.toml \
+                 est fausse",
+                data.display()
+            ));
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether there are requests of a commune that is not served: what it received is still to be copied, read and erased in time.
+fn holds_requests(place: &DataPlace, served: &[DataPlace]) -> bool {
+    let base = place.config.as_ref().and_then(|config| config.base.clone());
+    if base.is_some() {
+        let options = StoreOptions { base, ..StoreOptions::default() };
+        // A server that does not answer is told by the first order that needs it.
+        return matches!(Store::format(&place.data, &options), Ok(_) | Err(StoreError::Newer { .. }));
+    }
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    Store::is_in(&place.data) && served.iter().all(|other| whole(&other.data) != whole(&place.data))
+}
+
+/// A territoire, and its communes that are there.
+fn members(root: &Path) -> Result<(load::Territoire, Vec<load::Member>), Exit> {
     let (territoire, told) = load::Territoire::read(root);
     let Some(territoire) = territoire else {
         report::say(report::text(&told, root, report::colour(&std::io::stderr())).trim_end());
@@ -177,7 +243,7 @@ fn members(root: &Path) -> Result<Vec<load::Member>, Exit> {
         ));
         Exit::Machine
     })?;
-    Ok(members.into_iter().filter(|member| member.exists).collect())
+    Ok((territoire, members.into_iter().filter(|member| member.exists).collect()))
 }
 
 /// Says that an order works on one commune at a time.

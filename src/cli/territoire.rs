@@ -1,6 +1,6 @@
 //! `mulot build` and `mulot check` on a territoire: progress, one table at the end, the worst outcome as exit code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -207,6 +207,10 @@ impl<'a> Publication<'a> {
             Sent::Refused(_) | Sent::NotBuilt => told.cause = why_not_built(line),
             Sent::Misdirected(sentence, remedy) => {
                 (told.cause, told.remede) = (Some(sentence.clone()), Some((*remedy).to_owned()));
+            }
+            Sent::NotTried { sentence, remedy } => {
+                told.issue = "panne";
+                (told.cause, told.remede) = (Some(format!("pas essayé, {sentence}")), Some(remedy.clone()));
             }
             Sent::Failed(error) => {
                 told.issue = "panne";
@@ -534,9 +538,11 @@ fn give(report: &Report<'_>, lines: &[Line], order: &Order<'_>, territoire: &Ter
         let width = publications.iter().map(|one| one.dossier.chars().count()).max().unwrap_or(0);
         // What is as it was in a thousand communes is no news.
         let many = publications.len() > ROWS;
+        let mut advised = BTreeSet::new();
         for one in publications.iter().filter(|one| !many || !matches!(one.issue, "inchange" | "publie")).take(ROWS) {
             report::give(format!("{:width$}  {}", one.dossier, one.words(report.essai)));
-            if let Some(remedy) = &one.remede {
+            // What a server refuses to all is to be mended once.
+            if let Some(remedy) = one.remede.as_ref().filter(|remedy| advised.insert(*remedy)) {
                 report::give(format!("{:width$}  aide : {remedy}", ""));
             }
         }

@@ -20,6 +20,7 @@ use rayon::prelude::*;
 
 use crate::builds::{self, BuildRecord, Counts, Issue};
 use crate::diagnostic::{Code, Diagnostic, Place, Severity, first_error, has_errors};
+use crate::load::toml_reader::nearest;
 use crate::load::{self, Layers, Member, Territoire};
 use crate::model::commune::Commune;
 use crate::model::output::Pictures;
@@ -217,8 +218,10 @@ impl Look {
 fn look(request: &FleetRequest<'_>, prints: &Fingerprints, member: &Member) -> Look {
     let record = builds::read(request.sites, &member.name);
     let fingerprint = if member.exists { prints.commune(member) } else { String::new() };
+    let declared = request.territoire.model.declared(&member.name);
     let is_current = !request.anew
         && !fingerprint.is_empty()
+        && !declared.is_some_and(|declared| has_errors(&declared.told))
         && record.as_ref().is_some_and(|record| {
             record.empreinte == fingerprint
                 && record.issue == Issue::Construit
@@ -285,8 +288,16 @@ fn no_folder(request: &FleetRequest<'_>, member: &Member) -> Diagnostic {
             .hint(hint);
     }
     let message = format!("le dossier {}/{} n'existe pas", Model::COMMUNES, member.name);
-    Diagnostic::error(Code::NoFolder, place, message)
-        .hint("créez-le (mulot new), remettez-le en place, ou écrivez active = false sous ce titre [[commune]]")
+    let told = Diagnostic::error(Code::NoFolder, place, message);
+    let folders = crate::fs::folders(&request.territoire.root.join(Model::COMMUNES)).unwrap_or_default();
+    let undeclared =
+        folders.iter().map(String::as_str).filter(|name| request.territoire.model.declared(name).is_none());
+    match nearest(&member.name, undeclared) {
+        Some(near) => told.hint(format!("vouliez-vous dire dossier = \"{near}\" ?")),
+        None => {
+            told.hint("créez-le (mulot new), remettez-le en place, ou écrivez active = false sous ce titre [[commune]]")
+        }
+    }
 }
 
 /// A commune that is not even built, for one reason.
@@ -320,13 +331,21 @@ fn build_one(request: &FleetRequest<'_>, prints: &Fingerprints, member: &Member,
     let dest = site_of(request.sites, &member.name);
     let work = || pipeline::publish(&order, &dest, &request.territoire.root);
     let done = catch_unwind(AssertUnwindSafe(work));
+    let mut refusal = Vec::new();
     let (outcome, built) = match done {
         Ok(Ok((built, Some(written)))) => (Outcome::Built(written), Some(built)),
         Ok(Ok((built, None))) => (Outcome::Refused, Some(built)),
+        Ok(Err(error @ (WriteError::NotOurs(_) | WriteError::InsideSource(_)))) => {
+            refusal.push(
+                Diagnostic::error(Code::BadValue, Place::file(Model::FILE), error.to_string())
+                    .hint("mettez ailleurs ce qui est dans ce dossier, ou donnez-en un autre : sites = \"…\""),
+            );
+            (Outcome::Refused, None)
+        }
         Ok(Err(error)) => (Outcome::Failed(sentence(error)), None),
         Err(_) => (Outcome::Failed(CRASHED.to_owned()), None),
     };
-    let diagnostics = built.as_ref().map_or(&[][..], |built| &built.diagnostics);
+    let diagnostics = built.as_ref().map_or(&refusal[..], |built| &built.diagnostics);
     let counts = counts(diagnostics);
     let issue = match &outcome {
         Outcome::Failed(sentence) => Issue::Panne(sentence.clone()),

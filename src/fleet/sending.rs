@@ -13,12 +13,13 @@ use crate::diagnostic::{Diagnostic, first_error};
 use crate::load::{self, Layers, Member, Territoire};
 use crate::model::publication::Target;
 use crate::publish::{self, Done, Order, PublishError};
+use crate::s3::HalfKey;
 
 /// What publishing is asked, besides the build.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Sending {
-    /// Identifier and secret, for buckets.
-    pub keys: Option<(String, String)>,
+    /// Identifier and secret that the environment gives, for buckets.
+    pub keys: Result<Option<(String, String)>, HalfKey>,
     /// Whether to say what would be sent, and send nothing.
     pub dry: bool,
     /// Whether to take the place of publications that were interrupted on another machine.
@@ -40,6 +41,41 @@ pub enum Sent {
     Misdirected(String, &'static str),
     /// The target or the machine failed; what visitors see is whole.
     Failed(PublishError),
+    /// It was not tried: the way to its server is closed, as another site has just found.
+    NotTried {
+        /// What happened to that other one, in French.
+        sentence: String,
+        /// What to do about it, in French.
+        remedy: String,
+    },
+}
+
+/// Accounts of servers that let nobody in, and what they said: each is asked by the sites under way at most, then left alone.
+#[derive(Default)]
+struct Ways {
+    closed: Mutex<BTreeMap<Way, Closed>>,
+}
+
+/// Account and host, port, key.
+type Way = (String, Option<u16>, Option<PathBuf>);
+/// What happened, and what to do.
+type Closed = (String, String);
+
+impl Ways {
+    /// Goes to a target, unless its way is known to be closed.
+    fn through(&self, target: &Target, go: impl FnOnce() -> Sent) -> Sent {
+        let Target::Ssh(ssh) = target else { return go() };
+        let way = (ssh.host.clone(), ssh.port, ssh.key_file.clone());
+        let closed = || self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((sentence, remedy)) = closed().get(&way).cloned() {
+            return Sent::NotTried { sentence, remedy };
+        }
+        let sent = go();
+        if let Sent::Failed(PublishError::Ssh { sentence, remedy, is_way: true }) = &sent {
+            closed().insert(way, (sentence.clone(), remedy.clone()));
+        }
+        sent
+    }
 }
 
 /// Publishes the sites of communes whose lines a build gave, in the same order; each is given to `told` as soon as it is known.
@@ -53,6 +89,7 @@ pub fn publish(
     let wrong = misdirected(request, members, &targets);
     let sent: Vec<Mutex<Option<Sent>>> = members.iter().map(|_| Mutex::new(None)).collect();
     let next = AtomicUsize::new(0);
+    let ways = Ways::default();
     std::thread::scope(|scope| {
         // They wait for networks, not for processors.
         for _ in 0..AT_ONCE.min(members.len()) {
@@ -65,7 +102,7 @@ pub fn publish(
                         // What is not built may well have a target: its folder is missing, or says nothing that can be read.
                         (None, None) if !is_built(line) => Sent::NotBuilt,
                         (None, None) => Sent::Nowhere,
-                        (None, Some(target)) => send(request, (member, line), target, sending),
+                        (None, Some(target)) => ways.through(target, || send(request, (member, line), target, sending)),
                     };
                     if !sending.dry {
                         note(request, member, &one);
@@ -83,6 +120,7 @@ pub fn publish(
 fn note(request: &FleetRequest<'_>, member: &Member, sent: &Sent) {
     let cause = match sent {
         Sent::Done(_) | Sent::Failed(_) => return,
+        Sent::NotTried { sentence, .. } => Some(sentence.clone()),
         Sent::Nowhere => None,
         Sent::Refused(errors) => Some(format!("le contenu est refusé : {}", first_error(errors))),
         Sent::NotBuilt => Some("le site n'a pas pu être construit".to_owned()),
@@ -123,6 +161,13 @@ fn misdirected(
         {
             let sentence = format!("« {} » est dans le dossier du territoire", folder.path.display());
             wrong.insert(at, (sentence, "publiez ailleurs : un chemin entier, hors du dossier que l'on édite"));
+        }
+        let sites = plain(&super::sites_of(request.territoire));
+        if let Target::Folder(folder) = target
+            && (plain(&folder.path).starts_with(&sites) || sites.starts_with(plain(&folder.path)))
+        {
+            let error = PublishError::Inside(folder.path.clone());
+            wrong.insert(at, (error.to_string(), "donnez un autre dossier dans [publication]"));
         }
         places.entry(place).or_default().push(at);
     }

@@ -5,7 +5,7 @@ use jiff::{Timestamp, Zoned};
 use crate::model::intake::NewSubmission;
 use crate::model::mail::{AutoSubmitted, Mail, MailRole, Mailbox};
 use crate::model::reference::Reference;
-use crate::model::submission::{Answer, AnswerValue, Sender};
+use crate::model::submission::{Answer, AnswerValue, Sender, StoredFile};
 
 /// A day in July, noon in Paris.
 pub(crate) fn noon() -> Zoned {
@@ -50,6 +50,18 @@ pub(crate) fn submission(number: u32) -> NewSubmission {
         quota: None,
         recipients_backup: vec!["secours@saint-mulot.fr".into()],
         reference,
+    }
+}
+
+/// A file whose id is one letter, `a` to `f`, over and over; nothing lies anywhere.
+pub(crate) fn file(letter: char) -> StoredFile {
+    StoredFile {
+        id: letter.to_string().repeat(32),
+        name: "Plan de Lampion.pdf".into(),
+        media_type: "application/pdf".into(),
+        size: 8,
+        hash: letter.to_string().repeat(64),
+        cautions: Vec::new(),
     }
 }
 

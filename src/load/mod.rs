@@ -24,7 +24,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::diagnostic::{Code, Diagnostic, Place, has_errors};
 use crate::fs::{self, Walk, WalkTrouble};
 use crate::model::addresses::AddressBook;
 use crate::model::commune::Commune;
@@ -55,12 +55,20 @@ impl<'a> Layers<'a> {
     /// The layers of the commune in that folder; a territoire is recognised by its `territoire.toml` two folders above, and read.
     pub fn of(folder: &Path, catalogue: &'a Shared) -> Self {
         let (territoire, told) = Territoire::above(folder).map_or((None, Vec::new()), |root| Territoire::read(&root));
-        Layers { catalogue, territoire: territoire.map(Arc::new), commune: folder.to_owned(), told }
+        let Some(territoire) = territoire.map(Arc::new) else {
+            return Layers { catalogue, territoire: None, commune: folder.to_owned(), told };
+        };
+        let layers = Self::within(&territoire, folder, catalogue);
+        Layers { told: [told, layers.told].concat(), ..layers }
     }
 
     /// The same, the territoire being already read.
     pub fn within(territoire: &Arc<Territoire>, folder: &Path, catalogue: &'a Shared) -> Self {
-        Layers { catalogue, territoire: Some(territoire.clone()), commune: folder.to_owned(), told: Vec::new() }
+        let territoire = Some(territoire.clone());
+        let mut layers = Layers { catalogue, territoire, commune: folder.to_owned(), told: Vec::new() };
+        let declared = |territoire: &Arc<Territoire>| Some(territoire.model.declared(&layers.name())?.told.clone());
+        layers.told = layers.territoire.as_ref().and_then(declared).unwrap_or_default();
+        layers
     }
 
     /// Name of the commune's folder.
@@ -110,6 +118,10 @@ struct Entry {
 /// Reads a commune. `None` when it has no usable `commune.toml`.
 pub fn sources(layers: &Layers<'_>) -> (Option<Sources>, Vec<Diagnostic>) {
     let mut diagnostics = layers.told.clone();
+    if layers.territoire.is_none() && has_errors(&diagnostics) {
+        // Without what the territoire says of it, a commune would be told of what it does not lack.
+        return (None, diagnostics);
+    }
     let mut entries = entries(layers, &mut diagnostics);
     let described = entries.remove(commune::FILE);
     let found = described.as_ref().and_then(|file| described_by(&file.entry(), layers, &mut diagnostics));
@@ -126,7 +138,12 @@ pub fn sources(layers: &Layers<'_>) -> (Option<Sources>, Vec<Diagnostic>) {
         }
     }
     if described.is_none() {
-        diagnostics.push(no_commune(&layers.commune));
+        // A wrong folder: what else is in it is nobody's business, unless it is why nothing was found.
+        diagnostics.retain(|told| matches!(told.code, Code::LinkLoop | Code::OutsideLink | Code::Unreadable));
+        if diagnostics.iter().all(|told| told.code != Code::LinkLoop) {
+            diagnostics.push(no_commune(&layers.commune));
+        }
+        return (None, [layers.told.clone(), diagnostics].concat());
     }
     let mut theme = layers.territoire.as_ref().map_or_else(BTreeMap::new, |territoire| territoire.theme.clone());
     let (mut files, mut addresses) = (BTreeMap::new(), AddressBook::default());
@@ -173,10 +190,18 @@ fn no_commune(folder: &Path) -> Diagnostic {
     }
     let told = Diagnostic::error(Code::NoCommune, Place::file(commune::FILE), "ce dossier n'a pas de commune.toml");
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    match folder.parent().filter(|root| folder.ends_with(TerritoireModel::COMMUNES) && Territoire::is_one(root)) {
-        Some(root) => {
-            told.hint(format!("c'est le dossier des communes d'un territoire : donnez « {} »", root.display()))
-        }
+    if Territoire::is_one(&folder) {
+        return told
+            .hint("c'est celui d'un territoire : dans guichet.toml, écrivez territoire = à la place de dossier =");
+    }
+    if let Some(root) =
+        folder.parent().filter(|root| folder.ends_with(TerritoireModel::COMMUNES) && Territoire::is_one(root))
+    {
+        return told.hint(format!("c'est le dossier des communes d'un territoire : donnez « {} »", root.display()));
+    }
+    let inside = fs::folders(&folder).unwrap_or_default().into_iter().map(|name| folder.join(name));
+    match inside.into_iter().find(|inside| Territoire::is_one(inside) || inside.join(commune::FILE).is_file()) {
+        Some(inside) => told.hint(format!("est-ce celui-ci ? « {} »", inside.display())),
         None => {
             told.hint("placez-vous dans le dossier de la commune, ou créez-en un : mulot new DOSSIER --insee 01299")
         }
@@ -222,7 +247,8 @@ fn described_by(entry: &Entry, layers: &Layers<'_>, diagnostics: &mut Vec<Diagno
     let below = territoire.map_or_else(Vec::new, |territoire| territoire.below(&name));
     let root = territoire.map_or(Path::new(""), |territoire| &territoire.root);
     let commune = commune::read(&text, (&below, root), &mut told);
-    diagnostics.extend(once_a_line(told));
+    // What its territoire says of it was judged there already.
+    diagnostics.extend(once_a_line(told).into_iter().filter(|one| !layers.told.contains(one)));
     let mut commune = commune?;
     commune.guichet.adresse = commune.guichet.adresse.replace(commune::COMMUNE_NAME, &name);
     if let Some(territoire) = territoire {

@@ -46,7 +46,11 @@ pub(crate) fn publication(
         }
         (None, Some(ssh), None) => ssh_target(&mut table, &ssh, (versions, territoire), diagnostics).map(Target::Ssh),
         (None, None, Some(s3)) => s3_target(&mut table, s3, (versions, territoire), diagnostics).map(Target::S3),
-        _ => return None,
+        _ => {
+            // What depends on the kind of place is not judged without it; a key badly spelt is told all the same.
+            table.leave(&["port", "cle_fichier", "hotes_connus", "ordonne", "region", "public"]);
+            None
+        }
     };
     table.finish(diagnostics);
     target
@@ -160,6 +164,14 @@ mod tests {
     }
 
     #[test]
+    fn what_depends_on_the_place_is_not_judged_without_it() {
+        assert_eq!(
+            read("[publication]\nport = 22\ncle_fichier = \"a\"\n").1,
+            ["[publication] ne dit pas où va le site"]
+        );
+    }
+
+    #[test]
     fn a_path_that_the_territoire_gives_is_taken_from_its_folder() {
         let text = "[publication]\nssh = \"web@h:www/{commune}\"\ncle_fichier = \"cles/web\"\n";
         let (Some(Target::Ssh(ssh)), told) = read_in("territoire.toml", text) else { panic!("no target") };
@@ -172,6 +184,7 @@ mod tests {
     fn what_is_not_a_target_is_told() {
         for (text, words) in [
             ("versions = 3", "ne dit pas où va le site"),
+            ("dosier = \"a\"", "la clé « dosier » n'existe pas ici"),
             ("dossier = \"a\"\ns3 = \"https://h/s\"", "dit 2 endroits : dossier, s3"),
             ("ssh = \"-oProxyCommand=x:/a\"", "n'est pas un dossier d'une autre machine"),
             ("ssh = \"web@h\"", "n'est pas un dossier d'une autre machine"),

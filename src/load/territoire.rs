@@ -77,6 +77,17 @@ impl Territoire {
         let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
         let text = match fs::read(&root.join(Model::FILE)) {
             Ok(bytes) => super::decode(Model::FILE, &bytes, &mut diagnostics),
+            Err(error) if error.source.kind() == std::io::ErrorKind::NotFound => {
+                let message = format!("« {} » n'a pas de {}", root.display(), Model::FILE);
+                let told = Diagnostic::error(Code::Unreadable, Place::file(Model::FILE), message);
+                diagnostics.push(match root.join(commune::FILE).is_file() {
+                    true => told.hint(
+                        "c'est le dossier d'une commune : dans guichet.toml, écrivez dossier = à la place de territoire =",
+                    ),
+                    false => told.hint("donnez le dossier du territoire, ou créez-en un : mulot new --territoire SIREN"),
+                });
+                None
+            }
             Err(error) => {
                 diagnostics.push(super::unreadable(Model::FILE, &error.source));
                 None
@@ -249,13 +260,17 @@ fn declared(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> B
     let mut communes: BTreeMap<String, Declared> = BTreeMap::new();
     for (rank, mut entry) in reader.tables("commune", diagnostics).into_iter().enumerate() {
         let name = entry.required("dossier", diagnostics);
-        let domaines = entry.texts("domaines", diagnostics);
-        let domaines = domaines.into_iter().map(|domain| origin(domain, "domaines", &entry, diagnostics)).collect();
-        let active = entry.flag("active", diagnostics).unwrap_or(true);
-        defaults(&mut entry, diagnostics);
+        let mut told = Vec::new();
+        let written = entry.texts("domaines", &mut told);
+        let domaines = written.into_iter().map(|domain| origin(domain, "domaines", &entry, &mut told)).collect();
+        let active = entry.flag("active", &mut told).unwrap_or(true);
+        defaults(&mut entry, &mut told);
         let place = entry.place("dossier");
-        entry.finish(diagnostics);
-        let Some(name) = name else { continue };
+        entry.finish(&mut told);
+        let Some(name) = name else {
+            diagnostics.extend(told);
+            continue;
+        };
         if name.contains(['/', '\\']) || name.starts_with(['.', '_']) {
             let message = format!("« {name} » n'est pas le nom d'un dossier de {COMMUNES}/");
             let told = Diagnostic::error(Code::BadValue, place, message);
@@ -264,12 +279,12 @@ fn declared(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> B
         }
         match communes.entry(name) {
             Entry::Vacant(vacant) => {
-                vacant.insert(Declared { rank, domaines, active, place });
+                vacant.insert(Declared { rank, domaines, active, place, told });
             }
-            Entry::Occupied(known) => {
+            Entry::Occupied(mut known) => {
                 let message = format!("la commune « {} » est décrite deux fois", known.key());
-                let told = Diagnostic::error(Code::BadValue, place, message);
-                diagnostics.push(told.hint("gardez un seul titre [[commune]]"));
+                let twice = Diagnostic::error(Code::BadValue, place, message).hint("gardez un seul titre [[commune]]");
+                known.get_mut().told.push(twice);
             }
         }
     }

@@ -335,6 +335,11 @@ impl<'t, 'a> Reader<'t, 'a> {
         self.find(key)
     }
 
+    /// Leaves out keys that cannot be judged here: they are not unknown.
+    pub(crate) fn leave(&mut self, keys: &[&'static str]) {
+        self.known.extend(keys);
+    }
+
     /// Whether a key is written, whatever its value.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.find(key).is_some()

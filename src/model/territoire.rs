@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::diagnostic::Place;
+use crate::diagnostic::{Diagnostic, Place};
 
 /// An EPCI, a département or an association that keeps the sites of its communes together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Declared {
     pub active: bool,
     /// Where it is said.
     pub place: Place,
+    /// What is wrong with it: this commune's trouble, and no other's.
+    pub told: Vec<Diagnostic>,
 }
 
 impl Territoire {

@@ -29,12 +29,16 @@ pub fn last_attempt(state: &Path) -> Option<Attempt> {
 
 /// When the last order was given, if that is later than now: the clock of this machine is behind, or was ahead then.
 pub fn dated_ahead(state: &Path, now: Timestamp) -> Option<Timestamp> {
-    let last = last_attempt(state)?.le;
-    (now.duration_until(last) > CLOCKS_APART).then_some(last)
+    last_attempt(state).map(|last| last.le).filter(|at| is_ahead(*at, now))
+}
+
+/// Whether a date that was written down is later than now by more than two clocks of one network differ.
+pub fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
+    now.duration_until(at) > CLOCKS_APART
 }
 
 /// Two clocks are never quite the same.
-pub const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(10);
+const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(10);
 
 /// Keeps how an order ended; `None`: well, or nothing is to be sent.
 pub fn keep_attempt(state: &Path, now: Timestamp, cause: Option<&str>) {

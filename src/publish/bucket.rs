@@ -32,13 +32,12 @@ pub(super) struct Shelves {
 impl Shelves {
     pub(super) fn open(target: &S3Target, order: &Order<'_>) -> Result<Shelves> {
         let (endpoint, bucket, prefix) = s3::split_address(&target.address)?;
-        let keys = match (&order.keys, &target.key_file) {
-            (Some(keys), _) => Some(keys.clone()),
-            (None, Some(path)) => Some(s3::read_keys(path)?),
-            (None, None) => None,
-        };
-        let Some((key_id, secret)) = keys else {
-            return Err(PublishError::NoKeys { place: target.address.clone() });
+        let place = || target.address.clone();
+        let (key_id, secret) = match (&order.keys, &target.key_file) {
+            (Ok(Some(keys)), _) => keys.clone(),
+            (_, Some(path)) => s3::read_keys(path)?,
+            (Err(half), None) => return Err(PublishError::HalfKey { place: place(), half: *half }),
+            (Ok(None), None) => return Err(PublishError::NoKeys { place: place() }),
         };
         let access = Access { endpoint, bucket, region: target.region.clone(), key_id, secret };
         let prefix = if prefix.is_empty() { prefix } else { format!("{prefix}/") };

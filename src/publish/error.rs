@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::fs::FsError;
-use crate::s3::S3Error;
+use crate::s3::{HalfKey, S3Error};
 
 /// Why a site could not be published. What visitors see is then whole: the version that stood there, or the new one.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,8 @@ pub enum PublishError {
         sentence: String,
         /// What to do about it, in French.
         remedy: String,
+        /// Whether it is the way there that is closed: no other site passes either.
+        is_way: bool,
     },
     /// Something that Mulot did not put there stands at the target.
     #[error("« {place} » n'est pas vide, et ce n'est pas un site publié par Mulot")]
@@ -75,6 +77,14 @@ pub enum PublishError {
         /// The file.
         name: String,
     },
+    /// Half a key for a bucket.
+    #[error("il n'y a pas de clé pour « {place} » : {half}")]
+    HalfKey {
+        /// The target.
+        place: String,
+        /// Which half.
+        half: HalfKey,
+    },
     /// No key for a bucket.
     #[error("il n'y a pas de clé pour « {place} »")]
     NoKeys {
@@ -111,7 +121,7 @@ impl PublishError {
             }
             PublishError::Incomplete { .. } => "remettez le contenu d'alors dans le dossier, puis publiez".into(),
             PublishError::Damaged { .. } => "supprimez ce fichier, puis publiez : tout sera envoyé de nouveau".into(),
-            PublishError::NoKeys { .. } => {
+            PublishError::HalfKey { .. } | PublishError::NoKeys { .. } => {
                 "donnez MULOT_S3_CLE_ID et MULOT_S3_CLE_SECRETE, ou cle_fichier dans [publication]".into()
             }
         }
@@ -124,6 +134,7 @@ impl PublishError {
             PublishError::NotOurs { .. }
             | PublishError::Inside(_)
             | PublishError::NothingBefore { .. }
+            | PublishError::HalfKey { .. }
             | PublishError::NoKeys { .. } => true,
             _ => false,
         }

@@ -23,12 +23,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-pub use attempt::{Attempt, CLOCKS_APART, dated_ahead, keep_attempt, last_attempt};
+pub use attempt::{Attempt, dated_ahead, is_ahead, keep_attempt, last_attempt};
 pub use error::PublishError;
 pub use register::{Document, Entry, REGISTER, broken_at};
 
 use crate::fs::{self, FsError};
 use crate::model::publication::{Changes, Manifest, Target, Version};
+use crate::s3::HalfKey;
 use books::History;
 use tree::Tree;
 
@@ -46,8 +47,8 @@ pub struct Order<'a> {
     pub state: &'a Path,
     /// Where it goes; relative paths of this machine already resolved.
     pub target: &'a Target,
-    /// Identifier and secret, for a bucket.
-    pub keys: Option<(String, String)>,
+    /// Identifier and secret that the environment gives, for a bucket.
+    pub keys: std::result::Result<Option<(String, String)>, HalfKey>,
     /// Whether to take the place of a publication that was interrupted on another machine.
     pub take_over: bool,
     /// The hour of publication.

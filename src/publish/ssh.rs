@@ -26,6 +26,7 @@ pub(super) fn open(
         Some(State { version: Some(_), .. }) => Err(PublishError::Ssh {
             sentence: format!("rsync n'est plus là, ici ou sur {}", target.host),
             remedy: "installez-le des deux côtés (apt install rsync), puis relancez".into(),
+            is_way: false,
         }),
         _ => {
             let name = local.map(|local| local.name.clone()).unwrap_or_default();
@@ -105,13 +106,14 @@ impl Line {
         self.try_script(script)?.ok_or_else(|| PublishError::Ssh {
             sentence: format!("{} n'ouvre plus de session", self.target.host),
             remedy: "relancez ; si cela dure, demandez à l'hébergeur ce qui a changé".into(),
+            is_way: false,
         })
     }
 
     /// What `ssh`, `sftp` or `rsync` said on its way out, in French, and what to do about it.
     pub(super) fn explain(&self, errors: &str, code: Option<i32>) -> PublishError {
         let host = &self.target.host;
-        let (sentence, remedy) = words(errors, &self.target);
+        let (sentence, remedy, is_way) = words(errors, &self.target);
         let sentence = sentence.unwrap_or_else(|| {
             let last = errors.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("").trim();
             match (last.is_empty(), code) {
@@ -120,7 +122,7 @@ impl Line {
                 (true, None) => format!("l'envoi vers {host} a été arrêté"),
             }
         });
-        PublishError::Ssh { sentence, remedy }
+        PublishError::Ssh { sentence, remedy, is_way }
     }
 }
 
@@ -137,6 +139,7 @@ pub(super) fn no_program(program: &str, package: &str) -> PublishError {
     PublishError::Ssh {
         sentence: format!("le programme {program} manque sur cette machine"),
         remedy: format!("installez-le : sudo apt install {package}"),
+        is_way: true,
     }
 }
 
@@ -188,7 +191,8 @@ fn unread_key(target: &SshTarget) -> Option<(String, String)> {
 }
 
 /// Known words of OpenSSH, rsync and the system, English since we ask for it: sentence and remedy in French.
-fn words(errors: &str, target: &SshTarget) -> (Option<String>, String) {
+/// And whether nothing at all passes that way.
+fn words(errors: &str, target: &SshTarget) -> (Option<String>, String, bool) {
     let host = target.host.as_str();
     let key = target.key_file.as_ref().map(|key| key.display().to_string());
     let has = |words: &str| errors.contains(words);
@@ -260,10 +264,26 @@ fn words(errors: &str, target: &SshTarget) -> (Option<String>, String) {
             "c'est souvent un disque plein ou un quota atteint : voyez avec l'hébergeur, puis relancez".into(),
         )
     } else {
-        return (None, again.into());
+        return (None, again.into(), false);
     };
-    (Some(sentence), remedy)
+    // A server that is asked again and again by who may not come in ends by banning them.
+    let is_way = any(&KEY_REFUSED) || any(&WAY_CLOSED);
+    (Some(sentence), remedy, is_way)
 }
+
+/// Other ways it says that nobody passes.
+const WAY_CLOSED: [&str; 10] = [
+    "REMOTE HOST IDENTIFICATION HAS CHANGED",
+    "Host key verification failed",
+    "UNPROTECTED PRIVATE KEY",
+    "bad permissions",
+    "Too many authentication failures",
+    "Could not resolve hostname",
+    "Connection refused",
+    "Connection timed out",
+    "No route to host",
+    "Network is unreachable",
+];
 
 /// How ssh says that it may not come in; a folder that refuses also says « Permission denied », with a number after it.
 const KEY_REFUSED: [&str; 6] = [
@@ -294,11 +314,19 @@ mod tests {
             ("client_loop: send disconnect: Broken pipe", "a été coupée"),
             ("ssh: Could not resolve hostname h.fr: Name or service not known", "h.fr n'existe pas"),
         ] {
-            let (told, remedy) = words(said, &target());
+            let (told, remedy, _) = words(said, &target());
             assert!(told.as_deref().unwrap_or("").contains(sentence), "{said}: {told:?}");
             assert!(!remedy.is_empty());
         }
         assert_eq!(words("something new", &target()).0, None);
+        let closes = |said| words(said, &target()).2;
+        assert!(
+            closes("web@h.fr: Permission denied (publickey).")
+                && closes("ssh: connect to host h.fr port 22: Connection refused")
+        );
+        assert!(
+            !closes("mkdir: cannot create directory 'a': Permission denied") && !closes("Connection reset by peer")
+        );
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub struct Overview {
     pub disques: Vec<Disk>,
     /// Buckets that keep files of requests.
     pub seaux: Vec<BucketState>,
-    /// Latest date of what was published or copied, when it is later than now: some clock is wrong, or was.
+    /// Latest date of what was published, copied or received, when it is later than now: some clock is wrong, or was.
     pub plus_tard_que_maintenant: Option<Timestamp>,
     /// Communes in order of folder.
     pub communes: Vec<Row>,
@@ -126,6 +126,8 @@ pub struct Requests {
     pub bloques: u64,
     /// Waiting for somebody to look at.
     pub quarantaine: u64,
+    /// When the latest was accepted.
+    pub derniere_le: Option<Timestamp>,
 }
 
 /// Mails that wait longer than this are stuck.
@@ -165,7 +167,7 @@ pub fn look(config: &HallConfig, base: &Base, now: Timestamp) -> Result<Overview
     let folders = [Some(config.common.data.clone()), sites];
     let disques: Vec<Disk> = folders.into_iter().flatten().filter_map(disk).collect();
     let seaux = buckets(config);
-    let plus_tard_que_maintenant = latest(&rows).filter(|at| now.duration_until(*at) > publish::CLOCKS_APART);
+    let plus_tard_que_maintenant = latest(&rows).filter(|at| publish::is_ahead(*at, now));
     let is_machine_good = disques.iter().all(|disk| !disk.plein)
         && seaux.iter().all(|seau| seau.panne.is_none())
         && plus_tard_que_maintenant.is_none();
@@ -251,7 +253,8 @@ fn latest(rows: &[Row]) -> Option<Timestamp> {
     // Not of builds: they may be asked for another day.
     let dates = rows.iter().flat_map(|row| {
         let sent = row.publication.as_ref().map(|sent| sent.le);
-        [sent, row.publie_le, row.sauvegarde_le]
+        let received = row.demandes.as_ref().and_then(|requests| requests.derniere_le);
+        [sent, received, row.publie_le, row.sauvegarde_le]
     });
     dates.flatten().max()
 }
@@ -477,6 +480,7 @@ fn requests(config: &GuichetConfig, now: Timestamp) -> Result<Option<Requests>, 
             en_retard: open.iter().filter(|one| is_late(one, now)).count() as u64,
             bloques: store.stuck(now, STUCK_AFTER)?.len() as u64,
             quarantaine: store.quarantined(now)?.len() as u64,
+            derniere_le: store.latest_received()?,
         })
     };
     count().map(Some).map_err(|error| unopened(&error))
@@ -487,6 +491,7 @@ fn unopened(error: &StoreError) -> String {
         StoreError::Key(_) | StoreError::WrongKey { .. } => {
             format!("les demandes ne peuvent pas être lues : la clé manque ou n'est pas la bonne ({KEY_FILE})")
         }
+        StoreError::Lost { .. } => "la base des demandes n'est plus là : restaurez la dernière sauvegarde".to_owned(),
         _ => "les demandes ne peuvent pas être lues (mulot demandes --commune NOM dit pourquoi)".to_owned(),
     }
 }

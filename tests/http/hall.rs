@@ -424,6 +424,20 @@ fn duties_of_a_sleeping_commune_are_done_without_a_visitor() {
 }
 
 #[test]
+fn a_clock_that_is_behind_what_was_received_is_told() {
+    let server = ServerTest::hall_with(&["grillon"], |_, _| {});
+    server.advance(SignedDuration::from_hours(24));
+    send(&server, "grillon.example", "");
+    let now = Timestamp::now();
+    let behind = server.overview(now);
+    let received = behind.communes[0].demandes.as_ref().and_then(|requests| requests.derniere_le);
+    assert!(received.is_some_and(|at| at > now), "{received:?}");
+    assert_eq!((behind.plus_tard_que_maintenant, behind.en_ordre), (received, false));
+    let right = server.overview(now.saturating_add(SignedDuration::from_hours(24)).unwrap());
+    assert_eq!(right.plus_tard_que_maintenant, None);
+}
+
+#[test]
 fn what_waited_when_the_process_stopped_leaves_without_a_visitor() {
     let server = ServerTest::hall_with(&["grillon", "mesange"], |_, _| {});
     send(&server, "grillon.example", "");
@@ -537,4 +551,89 @@ fn a_configuration_with_mistakes_is_refused_as_a_whole() {
     assert_ne!(told[0].place, Place::file(""));
     assert_eq!(get(&server, "nouvelle.example", "/guichet/sante").status, 421, "nothing of it is taken");
     assert_eq!(get(&server, "grillon.example", &format!("/guichet/{FORM}/")).status, 200);
+}
+
+#[test]
+fn what_cannot_be_seen_is_not_taken_for_what_is_not_there() {
+    use std::os::unix::fs::PermissionsExt;
+    let server = ServerTest::hall_with(&["grillon"], |_, _| {});
+    send(&server, "grillon.example", "");
+    assert_eq!(mulot(&server, &["demandes"]).0, 0);
+    // The data of another account, for a root that may not pass over rights.
+    std::fs::set_permissions(server.data(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    if std::os::unix::fs::chown(server.data(), Some(65534), Some(65534)).is_err() {
+        return;
+    }
+    let lessened = |words: &[&str]| {
+        let caps = "-dac_override,-dac_read_search";
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--inh-caps", caps, "--bounding-set", caps, env!("CARGO_BIN_EXE_mulot")]).args(words);
+        let output = command.current_dir(server.data().parent().unwrap()).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for words in [&["demandes"][..], &["demandes", "liste"], &["demandes", "purger"], &["backup", "copie"]] {
+        let (code, said) = lessened(words);
+        assert!(code == 2 && said.contains("ce compte n'a pas le droit d'ouvrir"), "{words:?} {code} {said}");
+    }
+    assert!(!server.data().with_file_name("copie").exists());
+    std::os::unix::fs::chown(server.data(), Some(0), Some(0)).unwrap();
+    // Data that are not there at all: a disk that is not mounted, a path badly written.
+    let away = server.data().with_file_name("ailleurs");
+    std::fs::rename(server.data(), &away).unwrap();
+    let (code, _, said) = mulot(&server, &["backup", "copie"]);
+    assert!(code == 1 && said.contains("n'existe pas") && said.contains("rien n'a été sauvegardé"), "{said}");
+    std::fs::rename(&away, server.data()).unwrap();
+}
+
+#[test]
+fn a_base_that_is_lost_is_told_and_never_made_anew() {
+    let server = ServerTest::hall_with(&["grillon", "mesange"], |_, _| {});
+    for name in ["grillon", "mesange"] {
+        send(&server, &format!("{name}.example"), "");
+        until("the mails leave", || mails_from(&server, name) == 2);
+    }
+    assert_eq!(mulot(&server, &["backup", "copie"]).0, 0);
+    server.advance(SignedDuration::from_mins(16));
+    until("they sleep", || server.census().awake == 0);
+    for file in ["guichet.db", "guichet.db-wal", "guichet.db-shm"] {
+        let _ = std::fs::remove_file(server.data().join("grillon").join(file));
+    }
+    let answer = get(&server, "grillon.example", &format!("/guichet/{FORM}/"));
+    assert_eq!(answer.status, 503, "no empty base takes its place");
+    assert!(!server.data().join("grillon/guichet.db").exists());
+    let (code, told, _) = mulot(&server, &["demandes"]);
+    assert!(code == 1 && told.contains("la base n'est plus là : restaurez la dernière sauvegarde"), "{code} {told}");
+    let (code, _, said) = mulot(&server, &["backup", "copie-2"]);
+    assert!(code == 2 && said.contains("alors que le dossier garde des traces de demandes"), "{code} {said}");
+    assert!(said.contains("1 commune sauvegardée sur 2"), "{said}");
+}
+
+#[test]
+fn what_was_received_is_copied_whatever_the_contents_have_become() {
+    let server = ServerTest::hall_with(&["grillon", "mesange"], |_, _| {});
+    send(&server, "grillon.example", "");
+    std::fs::write(server.territoire().join("territoire.toml"), "nom = Territoire\n").unwrap();
+    let (code, _, said) = mulot(&server, &["backup", "copie"]);
+    assert!(code == 0 && said.contains("territoire.toml:1"), "{said}");
+    assert!(said.contains("voici les communes dont les données sont là"), "{said}");
+    assert!(server.data().with_file_name("copie").join("grillon/guichet.db").is_file());
+    let (code, _, said) = mulot(&server, &["demandes", "--commune", "grillon"]);
+    assert!(code < 2 && !said.contains("aucune commune du territoire"), "{code} {said}");
+}
+
+#[test]
+fn settings_of_a_commune_that_left_close_nobody() {
+    let named = |config: &mut mulot::server::config::HallConfig, name: &str| {
+        config.named.push((name.into(), Place::file("guichet.toml")));
+    };
+    let server = ServerTest::hall_with(&["grillon", "mesange"], |config, territoire| {
+        named(config, "grillon");
+        let aside = "nom = \"Territoire\"\n[[commune]]\ndossier = \"grillon\"\nactive = false\n";
+        std::fs::write(territoire.join("territoire.toml"), aside).unwrap();
+    });
+    assert_eq!(get(&server, "mesange.example", &format!("/guichet/{FORM}/")).status, 200);
+    assert_eq!(get(&server, "grillon.example", &format!("/guichet/{FORM}/")).status, 421);
+    // A name that is nobody's is a mistake.
+    let told = server.reload_with(|config, _| named(config, "mesanje")).unwrap_err();
+    assert!(told[0].hint.as_deref().is_some_and(|hint| hint.contains("[communes.mesange]")), "{told:?}");
 }

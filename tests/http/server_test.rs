@@ -15,6 +15,7 @@ use mulot::pipeline::Base;
 use mulot::server::config::{FileSettings, GuichetConfig, HallConfig};
 use mulot::server::guichet::{Census, Guichet, Means, Reload};
 use mulot::server::listen::{Limits, ListenAddress};
+use mulot::server::overview::{self, Overview};
 use mulot::server::preview::{Bounds, Preview, PreviewConfig, TerritoirePreview};
 use mulot::server::rate::RateLimits;
 use mulot::server::receive::FormLimits;
@@ -104,6 +105,12 @@ impl ServerTest {
             change(config, &self.territoire());
         }
         reload.now()
+    }
+
+    /// What `mulot etat` sees of it at an instant.
+    pub fn overview(&self, now: Timestamp) -> Overview {
+        let config = self.reload.as_ref().unwrap().1.lock().unwrap().clone().unwrap();
+        overview::look(&config, &Base::embedded(), now).unwrap()
     }
 
     /// How its communes stand.

@@ -213,7 +213,7 @@ fn a_site_that_vanished_is_said_and_what_is_served_stays() {
     std::fs::write(site.join("index.html"), "un").unwrap();
     let target = Target::Folder(FolderTarget { path: root.path().join("www"), versions: 3 });
     let now = jiff::Timestamp::UNIX_EPOCH;
-    let order = Order { site: &site, state: &state, target: &target, keys: None, take_over: false, now };
+    let order = Order { site: &site, state: &state, target: &target, keys: Ok(None), take_over: false, now };
     send(&order).unwrap();
     std::fs::remove_dir_all(&site).unwrap();
     let error = send(&order).unwrap_err();

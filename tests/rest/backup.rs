@@ -64,8 +64,8 @@ fn a_copy_made_under_load_is_whole() {
                     store.record_blocking(submission(number, stored)).unwrap();
                     if number % 15 == 0 {
                         // A purge at a person's order goes on meanwhile.
-                        let erased = store.erase(&reference(number), noon().timestamp()).unwrap();
-                        files.remove(&erased.files).unwrap();
+                        store.erase(&reference(number), noon().timestamp()).unwrap();
+                        files.erase(&store).unwrap();
                     }
                 }
             });

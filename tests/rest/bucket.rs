@@ -12,7 +12,7 @@ use mulot::intake::store::Store;
 use mulot::model::form::FileFormat;
 use mulot::model::submission::StoredFile;
 
-use crate::damage::{noon, submission, upload};
+use crate::damage::{noon, reference, submission, upload};
 use crate::s3::{KEY_ID, S3Server, SECRET};
 use crate::upgrade::options;
 
@@ -346,4 +346,29 @@ fn the_bucket_of_another_guichet_and_a_refused_key_are_told() {
     assert!(refused.is_of_bucket() && !refused.to_string().contains("une-autre"), "{refused}");
     assert!(!format!("{wrong:?}").contains("une-autre"));
     assert_eq!(town.files("un", &store).draft(&file.id).unwrap(), Some(file));
+}
+
+#[test]
+fn what_a_bucket_did_not_erase_goes_when_it_is_back() {
+    let town = Town::new();
+    let store = town.store();
+    let files = town.files("un", &store);
+    let numbers = 1..=25;
+    for number in numbers.clone() {
+        store.record_blocking(submission(number, vec![upload(&files, number)])).unwrap();
+    }
+    let now = jiff::Timestamp::now();
+    let mut erased: Vec<String> =
+        numbers.flat_map(|number| store.erase(&reference(number), now).unwrap().files).collect();
+    erased.sort();
+    town.server.cut_every(1);
+    assert!(files.erase(&store).is_err_and(|error| error.is_of_bucket()));
+    assert_eq!((store.to_erase().unwrap(), erased.len()), (erased, 25), "none is forgotten");
+    town.server.cut_every(0);
+    // More than what a crash leaves, and yet no orphans: the database is known to be theirs.
+    assert!(files.doubt(&store).unwrap().is_none());
+    let tidied = tidy(&store, &files, &later(8 * 24)).unwrap();
+    assert_eq!((tidied.orphans, tidied.missing.len()), (0, 0));
+    assert_eq!(store.to_erase().unwrap(), Vec::<String>::new());
+    assert_eq!(town.objects(), ["mairie/a/marque"]);
 }

@@ -49,7 +49,7 @@ const fn old(reference: &'static str, secret: &'static str, files: usize) -> Old
 }
 
 /// Schema, its requests in order, mails that wait; all names are those of [`WORDS`].
-fn later_folders() -> [(&'static str, Vec<Old>, u64); 3] {
+fn later_folders() -> [(&'static str, Vec<Old>, u64); 4] {
     [
         (
             "0002",
@@ -76,6 +76,16 @@ fn later_folders() -> [(&'static str, Vec<Old>, u64); 3] {
                 old("2026-DVX5-PCT9-K", "nferryvc8d99khbaa0mbvh1rd4", 0),
                 old("2026-BRTY-JCMC-N", "kgpn2cq31wemqya3s38v4q7bbr", 1),
                 Old { is_held: true, ..old("2026-DMD3-18YR-1", "kqjwa1hn59zy95nc24mm7t4x0g", 0) },
+            ],
+            6,
+        ),
+        (
+            "0005",
+            vec![
+                Old { acts: 1, ..old("2026-4DXC-JZ24-V", "gdbv7cbq5hb9ebzf14kxeqdzx4", 1) },
+                old("2026-E3FH-J8FE-0", "zvrwgnm0q4zksqjpwk3a4v6s98", 0),
+                old("2026-M4S4-Z915-C", "6srr5jg5bv96zhsar0gw5a24k4", 1),
+                Old { is_held: true, ..old("2026-D3S8-YHJB-8", "ch84hppfa8cszgexaw78avyb34", 0) },
             ],
             6,
         ),

@@ -268,6 +268,57 @@ fn what_no_commune_can_have_is_told_for_it_and_the_others_are_built() {
 }
 
 #[test]
+fn a_mistake_of_the_territoire_about_one_commune_stops_it_alone() {
+    let fleet = Fleet::new(&NAMES);
+    fleet.settle();
+    fleet.write(
+        "territoire.toml",
+        "nom = \"Pays des Essais\"\n[[commune]]\ndossier = \"bazoches\"\ndomaines = [\"www.bazoches.fr\"]\n\
+         [[commune]]\ndossier = \"chavannes\"\n[commune.defauts.dpo]\ncouriel = \"dpo@chavannes.example\"\n\
+         [[commune]]\ndossier = \"dormans\"\n[[commune]]\ndossier = \"dormans\"\n",
+    );
+    let told = fleet.build();
+    assert_eq!((told.code, told.with("refuse")), (1, set(["bazoches", "chavannes", "dormans"])), "{told:?}");
+    assert_eq!(told.with("inchange"), set(["aulnay"]), "{told:?}");
+    for (name, line, words) in [
+        ("bazoches", 4, "n'est pas une adresse de site"),
+        ("chavannes", 8, "la clé « couriel » n'existe pas ici"),
+        ("dormans", 12, "décrite deux fois"),
+    ] {
+        let one = told.communes[name]["diagnostics"].as_array().expect("a list");
+        let said = one[0]["message"].as_str().unwrap_or_default();
+        assert!(one.len() == 1 && said.contains(words), "{name}: {one:?}");
+        assert_eq!((&one[0]["fichier"], &one[0]["ligne"]), (&Value::from("territoire.toml"), &Value::from(line)));
+        let run = fleet.run(&["check", &format!("pays/communes/{name}")]);
+        assert!(
+            run.code == 1 && run.stdout.contains(&format!("territoire.toml:{line}")),
+            "{} {}",
+            run.stdout,
+            run.stderr
+        );
+    }
+    assert_eq!(fleet.run(&["check", "pays/communes/aulnay"]).code, 0);
+    fleet.write("territoire.toml", "nom = \"Pays des Essais\"\n");
+    assert_eq!(fleet.build().code, 0);
+}
+
+#[test]
+fn a_folder_that_is_not_ours_is_left_alone_and_the_others_are_built() {
+    let fleet = Fleet::new(&["aulnay", "bazoches"]);
+    let own = fleet.test.root().join("pays-public/bazoches/photos.txt");
+    std::fs::create_dir_all(own.parent().expect("a parent")).expect("a folder");
+    std::fs::write(&own, "à moi").expect("written");
+    let told = fleet.build();
+    assert_eq!((told.code, told.with("refuse"), told.with("construit")), (1, set(["bazoches"]), set(["aulnay"])));
+    let one = &told.communes["bazoches"]["diagnostics"][0];
+    assert!(
+        one["message"].as_str().is_some_and(|said| said.contains("n'est pas un site construit par Mulot")),
+        "{one}"
+    );
+    assert_eq!(std::fs::read_to_string(&own).expect("still there"), "à moi");
+}
+
+#[test]
 fn what_the_territoire_says_is_what_communes_leave_out_or_blank() {
     let fleet = Fleet::new(&["aulnay"]);
     fleet.edit("communes/aulnay/commune.toml", "nom = \"Hôte\"", "nom = \"\"");
@@ -555,6 +606,12 @@ fn a_relative_target_of_the_territoire_is_taken_from_its_folder() {
     let common = "[defauts.publication]\ndossier = \"../www/{commune}\"\n";
     fleet.write("territoire.toml", format!("nom = \"Pays\"\n{part}{common}"));
     assert_eq!(fleet.run(&["publish", "pays", "--date", "2026-11-21"]).code, 0);
+    // The sites as they are built are no place to publish, and a try says so too.
+    fleet.write("territoire.toml", "nom = \"Pays\"\n[defauts.publication]\ndossier = \"../pays-public/{commune}\"\n");
+    for more in [&[][..], &["--essai"]] {
+        let run = fleet.run(&[&["publish", "pays", "--date", "2026-11-21"], more].concat());
+        assert!(run.code == 1 && run.stdout.contains("ne peut pas servir de destination"), "{more:?} {}", run.stdout);
+    }
     // One by one, a place is no more for two than when all are published; what is set aside stays.
     fleet.write("territoire.toml", "nom = \"Pays\"\n[defauts.publication]\ndossier = \"../tous\"\n");
     let run = fleet.run(&["publish", "pays/communes/aulnay", "--date", "2026-11-21"]);
@@ -577,6 +634,13 @@ fn what_was_meant_to_be_a_commune_is_told() {
     std::os::unix::fs::symlink("/nulle/part", &link).expect("a link");
     let told = fleet.build();
     assert_eq!((told.code, told.codes("bazoches")), (1, vec!["M1002"]), "{told:?}");
+    fleet.write("territoire.toml", "nom = \"Pays des Essais\"\n[[commune]]\ndossier = \"aulney\"\n");
+    let near = fleet.build();
+    assert_eq!(
+        near.communes["aulney"]["diagnostics"][0]["remede"], "vouliez-vous dire dossier = \"aulnay\" ?",
+        "{near:?}"
+    );
+    fleet.write("territoire.toml", "nom = \"Pays des Essais\"\n");
     let message = told.communes["bazoches"]["diagnostics"][0]["message"].as_str().expect("a text").to_owned();
     assert!(message.contains("« /nulle/part »"), "{message}");
     std::fs::remove_file(link).expect("removed");
@@ -587,6 +651,14 @@ fn what_was_meant_to_be_a_commune_is_told() {
     let run = fleet.run(&["check", "pays"]);
     assert!(run.code == 1 && format!("{}{}", run.stdout, run.stderr).contains("commun/pages/moi"), "{}", run.stderr);
     std::fs::remove_dir_all(round).expect("removed");
+    // The folder above, with other things in it.
+    std::fs::write(fleet.test.root().join("notes.md"), "rien").expect("written");
+    let run = fleet.run(&["check", "."]);
+    let said = format!("{}{}", run.stdout, run.stderr);
+    assert!(
+        run.code == 1 && said.contains("est-ce celui-ci") && said.contains("pays") && !said.contains("notes.md"),
+        "{said}"
+    );
     let run = fleet.run(&["build", "pays/communes"]);
     assert!(run.code == 1 && run.stderr.contains("communes/ d'un territoire"), "{} {}", run.stdout, run.stderr);
     assert!(run.stderr.contains("mulot check pays\n") && run.stdout.is_empty(), "{} {}", run.stdout, run.stderr);

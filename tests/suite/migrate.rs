@@ -117,24 +117,24 @@ fn the_base_of_a_guichet_is_upgraded_when_it_is_asked_and_kept_as_it_was() {
     let before = database();
     let dry = test.run(&["migrate", "guichet.toml", "--essai"]);
     assert_eq!(dry.code, 0, "{}", dry.stderr);
-    assert!(dry.stdout.contains("donnees : format 3, à mettre au format 5"), "{}", dry.stdout);
+    assert!(dry.stdout.contains("donnees : format 3, à mettre au format 6"), "{}", dry.stdout);
     let bare = test.run(&["migrate", "guichet.toml"]);
     assert_eq!(bare.code, 1, "{}", bare.stdout);
     assert!(bare.stderr.contains("--sauvegarde") && bare.stderr.contains("--sans-sauvegarde"), "{}", bare.stderr);
     assert_eq!(database(), before, "nothing is changed without a copy");
     let run = test.run(&["migrate", "guichet.toml", "--sauvegarde", "copie"]);
     assert_eq!(run.code, 0, "{} {}", run.stdout, run.stderr);
-    assert!(run.stdout.contains("mise du format 3 au format 5, 3\u{a0}demandes"), "{}", run.stdout);
+    assert!(run.stdout.contains("mise du format 3 au format 6, 3\u{a0}demandes"), "{}", run.stdout);
     assert_eq!(std::fs::read(test.root().join("copie/guichet.db")).expect("copied"), before);
     assert!(test.root().join("copie/guichet.db-wal").exists() && !test.root().join("copie/cle").exists());
     let again = test.run(&["migrate", "guichet.toml"]);
-    assert!(again.code == 0 && again.stdout.contains("format 5, à jour"), "{} {}", again.stdout, again.stderr);
+    assert!(again.code == 0 && again.stdout.contains("format 6, à jour"), "{} {}", again.stdout, again.stderr);
     let listed = test.run(&["demandes", "--guichet", "guichet.toml"]);
     assert!(listed.stdout.contains("Demandes acceptées        3"), "{} {}", listed.stdout, listed.stderr);
     // The copy and the key together are what was there before.
     std::fs::copy(test.root().join("donnees/cle"), test.root().join("copie/cle")).expect("copied");
     let back = test.run(&["migrate", "copie", "--sans-sauvegarde"]);
-    assert!(back.code == 0 && back.stdout.contains("mise du format 3 au format 5"), "{} {}", back.stdout, back.stderr);
+    assert!(back.code == 0 && back.stdout.contains("mise du format 3 au format 6"), "{} {}", back.stdout, back.stderr);
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_base_in_use_or_of_a_later_version_is_left_as_it_is() {
         let newer = test.run(order);
         assert_eq!(newer.code, 2, "{} {}", newer.stdout, newer.stderr);
         assert!(
-            newer.stderr.contains("version plus récente de Mulot (schéma 99, celui-ci connaît 5)"),
+            newer.stderr.contains("version plus récente de Mulot (schéma 99, celui-ci connaît 6)"),
             "{}",
             newer.stderr
         );
@@ -179,8 +179,8 @@ fn all_the_bases_of_a_hall_are_upgraded_each_under_its_name() {
     let run = test.run(&["migrate", "guichet.toml", "--sauvegarde", "copie"]);
     assert_eq!(run.code, 0, "{} {}", run.stdout, run.stderr);
     for words in [
-        "baneins : mise du format 2 au format 5",
-        "chalamont : mise du format 4 au format 5",
+        "baneins : mise du format 2 au format 6",
+        "chalamont : mise du format 4 au format 6",
         "villette : aucune demande encore",
     ] {
         assert!(run.stdout.contains(words), "{words}\n{}", run.stdout);

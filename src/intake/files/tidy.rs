@@ -34,7 +34,7 @@ pub struct Tidied {
 pub fn tidy(store: &Store, files: &FileStore, now: &Zoned) -> Result<Tidied, FileError> {
     files.ready_to_erase(store)?;
     let purge = store.purge_elapsed(now)?;
-    files.remove(&purge.files)?;
+    files.erase(store)?;
     let clock = SystemTime::from(now.timestamp());
     let (shelves, rows) = (&files.folders.shelves, Rows::of(store));
     let known = |id: &str| rows.know(id);
@@ -50,7 +50,7 @@ pub fn tidy(store: &Store, files: &FileStore, now: &Zoned) -> Result<Tidied, Fil
     Ok(Tidied { purge, moved, drafts, orphans: orphans?, missing })
 }
 
-/// Files that requests name, asked for all at once: one by one, a hundred thousand would be as many questions to a server.
+/// Files that requests name, or that are about to be erased, asked for all at once: one by one, a hundred thousand would be as many questions to a server.
 struct Rows<'s> {
     store: &'s Store,
     seen: OnceCell<BTreeSet<String>>,
@@ -64,7 +64,8 @@ impl<'s> Rows<'s> {
     /// Whether a request names it. One that came since is asked for; one that was erased since stays known until the next time.
     fn know(&self, id: &str) -> Result<bool, FileError> {
         if self.seen.get().is_none() {
-            let _ = self.seen.set(self.store.known_files()?.into_iter().map(|(id, _)| id).collect());
+            let named = self.store.known_files()?.into_iter().map(|(id, _)| id);
+            let _ = self.seen.set(named.chain(self.store.to_erase()?).collect());
         }
         Ok(self.seen.get().is_some_and(|seen| seen.contains(id)) || self.store.knows_file(id)?)
     }
@@ -79,6 +80,18 @@ impl FileStore {
     pub fn ready_to_erase(&self, store: &Store) -> Result<(), FileError> {
         self.adopt(store)?;
         self.folders.shelves.bucket.as_ref().map_or(Ok(()), Bucket::seen_again)
+    }
+
+    /// Erases the files whose rows are gone. Stopped anywhere, it goes on the next time.
+    ///
+    /// # Errors
+    /// [`FileError`] when the store, the disk or the bucket refuses; what was erased stays so.
+    pub fn erase(&self, store: &Store) -> Result<(), FileError> {
+        for files in store.to_erase()?.chunks(AT_ONCE) {
+            self.remove(files)?;
+            store.erased(files)?;
+        }
+        Ok(())
     }
 
     /// Whether a bucket keeps the files.
@@ -123,3 +136,6 @@ impl FileStore {
         Ok(missing)
     }
 }
+
+/// Files erased between two notes of it.
+const AT_ONCE: usize = 64;

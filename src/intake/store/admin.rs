@@ -146,6 +146,18 @@ impl Store {
         })
     }
 
+    /// When the latest submission was accepted, by the clock of then.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub fn latest_received(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT max(received_ms) FROM submission";
+            let latest: Option<i64> = connection.query_row(sql, params![], |row| row.get(0))?;
+            latest.map(instant).transpose()
+        })
+    }
+
     /// How many of each.
     ///
     /// # Errors

@@ -56,6 +56,12 @@ pub enum StoreError {
         /// The database.
         path: PathBuf,
     },
+    /// There is no database where one has been: its files, or the mark of a copy, are still there.
+    #[error("no database at {}, where there has been one", path.display())]
+    Lost {
+        /// The database.
+        path: PathBuf,
+    },
     /// The file is not a database, or its content is damaged.
     #[error("{} is damaged: {reason}", path.display())]
     Damaged {

@@ -27,15 +27,15 @@ impl Format {
 /// The format of the database of `dir`, or of the server that is named. Nothing is written, and no key is asked for.
 ///
 /// # Errors
-/// [`StoreError::Absent`] when there is none, [`StoreError::Newer`] when this program is too old for it, and what keeps it from
+/// [`StoreError::Absent`] or [`StoreError::Lost`] when there is none, [`StoreError::Newer`] when this program is too old for it, and what keeps it from
 /// being read.
 pub(super) fn format(dir: &Path, options: &StoreOptions) -> Result<Format, StoreError> {
     if let Some(base) = &options.base {
         return postgres::format(base);
     }
     let path = dir.join(open::FILE);
-    if !path.exists() {
-        return Err(StoreError::Absent { path });
+    if !open::is_in(dir)? {
+        return Err(open::absent(dir));
     }
     let reading = if open::is_read_only(dir) { open::Reading::Frozen } else { open::Reading::Shared };
     let connection = open::reading_connection(&path, reading)?;

@@ -165,9 +165,9 @@ enum Reading {
 }
 
 impl Store {
-    /// Whether a folder holds a database of ours, never mind whether it can be opened.
+    /// Whether a folder holds a database of ours, or has held one; never mind whether it can be opened, or looked into.
     pub fn is_in(dir: &Path) -> bool {
-        dir.join(open::FILE).is_file()
+        !matches!((open::is_in(dir), open::absent(dir)), (Ok(false), StoreError::Absent { .. }))
     }
 
     /// The same, not kept open by who holds it.
@@ -182,7 +182,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Locked`] when another instance serves, [`StoreError::Foreign`], [`StoreError::Newer`] or
-    /// [`StoreError::Damaged`] when the file is not ours to write, [`StoreError::Absent`] when there is none and
+    /// [`StoreError::Damaged`] when the file is not ours to write, [`StoreError::Absent`] when there is none, [`StoreError::Lost`] when there has been one, and
     /// [`Access::Beside`] was asked, [`StoreError::Key`] or [`StoreError::WrongKey`] when it could not be read, [`StoreError::Full`], [`StoreError::Io`] or [`StoreError::Database`] otherwise.
     ///
     /// On a server no lock tells that nobody else serves: what another instance holds stays so until its lease ends, unless it

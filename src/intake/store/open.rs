@@ -12,6 +12,8 @@ use super::sql;
 use super::upgrade::{self, SCHEMA, SEALED};
 use super::writer::empty_log;
 use super::{Access, StoreOptions};
+use crate::intake::backup::MARK;
+use crate::intake::files::KEPT;
 use crate::intake::token::{KEY_FILE, Keys};
 
 /// The database inside the guichet's folder.
@@ -76,13 +78,16 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
         Access::Beside => &[],
     };
     let mut opening = None;
+    let is_there = is_in(dir)?;
     let lock = match options.access {
+        // Another one in its place would take requests that nobody looks for, and hide that the others are gone.
+        _ if !is_there && has_traces(dir) => return Err(StoreError::Lost { path }),
         Access::Serve | Access::Receive | Access::Deliver => {
             make_dir(dir)?;
             opening = Some(wait_lock(&dir.join(OPENING_LOCK))?);
             Some(names.iter().map(|name| lock(&dir.join(name))).collect::<Result<Locks, _>>()?)
         }
-        Access::Beside if !path.exists() => return Err(StoreError::Absent { path }),
+        Access::Beside if !is_there => return Err(StoreError::Absent { path }),
         Access::Beside if is_read_only(dir) => return frozen(dir, options),
         Access::Beside => None,
     };
@@ -114,6 +119,25 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
     }
     drop(opening);
     Ok(Opened { connection, path, lock, keys, key_file, reading: Reading::Shared })
+}
+
+/// Whether a folder holds a database, whatever it is.
+pub(super) fn is_in(dir: &Path) -> Result<bool, StoreError> {
+    let path = dir.join(FILE);
+    path.try_exists().map_err(|error| StoreError::io(&path, error))
+}
+
+/// Why there is none in a folder.
+pub(super) fn absent(dir: &Path) -> StoreError {
+    let path = dir.join(FILE);
+    if has_traces(dir) { StoreError::Lost { path } } else { StoreError::Absent { path } }
+}
+
+/// Whether a folder has held a database: requests left files there, or a copy of it was made. A key alone says nothing, it may be
+/// laid there before.
+fn has_traces(dir: &Path) -> bool {
+    let inside = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    dir.join(MARK).exists() || inside(&dir.join(KEPT)).any(|folder| inside(&folder).next().is_some())
 }
 
 /// Opens the database of a disk that takes no write: all is read, every order to write is refused.

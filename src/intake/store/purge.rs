@@ -19,7 +19,7 @@ pub struct PurgeReport {
     pub erased: Vec<Reference>,
     /// Submissions whose retention is over, kept because no mailbox of the mairie has taken them.
     pub held: Vec<Reference>,
-    /// Files no submission needs any more: the caller removes them, or the next collection of orphans does.
+    /// Files no submission needs any more: written down until they are erased ([`Store::to_erase`]).
     pub files: Vec<String>,
     /// Whether the log was emptied too; `false` when a reader or another process was in the way, then the next purge does it.
     pub truncated: bool,
@@ -55,6 +55,32 @@ impl Store {
         })?;
         report.truncated = self.shrink()?;
         Ok(report)
+    }
+
+    /// Files whose rows are gone and that may still lie somewhere, in order; those that a row names again are left out.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub fn to_erase(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|connection| {
+            let sql =
+                "SELECT id FROM erasure WHERE NOT EXISTS (SELECT 1 FROM file WHERE file.id = erasure.id) ORDER BY id";
+            Ok(connection.query_map(sql, params![], |row| row.get(0))?)
+        })
+    }
+
+    /// Forgets files that lie nowhere any more.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be written.
+    pub fn erased(&self, files: &[String]) -> Result<(), StoreError> {
+        let files = files.to_vec();
+        self.write_blocking(move |connection| {
+            for file in &files {
+                connection.execute("DELETE FROM erasure WHERE id = ?1", params![file])?;
+            }
+            Ok(())
+        })
     }
 
     /// Gives free pages back and empties the log.
@@ -126,6 +152,7 @@ fn erase(
         let sql = "SELECT EXISTS (SELECT 1 FROM file WHERE id = ?1)";
         let shared: bool = connection.query_row(sql, params![file], |row| row.get(0))?;
         if !shared {
+            connection.execute("INSERT INTO erasure (id) VALUES (?1) ON CONFLICT DO NOTHING", params![file])?;
             report.files.push(file);
         }
     }

@@ -7,7 +7,7 @@ use super::sql::params;
 use super::testing::{self, options};
 use super::*;
 use crate::intake::files::{FileStore, UploadLimits, tidy};
-use crate::intake::sample::{noon, now, reference, submission};
+use crate::intake::sample::{file, noon, now, reference, submission};
 use crate::model::form::FileFormat;
 use crate::model::intake::DeliveryState;
 use crate::model::mail::MailRole;
@@ -132,6 +132,22 @@ fn many_submissions_share_one_sync() {
         assert_eq!(orders, u64::from(clients * each));
         assert!(commits * 3 < orders, "{commits} commits for {orders} submissions");
         assert_eq!(store.counts().unwrap().submissions, orders);
+    });
+}
+
+#[test]
+fn the_latest_request_is_dated() {
+    testing::every_backend(|| {
+        let (_dir, store) = store();
+        assert_eq!(store.latest_received().unwrap(), None);
+        let first = submission(1);
+        let later = NewSubmission {
+            received_at: first.received_at.saturating_add(jiff::SignedDuration::from_hours(1)),
+            ..submission(2)
+        };
+        let at = later.received_at.timestamp();
+        [later, first].into_iter().for_each(|new| drop(store.record_blocking(new).unwrap()));
+        assert_eq!(store.latest_received().unwrap(), Some(at));
     });
 }
 
@@ -600,6 +616,26 @@ fn what_the_mairie_never_got_is_not_purged() {
         let report = store.erase(&reference(1), late.timestamp()).unwrap();
         assert_eq!(report.erased, [reference(1)]);
         assert!(matches!(claim(&store, late.timestamp()), Claimed::Nothing { next_at: None }));
+    });
+}
+
+#[test]
+fn files_whose_rows_are_gone_are_written_down_until_they_are_erased() {
+    testing::every_backend(|| {
+        let (_dir, store) = store();
+        let with_file = |number| NewSubmission { files: vec![file('a')], ..submission(number) };
+        let erase = |number| store.erase(&reference(number), now()).unwrap().files;
+        let (none, one) = (Vec::<String>::new(), vec![file('a').id]);
+        store.record_blocking(with_file(1)).unwrap();
+        store.record_blocking(with_file(2)).unwrap();
+        assert_eq!((erase(1), store.to_erase().unwrap()), (none.clone(), none.clone()), "another request names it");
+        assert_eq!((erase(2), store.to_erase().unwrap()), (one.clone(), one.clone()));
+        // A resident who confirms twice names again what was a draft of theirs.
+        store.record_blocking(with_file(3)).unwrap();
+        assert_eq!(store.to_erase().unwrap(), none);
+        assert_eq!((erase(3), store.to_erase().unwrap()), (one.clone(), one.clone()));
+        store.erased(&one).unwrap();
+        assert_eq!(store.to_erase().unwrap(), none);
     });
 }
 

@@ -26,6 +26,7 @@ const STEPS: &[(i32, Step)] = &[
     (3, Step::Words(include_str!("../migrations/0003_dossier.sql"))),
     (4, Step::Words(include_str!("../migrations/0004_quarantaine.sql"))),
     (5, Step::Words(include_str!("../migrations/0005_boites.sql"))),
+    (6, Step::Words(include_str!("../migrations/0006_effacement.sql"))),
 ];
 
 /// Newest schema this program knows.

@@ -34,22 +34,19 @@ pub(super) fn keys_among(
     variable: impl Fn(&str) -> Option<String>,
     credentials: Option<&Path>,
 ) -> Result<Option<(String, String)>, KeyFault> {
-    let given = s3::KEY_VARIABLES.map(|name| variable(name).filter(|value| !value.trim().is_empty()));
-    let alone = match given {
-        [Some(id), Some(secret)] => return Ok(Some((id, secret))),
-        [None, None] => None,
-        [Some(_), None] => Some((s3::KEY_VARIABLES[0], s3::KEY_VARIABLES[1])),
-        [None, Some(_)] => Some((s3::KEY_VARIABLES[1], s3::KEY_VARIABLES[0])),
-    };
+    let given = s3::keys_among(variable);
+    if let Ok(Some(keys)) = given {
+        return Ok(Some(keys));
+    }
     let credential = credentials.map(|folder| folder.join(CREDENTIAL)).filter(|file| file.exists());
-    match (credential, alone) {
+    match (credential, given) {
         (Some(file), _) => s3::read_keys(&file).map(Some).map_err(|error| key_fault(&error)),
-        (None, Some((given, missing))) => Err(KeyFault {
+        (None, Err(half)) => Err(KeyFault {
             code: Code::MissingKey,
-            message: format!("{given} est donnée, {missing} ne l'est pas"),
+            message: half.to_string(),
             hint: "donnez les deux variables, ou aucune des deux et cle_fichier",
         }),
-        (None, None) => Ok(None),
+        (None, Ok(none)) => Ok(none),
     }
 }
 

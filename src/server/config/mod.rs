@@ -254,7 +254,7 @@ fn read_text(path: &Path) -> Result<(String, String), Vec<Diagnostic>> {
     let name = path.file_name().map_or_else(|| "guichet.toml".to_owned(), |name| name.to_string_lossy().into_owned());
     let unreadable = |cause: String| {
         let told = Diagnostic::error(Code::Unreadable, Place::file(path.display().to_string()), cause);
-        vec![told.hint("indiquez le fichier de configuration : mulot guichet chemin/vers/guichet.toml")]
+        vec![told.hint("dites où est la configuration du guichet : chemin/vers/guichet.toml")]
     };
     let bytes = crate::fs::read(path)
         .map_err(|error| unreadable(format!("ce fichier ne peut pas être lu : {}", crate::fs::cause(&error.source))))?;

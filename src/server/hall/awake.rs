@@ -17,6 +17,7 @@ use crate::diagnostic::Diagnostic;
 use crate::intake::bounces::ImapConfig;
 use crate::intake::mailer::Signer;
 use crate::model::output::Output;
+use crate::publish::is_ahead;
 use crate::server::agent::Agents;
 use crate::server::config::Role;
 use crate::server::desk::{Clock, Desk, DeskOptions, reading};
@@ -97,6 +98,16 @@ impl Awake {
         let desk = Arc::new(Desk::new(content, options));
         let looking = desk.clone();
         reading(move || looking.look_at_mailboxes()).await?;
+        let (depot, now) = (office.depot(), (means.clock)());
+        let ahead = reading(move || Ok(depot.store.latest_received()?.filter(|at| is_ahead(*at, now)))).await?;
+        if let Some(at) = ahead {
+            tracing::error!(
+                event = "clock",
+                commune = settings.name,
+                latest = %at,
+                "a request was accepted later than now: the clock of this machine is behind, or was ahead"
+            );
+        }
         // What opening read of the database is not needed again.
         office.depot().store.rest();
         let outside = &settings.known.outside;

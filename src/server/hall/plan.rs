@@ -77,7 +77,7 @@ impl Plan {
                     );
                     told
                 })?;
-                strangers(&config, &members)?;
+                strangers(&config, &territoire, &members)?;
                 let read = |member: &crate::load::Member| {
                     let before = known(&member.name);
                     Settings::read(&config, (&member.name, member.folder.clone()), Some(&territoire), before.as_deref())
@@ -198,9 +198,18 @@ fn same_place((host, path): &(String, String), (one, other): (&str, &Settings)) 
     )
 }
 
-/// Settings of communes that are not there.
-fn strangers(config: &HallConfig, members: &[crate::load::Member]) -> Result<(), Vec<Diagnostic>> {
-    let unknown = |name: &str| !members.iter().any(|member| member.name == name);
+/// Settings of communes that are not there, nor have been: those of one that left, or is set aside, harm nobody.
+fn strangers(
+    config: &HallConfig,
+    territoire: &Territoire,
+    members: &[crate::load::Member],
+) -> Result<(), Vec<Diagnostic>> {
+    let folder = |name: &str| territoire.root.join(crate::model::territoire::Territoire::COMMUNES).join(name);
+    let unknown = |name: &str| {
+        !members.iter().any(|member| member.name == name)
+            && territoire.model.declared(name).is_none()
+            && !config.of(name, &folder(name)).data.exists()
+    };
     let told: Vec<Diagnostic> = config
         .named
         .iter()

@@ -108,7 +108,7 @@ fn marks(count: usize) -> String {
 }
 
 /// Every table but the mark of the key, each after those it names, and the order of its rows.
-pub(super) const TABLES: [(&str, &str); 11] = [
+pub(super) const TABLES: [(&str, &str); 12] = [
     ("submission", "id"),
     ("answer", "submission, position"),
     ("file", "rowid"),
@@ -120,4 +120,5 @@ pub(super) const TABLES: [(&str, &str); 11] = [
     ("bulletin", "day"),
     ("quarantine", "submission"),
     ("boite", "rowid"),
+    ("erasure", "id"),
 ];

@@ -11,7 +11,8 @@ use super::{Base, Instance, Session};
 use crate::intake::token::{KEY_FILE, Keys};
 
 /// Every step with its number, in order. A new schema begins with the first, which has all SQLite had by then.
-const STEPS: &[(i32, &str)] = &[(5, include_str!("../../migrations/postgres/0005.sql"))];
+const STEPS: &[(i32, &str)] =
+    &[(5, include_str!("../../migrations/postgres/0005.sql")), (6, include_str!("../../migrations/postgres/0006.sql"))];
 
 /// What opening yields.
 pub(in crate::intake::store) struct Opened {
@@ -54,9 +55,8 @@ pub(in crate::intake::store) fn open(base: &Base, dir: &Path, options: &StoreOpt
     if known == 0 {
         make(&session, base, &keys).map_err(wrong)?;
     }
-    for (version, step) in STEPS.iter().filter(|(version, _)| known > 0 && *version > known) {
-        session.batch(step).map_err(wrong)?;
-        session.execute("UPDATE mulot SET version = ?1", params![*version]).map_err(wrong)?;
+    if known > 0 {
+        steps_after(known, &session).map_err(wrong)?;
     }
     session.batch("COMMIT").map_err(wrong)?;
     let connection = Connection::Postgres(Box::new(session));
@@ -83,11 +83,18 @@ fn make(session: &Session, base: &Base, keys: &Keys) -> sql::Result<()> {
     if exists.is_empty() {
         session.batch(&format!("CREATE SCHEMA \"{}\"", base.schema()))?;
     }
-    for (_, step) in STEPS {
-        session.batch(step)?;
-    }
+    steps_after(0, session)?;
     let mark = keys.seal().mark();
     session.execute("INSERT INTO seal (id, mark, swept) VALUES (1, ?1, 1)", params![mark]).map(|_| ())
+}
+
+/// Does the steps that remain after `known`.
+fn steps_after(known: i32, session: &Session) -> sql::Result<()> {
+    for (version, step) in STEPS.iter().filter(|(version, _)| *version > known) {
+        session.batch(step)?;
+        session.execute("UPDATE mulot SET version = ?1", params![*version])?;
+    }
+    Ok(())
 }
 
 /// The schema's version; 0 when it is still to be made.

@@ -13,8 +13,9 @@ use super::super::{Access, Claimed, NewBulletin, Settlement, Store, StoreError, 
 use super::Base;
 use crate::intake::backup::{BackupError, back_up, restore};
 use crate::intake::files::FileStore;
-use crate::intake::sample::{mail, now, reference, submission};
+use crate::intake::sample::{file, mail, now, reference, submission};
 use crate::intake::seal::Seal;
+use crate::intake::token::Keys;
 use crate::model::intake::{NewSubmission, Quota, Recorded};
 use crate::model::mail::MailRole;
 
@@ -423,14 +424,38 @@ fn a_schema_that_is_not_ours_or_too_new_is_left_alone() {
 }
 
 #[test]
+fn a_schema_of_an_earlier_version_is_upgraded_with_what_it_holds() {
+    let fleet = Fleet::new();
+    let keys = Keys::read_or_make(&fleet.root.path().join("cle")).unwrap();
+    let mark = data_encoding::HEXLOWER.encode(&keys.seal().mark());
+    real::server().order(&format!(
+        "CREATE SCHEMA {schema}; SET search_path TO {schema}; {first}
+         INSERT INTO seal (id, mark, swept) VALUES (1, '\\x{mark}', 1);
+         INSERT INTO bulletin (day, mails) VALUES ('2026-11-26', 3)",
+        schema = fleet.base.schema(),
+        first = include_str!("../../migrations/postgres/0005.sql"),
+    ));
+    let format = || super::format(&fleet.base).map(|format| (format.found, format.known)).unwrap();
+    let known = super::super::upgrade::SCHEMA;
+    assert_eq!(format(), (5, known));
+    let stores = fleet.three();
+    assert_eq!(format(), (known, known));
+    assert!(stores[0].record_blocking(submission(1)).unwrap().new);
+    assert_eq!(stores[1].to_erase().unwrap(), Vec::<String>::new());
+    let kept = real::server().order(&format!("SELECT mails FROM {}.bulletin", fleet.base.schema()));
+    assert_eq!(kept, ["3"]);
+}
+
+#[test]
 fn a_backup_goes_from_a_file_to_a_server_and_back() {
     let root = tempfile::tempdir().unwrap();
     let at = |name: &str| root.path().join(name);
     let alone = || StoreOptions { min_free_bytes: 0, ..StoreOptions::default() };
     let store = Store::open(&at("fichier"), alone()).unwrap();
-    for number in 0..5 {
+    for number in 0..4 {
         store.record_blocking(submission(number)).unwrap();
     }
+    store.record_blocking(NewSubmission { files: vec![file('a')], ..submission(4) }).unwrap();
     store.know_mailboxes(["a@x.fr".to_owned(), "b@x.fr".to_owned()].into(), BTreeSet::new(), now()).unwrap();
     deliver(&store, now());
     store.record_blocking(submission(5)).unwrap();
@@ -438,9 +463,10 @@ fn a_backup_goes_from_a_file_to_a_server_and_back() {
     let key = store.key_file().to_owned();
     let said = |store: &Store| {
         let details: Vec<_> = (0..6).map(|number| store.detail(&reference(number), true).unwrap()).collect();
-        let all = (store.counts().unwrap(), store.mailboxes().unwrap(), details);
+        let all = (store.counts().unwrap(), store.mailboxes().unwrap(), details, store.to_erase().unwrap());
         format!("{all:?}")
     };
+    assert_eq!(store.to_erase().unwrap(), [file('a').id]);
     let expected = said(&store);
     back_up(
         (&store, &FileStore::open(&at("fichier"), store.seal(), 0).unwrap()),

@@ -8,9 +8,12 @@ use super::demandes::told::Teller;
 use super::faults::store_fault;
 use super::place::{DataPlace, which, zone_of};
 use super::{Exit, destinataires, quarantaine, report};
+use crate::diagnostic::has_errors;
 use crate::intake::backup;
 use crate::intake::files::FileError;
 use crate::intake::store::{Store, StoreError};
+use crate::load::{self, Layers, Shared};
+use crate::model::commune::Commune;
 use crate::model::intake::DeliveryState;
 use crate::model::reference::Reference;
 use crate::text::numbers::plural;
@@ -93,7 +96,9 @@ fn line(row: &Row, width: usize) -> String {
 
 fn row(place: &DataPlace) -> Row {
     let commune = place.commune.clone().unwrap_or_default();
-    match open(place).and_then(|store| Ok((counted(&store, place, commune.clone())?, bucket_trouble(&store, place)))) {
+    let row = match open(place)
+        .and_then(|store| Ok((counted(&store, place, commune.clone())?, bucket_trouble(&store, place))))
+    {
         Ok((row, None)) => row,
         Ok((row, panne)) => Row { en_ordre: false, panne, ..row },
         Err(StoreError::Absent { .. }) => Row { commune, vide: true, en_ordre: true, ..Row::default() },
@@ -111,7 +116,22 @@ fn row(place: &DataPlace) -> Row {
             };
             Row { commune, panne: Some(panne), ..Row::default() }
         }
+    };
+    match content_trouble(place).filter(|_| row.panne.is_none()) {
+        None => row,
+        panne => Row { en_ordre: false, panne, ..row },
     }
+}
+
+/// Why what a commune says of itself keeps its guichet from being opened; its pages are for `mulot check` and `mulot etat`.
+fn content_trouble(place: &DataPlace) -> Option<&'static str> {
+    let folder = &place.config.as_ref()?.folder;
+    if !folder.join(Commune::FILE).is_file() {
+        return None;
+    }
+    let (commune, told) = load::described(&Layers::of(folder, &Shared::default()));
+    (commune.is_none() || has_errors(&told))
+        .then_some("son dossier a une faute : le guichet ne pourrait pas s'ouvrir (mulot check)")
 }
 
 /// Why the bucket of a commune's files keeps its guichet closed. One that only does not answer keeps nobody out: the guichet

@@ -69,6 +69,9 @@ pub(super) fn run(args: &NewArgs) -> Exit {
         report::say("aide : mulot new le-plantay --insee 01299");
         return Exit::Fault;
     };
+    if let Err(exit) = fits(&folder, root.is_some(), found.is_some()) {
+        return exit;
+    }
     if let (Some(root), Some(found)) = (&root, &found)
         && let Err(exit) = suits(root, &found.commune)
     {
@@ -117,6 +120,37 @@ fn around(name: &str) -> Option<(PathBuf, Option<PathBuf>)> {
         .find(|folder| folder.ends_with(Model::COMMUNES) && folder.parent().is_some_and(Territoire::is_one))?;
     let folder = if communes == here { PathBuf::from(name) } else { communes.join(name) };
     Some((folder, communes.parent().map(Path::to_owned)))
+}
+
+/// Refuses what would be published with the communes of a territoire and is none of them: a folder inside one of theirs, an
+/// invented commune.
+fn fits(folder: &Path, is_in_territoire: bool, is_real: bool) -> Result<(), Exit> {
+    if let Some(name) = commune_around(folder) {
+        report::say(format!("erreur : « {} » serait dans le dossier de la commune « {name} »", folder.display()));
+        report::say("aide : placez-vous dans le dossier du territoire, ou donnez un chemin hors de celui-ci");
+        return Err(Exit::Fault);
+    }
+    if is_in_territoire && !is_real {
+        report::say(
+            "erreur : la commune d'exemple est inventée : dans un territoire, elle serait construite et publiée avec les autres",
+        );
+        report::say(
+            "aide : pour une vraie commune, son code : mulot new --insee 01299 ; pour un essai, un dossier ailleurs",
+        );
+        return Err(Exit::Fault);
+    }
+    Ok(())
+}
+
+/// The commune of a territoire inside whose folder a path lies.
+fn commune_around(folder: &Path) -> Option<String> {
+    let absolute = std::path::absolute(folder).ok()?;
+    let above = absolute.parent()?;
+    let is_commune = |folder: &&Path| {
+        let communes = folder.parent().filter(|communes| communes.ends_with(Model::COMMUNES));
+        communes.and_then(Path::parent).is_some_and(Territoire::is_one)
+    };
+    Some(above.ancestors().find(is_commune)?.file_name()?.to_string_lossy().into_owned())
 }
 
 /// Refuses a commune that its territoire has already; tells one of another EPCI, which may be wanted.

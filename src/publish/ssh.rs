@@ -256,6 +256,12 @@ fn words(errors: &str, target: &SshTarget) -> (Option<String>, String, bool) {
             format!("{host} n'a pas le droit d'écrire à cet endroit"),
             "donnez à ce compte le droit d'écrire dans le dossier et dans celui qui le contient".into(),
         )
+    } else if has("cannot create directory") {
+        (
+            format!("le dossier de la destination ne peut pas être créé sur {host}"),
+            "vérifiez le chemin dans [publication] : le dossier qui le contient doit exister et être à ce compte"
+                .into(),
+        )
     } else if any(&["Connection closed", "Connection reset", "Broken pipe", "connection unexpectedly closed"]) {
         (format!("la connexion avec {bare} a été coupée"), again.into())
     } else if any(&["\": Failure", "I/O error", "Input/output error"]) {

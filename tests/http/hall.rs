@@ -622,6 +622,19 @@ fn what_was_received_is_copied_whatever_the_contents_have_become() {
 }
 
 #[test]
+fn a_guichet_that_its_own_folder_keeps_closed_is_told_with_the_others() {
+    let server = ServerTest::hall_with(&["grillon", "mesange"], |_, _| {});
+    send(&server, "grillon.example", "");
+    assert_eq!(mulot(&server, &["demandes"]).0, 0);
+    let file = server.territoire().join("communes/mesange/commune.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replacen("nom = \"", "nom = ", 1)).unwrap();
+    let (code, told, _) = mulot(&server, &["demandes"]);
+    let line = told.lines().find(|line| line.contains("mesange")).unwrap_or_default();
+    assert!(code == 1 && line.contains("son dossier a une faute"), "{code} {told}");
+}
+
+#[test]
 fn settings_of_a_commune_that_left_close_nobody() {
     let named = |config: &mut mulot::server::config::HallConfig, name: &str| {
         config.named.push((name.into(), Place::file("guichet.toml")));

@@ -176,6 +176,22 @@ fn an_epci_of_the_official_list_is_created_and_built_at_once() {
         assert!(test.root().join("dombes/communes").join(name).join("commune.toml").is_file(), "{name}");
     }
     // Two that are nearly named so.
+    // Nothing invented among real communes, nothing inside one of them.
+    for (inside, words, said) in [
+        ("dombes", &["new", "essai"][..], "la commune d'exemple est inventée"),
+        ("dombes/communes", &["new", "essai"], "la commune d'exemple est inventée"),
+        (
+            "dombes/communes/l-abergement-clemenciat",
+            &["new", "essai", "--insee", "01004"],
+            "serait dans le dossier de la commune",
+        ),
+        ("dombes/communes/l-abergement-clemenciat", &["new", "essai"], "serait dans le dossier de la commune"),
+    ] {
+        let mut command = test.command(words);
+        let run = plain(test.told(&command.current_dir(test.root().join(inside)).output().expect("it runs")));
+        assert!(run.code == 1 && run.stderr.contains(said), "{inside} {words:?} {} {}", run.stdout, run.stderr);
+        assert!(!test.root().join(inside).join("essai").exists());
+    }
     let run = test.run(&["new", "autre", "--territoire", "Dombes"]);
     assert_eq!(run.code, 1);
     assert!(run.stderr.contains("200042497") && run.stderr.contains("200069193"), "{}", run.stderr);

@@ -6,7 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 
 use super::faults::{place_fault, store_fault};
-use super::place::{DataPlace, HERE, Places, usual, zone_of};
+use super::place::{DataPlace, Places, Standing, usual, zone_of};
 use super::{Exit, communes, report};
 use crate::fs::cause;
 use crate::intake::backup::{BackupError, back_up, is_backup, is_inside, restore};
@@ -24,14 +24,8 @@ use crate::text::numbers::plural;
 )]
 pub(super) struct BackupArgs {
     /// Fichier de configuration du guichet, ou son dossier de données
-    #[arg(
-        long = "guichet",
-        short = 'g',
-        value_name = "CHEMIN",
-        default_value = HERE,
-        hide_default_value = true
-    )]
-    guichet: PathBuf,
+    #[arg(long = "guichet", short = 'g', value_name = "CHEMIN")]
+    guichet: Option<PathBuf>,
     /// Une seule commune d'un territoire : le nom de son dossier (sans cette option : toutes)
     #[arg(long = "commune", value_name = "NOM")]
     commune: Option<String>,
@@ -71,10 +65,12 @@ pub(super) struct RestoreArgs {
 }
 
 pub(super) fn run_backup(args: &BackupArgs) -> Exit {
-    match DataPlace::find(&usual(&args.guichet), args.commune.as_deref(), "mulot backup") {
+    match DataPlace::find(&usual(args.guichet.as_deref()), args.commune.as_deref(), "mulot backup") {
         Ok(Places::One(place)) => back_up_one(args, *place, &args.destination),
         Ok(Places::All(places)) => {
-            let data = places.first().and_then(|place| place.hall.clone());
+            let first = places.first();
+            let data = first.filter(|place| place.base().is_none()).and_then(|place| place.hall.clone());
+            let is_whole = places.iter().all(|place| place.standing != Standing::Unknown);
             let places = communes::with_data(places);
             // A disk that is not there, or a wrong path: a copy that was wanted was not made.
             if places.is_empty() && data.is_some_and(|data| !data.exists()) {
@@ -89,7 +85,15 @@ pub(super) fn run_backup(args: &BackupArgs) -> Exit {
                 let inside = args.destination.join(place.commune.as_deref().unwrap_or_default());
                 back_up_one(args, place, &inside)
             });
-            conclude(&ended, ("sauvegardée", "sauvegardées"))
+            let exit = conclude(&ended, ("sauvegardée", "sauvegardées"));
+            if is_whole {
+                return exit;
+            }
+            report::say(
+                "erreur : le territoire ne peut pas être lu : il manque peut-être des communes à cette sauvegarde",
+            );
+            report::say("aide : corrigez territoire.toml, puis recommencez");
+            communes::worse(exit, Exit::Fault)
         }
         Err(exit) => exit,
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::demandes::told::Teller;
 use super::faults::store_fault;
-use super::place::{DataPlace, which, zone_of};
+use super::place::{DataPlace, Standing, which, zone_of};
 use super::{Exit, destinataires, quarantaine, report};
 use crate::diagnostic::has_errors;
 use crate::intake::backup;
@@ -125,7 +125,7 @@ fn row(place: &DataPlace) -> Row {
 
 /// Why what a commune says of itself keeps its guichet from being opened; its pages are for `mulot check` and `mulot etat`.
 fn content_trouble(place: &DataPlace) -> Option<&'static str> {
-    let folder = &place.config.as_ref()?.folder;
+    let folder = &place.config.as_ref().filter(|_| place.standing == Standing::Served)?.folder;
     if !folder.join(Commune::FILE).is_file() {
         return None;
     }
@@ -147,7 +147,9 @@ fn bucket_trouble(store: &Store, place: &DataPlace) -> Option<&'static str> {
 
 fn counted(store: &Store, place: &DataPlace, commune: String) -> Result<Row, StoreError> {
     let (counts, now) = (store.counts()?, Timestamp::now());
-    let waiting = store.mailboxes()?.iter().filter(|mailbox| mailbox.confirmed_at.is_none()).count() as u64;
+    // Nobody of a closed guichet is asked for a code.
+    let asked = if place.standing == Standing::Aside { Vec::new() } else { store.mailboxes()? };
+    let waiting = asked.iter().filter(|mailbox| mailbox.confirmed_at.is_none()).count() as u64;
     let messagerie_fermee = store.route()?.is_some();
     let copied = backup::last_made(&place.data);
     Ok(Row {
@@ -327,7 +329,7 @@ pub(super) fn worst(ended: &[(String, Exit)]) -> Exit {
     ended.iter().fold(Exit::Done, |worst, (_, exit)| worse(worst, *exit))
 }
 
-fn worse(one: Exit, other: Exit) -> Exit {
+pub(super) fn worse(one: Exit, other: Exit) -> Exit {
     match (one, other) {
         (Exit::Machine, _) | (_, Exit::Machine) => Exit::Machine,
         (Exit::Fault, _) | (_, Exit::Fault) => Exit::Fault,

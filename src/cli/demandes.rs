@@ -11,7 +11,7 @@ use jiff::{Timestamp, Zoned};
 use self::told::Teller;
 use super::faults::{file_cause, place_fault};
 use super::integrity::Integrity;
-use super::place::{DataPlace, HERE, Places, usual, which};
+use super::place::{DataPlace, Places, Standing, usual, which};
 use super::report::{self, Format};
 use super::{Exit, communes, destinataires, dkim, etat, exporter, quarantaine};
 use crate::intake::files::Reading;
@@ -34,15 +34,8 @@ use crate::text::numbers::plural;
 )]
 pub(super) struct DemandesArgs {
     /// Fichier de configuration du guichet, ou son dossier de données
-    #[arg(
-        long = "guichet",
-        short = 'g',
-        value_name = "CHEMIN",
-        default_value = HERE,
-        hide_default_value = true,
-        global = true
-    )]
-    guichet: PathBuf,
+    #[arg(long = "guichet", short = 'g', value_name = "CHEMIN", global = true)]
+    guichet: Option<PathBuf>,
     /// La commune, quand le guichet est celui d'un territoire : le nom de son dossier
     #[arg(long = "commune", value_name = "NOM", global = true)]
     commune: Option<String>,
@@ -138,7 +131,7 @@ enum Action {
 }
 
 pub(super) fn run(args: &DemandesArgs) -> Exit {
-    match DataPlace::find(&usual(&args.guichet), args.commune.as_deref(), "mulot demandes") {
+    match DataPlace::find(&usual(args.guichet.as_deref()), args.commune.as_deref(), "mulot demandes") {
         Ok(Places::One(place)) => of_one(args, *place),
         Ok(Places::All(places)) => of_all(args, places),
         Err(exit) => exit,
@@ -391,10 +384,11 @@ impl Office {
         };
         let report = self.store.purge_elapsed(&Zoned::now().with_time_zone(self.teller.zone.clone()))?;
         if let Err(error) = files.erase(&self.store) {
-            report::say(format!(
-                "avertissement : des fichiers restent à effacer ({}) ; l'entretien les reprendra",
-                file_cause(&error)
-            ));
+            let then = match self.place.standing {
+                Standing::Aside => "recommencez mulot demandes purger, personne d'autre ne le fera",
+                _ => "l'entretien les reprendra",
+            };
+            report::say(format!("avertissement : des fichiers restent à effacer ({}) ; {then}", file_cause(&error)));
         }
         report::give(told::purged(report.erased.len(), report.held.len()));
         Ok(Exit::Done)

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::demandes::told::{self, Teller};
 use super::integrity::Integrity;
-use super::place::{DataPlace, is_key_open, open_key_words};
+use super::place::{DataPlace, Standing, is_key_open, open_key_words};
 use super::{Exit, destinataires, quarantaine, report, resolved};
 use crate::diagnostic::Code;
 use crate::intake::backup;
@@ -157,7 +157,8 @@ fn look(store: &Store, place: &DataPlace, reading: Reading) -> Result<StateRepor
     };
     let (comptes, route, bloques) = (store.counts()?, store.route()?, store.stuck(now, STUCK_AFTER)?);
     let integrite = Integrity::look(store, place, reading)?;
-    let boites = waiting_mailboxes(store, config)?;
+    let asks = place.standing != Standing::Aside;
+    let boites = waiting_mailboxes(store, config.filter(|_| asks))?;
     let certificats = acme::states(data);
     let waiting = boites.iter().map(|state| state.address.to_lowercase()).collect();
     Ok(StateReport {

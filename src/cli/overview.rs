@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use jiff::Timestamp;
 
-use super::place::{HERE, usual};
+use super::place::usual;
 use super::report::{self, Format, FormatArgs};
 use super::{Exit, runtime};
 use crate::intake::mailer::{Mailer, MailerError};
@@ -19,8 +19,8 @@ use crate::text::numbers::plural;
 #[command(help_template = super::usage::TEMPLATE)]
 pub(super) struct OverviewArgs {
     /// Configuration du guichet (guichet.toml s'il n'est pas donné)
-    #[arg(value_name = "CONFIG", default_value = HERE, hide_default_value = true)]
-    config: PathBuf,
+    #[arg(value_name = "CONFIG")]
+    config: Option<PathBuf>,
     #[command(flatten)]
     report: FormatArgs,
     /// Écrit aussi la page dans ce fichier
@@ -41,7 +41,7 @@ pub(super) struct OverviewArgs {
 }
 
 pub(super) fn run(args: &OverviewArgs) -> Exit {
-    let path = usual(&args.config);
+    let path = usual(args.config.as_deref());
     if let Some(exit) = not_a_file(&path) {
         return exit;
     }

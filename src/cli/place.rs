@@ -32,6 +32,19 @@ pub(super) struct DataPlace {
     pub(super) commune: Option<String>,
     /// The folder that holds the data of all its communes.
     pub(super) hall: Option<PathBuf>,
+    /// How its guichet stands.
+    pub(super) standing: Standing,
+}
+
+/// How the guichet of a commune stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is, or may be, served.
+    Served,
+    /// Nobody opens it any more.
+    Aside,
+    /// What says it cannot be read.
+    Unknown,
 }
 
 /// What an order was given to work on.
@@ -49,7 +62,14 @@ impl DataPlace {
     }
 
     pub(super) fn folder(path: &Path) -> DataPlace {
-        DataPlace { data: path.to_owned(), key_file: key_file(None), config: None, commune: None, hall: None }
+        DataPlace {
+            data: path.to_owned(),
+            key_file: key_file(None),
+            config: None,
+            commune: None,
+            hall: None,
+            standing: Standing::Served,
+        }
     }
 
     /// How its store is opened beside a guichet that serves.
@@ -113,13 +133,15 @@ impl DataPlace {
                 config: Some(config.common),
                 commune: None,
                 hall: None,
+                standing: Standing::Served,
             })));
         };
         let of = |name: String, folder: &Path| {
             let own = config.of(&name, folder);
             let (data, key_file) = (own.data.clone(), own.key_file.clone());
             let hall = Some(config.common.data.clone());
-            DataPlace { data, key_file, config: Some(own), commune: Some(name), hall }
+            let standing = Standing::Served;
+            DataPlace { data, key_file, config: Some(own), commune: Some(name), hall, standing }
         };
         if config.common.base.is_none() {
             look_into(&config.common.data)?;
@@ -128,7 +150,8 @@ impl DataPlace {
             Ok((territoire, members)) => (Some(territoire), members),
             // What was received is copied, listed and erased whatever the contents have become.
             Err(exit) => {
-                if maybe_aside(&config.common.data, None, &[]).is_empty() {
+                let named = maybe_aside(&config, root, None, &[]);
+                if !named.into_iter().any(|name| holds_requests(&of(name, root), &[])) {
                     return Err(exit);
                 }
                 report::say("avertissement : voici les communes dont les données sont là");
@@ -136,11 +159,12 @@ impl DataPlace {
             }
         };
         let mut places: Vec<DataPlace> = members.into_iter().map(|member| of(member.name, &member.folder)).collect();
-        let aside: Vec<DataPlace> = maybe_aside(&config.common.data, territoire.as_ref(), &places)
+        let standing = if territoire.is_some() { Standing::Aside } else { Standing::Unknown };
+        let aside: Vec<DataPlace> = maybe_aside(&config, root, territoire.as_ref(), &places)
             .into_iter()
             .map(|name| {
                 let folder = root.join(Territoire::COMMUNES).join(&name);
-                of(name, &folder)
+                DataPlace { standing, ..of(name, &folder) }
             })
             .filter(|place| holds_requests(place, &places))
             .collect();
@@ -152,17 +176,16 @@ impl DataPlace {
                  ne les efface que mulot demandes purger"
             ));
         }
-        // Nobody of a closed guichet is asked for a code.
-        places.extend(aside.into_iter().map(|place| {
-            let config = place.config.map(|config| GuichetConfig { confirms_mailboxes: false, ..config });
-            DataPlace { config, ..place }
-        }));
+        places.extend(aside);
         places.sort_by(|one, other| one.commune.cmp(&other.commune));
         let Some(wanted) = commune else { return Ok(Places::All(places)) };
         match places.iter().position(|place| place.commune.as_deref() == Some(wanted)) {
             Some(at) => Ok(Places::One(Box::new(places.swap_remove(at)))),
             None => {
-                report::say(format!("erreur : aucune commune du territoire ne s'appelle « {wanted} »"));
+                report::say(match territoire.is_some() {
+                    true => format!("erreur : aucune commune du territoire ne s'appelle « {wanted} »"),
+                    false => format!("erreur : il n'y a pas de demandes de « {wanted} » là où elles devraient être"),
+                });
                 let names: Vec<&str> = places.iter().filter_map(|place| place.commune.as_deref()).collect();
                 report::say(match nearest(wanted, names.into_iter()) {
                     Some(near) => format!("aide : vouliez-vous dire « {near} » ?"),
@@ -174,25 +197,35 @@ impl DataPlace {
     }
 }
 
-/// Names that communes may have whose guichet is not opened any more: those of folders of data, for each guichet has had one, and
-/// those that are switched off, for another machine may have held the folder.
-fn maybe_aside(data: &Path, territoire: Option<&load::Territoire>, served: &[DataPlace]) -> BTreeSet<String> {
-    let mut names: BTreeSet<String> = crate::fs::folders(data).unwrap_or_default().into_iter().collect();
-    names.extend(territoire.iter().flat_map(|territoire| territoire.model.communes.keys().cloned()));
+/// Names that communes may have whose guichet is not opened any more: those of folders of data, those that have settings of their
+/// own, those that are switched off; those of all folders when the territoire cannot be read.
+fn maybe_aside(
+    config: &HallConfig,
+    root: &Path,
+    territoire: Option<&load::Territoire>,
+    served: &[DataPlace],
+) -> BTreeSet<String> {
+    let folders = |folder: &Path| crate::fs::folders(folder).unwrap_or_default();
+    let mut names: BTreeSet<String> = folders(&config.common.data).into_iter().collect();
+    names.extend(config.named.iter().map(|(name, _)| name.clone()));
+    match territoire {
+        Some(territoire) => names.extend(territoire.model.communes.keys().cloned()),
+        None => names.extend(folders(&root.join(Territoire::COMMUNES))),
+    }
     names.retain(|name| served.iter().all(|place| place.commune.as_ref() != Some(name)));
     names
 }
 
 /// The configuration of the packaged guichet when none is named and none is here: the orders of a mail or of an incident card work
 /// wherever they are typed.
-pub(super) fn usual(named: &Path) -> PathBuf {
-    let installed = Path::new(INSTALLED);
-    let is_usual = named == Path::new(HERE) && !named.exists() && installed.exists();
-    if is_usual { installed.to_owned() } else { named.to_owned() }
+pub(super) fn usual(named: Option<&Path>) -> PathBuf {
+    let (here, installed) = (Path::new(HERE), Path::new(INSTALLED));
+    let usual = if !here.exists() && installed.exists() { installed } else { here };
+    named.unwrap_or(usual).to_owned()
 }
 
 /// The configuration when none is named.
-pub(super) const HERE: &str = "guichet.toml";
+const HERE: &str = "guichet.toml";
 /// Where the Debian package has it.
 const INSTALLED: &str = "/etc/mulot/guichet.toml";
 
@@ -221,8 +254,9 @@ fn holds_requests(place: &DataPlace, served: &[DataPlace]) -> bool {
     let base = place.config.as_ref().and_then(|config| config.base.clone());
     if base.is_some() {
         let options = StoreOptions { base, ..StoreOptions::default() };
-        // A server that does not answer is told by the first order that needs it.
-        return matches!(Store::format(&place.data, &options), Ok(_) | Err(StoreError::Newer { .. }));
+        // A server that does not answer is no proof: the order itself tells it.
+        let format = Store::format(&place.data, &options);
+        return !matches!(format, Err(StoreError::Absent { .. } | StoreError::Foreign { .. }));
     }
     let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     Store::is_in(&place.data) && served.iter().all(|other| whole(&other.data) != whole(&place.data))

@@ -302,10 +302,13 @@ fn no_folder(request: &FleetRequest<'_>, member: &Member) -> Diagnostic {
 
 /// A commune that is not even built, for one reason.
 fn refuse(request: &FleetRequest<'_>, member: &Member, look: &Look, why: Diagnostic) -> Line {
-    let counts = Counts { erreurs: 1, ..Counts::default() };
     let issue = Issue::Refuse(why.message.clone());
-    keep(request, member, look, issue, (counts, rules(std::slice::from_ref(&why))), None);
-    line(member, look.record.as_ref(), Outcome::Refused, counts, vec![why])
+    let declared = request.territoire.model.declared(&member.name);
+    let told: Vec<Diagnostic> =
+        std::iter::once(why).chain(declared.into_iter().flat_map(|declared| declared.told.clone())).collect();
+    let counts = counts(&told);
+    keep(request, member, look, issue, (counts, rules(&told)), None);
+    line(member, look.record.as_ref(), Outcome::Refused, counts, told)
 }
 
 fn unchanged(member: &Member, record: &BuildRecord) -> Line {

@@ -102,7 +102,7 @@ pub fn publish(
                         // What is not built may well have a target: its folder is missing, or says nothing that can be read.
                         (None, None) if !is_built(line) => Sent::NotBuilt,
                         (None, None) => Sent::Nowhere,
-                        (None, Some(target)) => ways.through(target, || send(request, (member, line), target, sending)),
+                        (None, Some(target)) => send(request, (member, line), (target, &ways), sending),
                     };
                     if !sending.dry {
                         note(request, member, &one);
@@ -211,7 +211,12 @@ fn plain(path: &Path) -> PathBuf {
     }
 }
 
-fn send(request: &FleetRequest<'_>, (member, line): (&Member, &Line), target: &Target, sending: &Sending) -> Sent {
+fn send(
+    request: &FleetRequest<'_>,
+    (member, line): (&Member, &Line),
+    (target, ways): (&Target, &Ways),
+    sending: &Sending,
+) -> Sent {
     if !is_built(line) {
         return Sent::NotBuilt;
     }
@@ -220,8 +225,10 @@ fn send(request: &FleetRequest<'_>, (member, line): (&Member, &Line), target: &T
     }
     let (site, state) = (site_of(request.sites, &member.name), state_of(request.territoire, &member.name));
     let order = order(&site, &state, target, sending);
-    let done = if sending.dry { publish::preview(&order) } else { publish::send(&order) };
-    done.map_or_else(Sent::Failed, Sent::Done)
+    ways.through(target, || {
+        let done = if sending.dry { publish::preview(&order) } else { publish::send(&order) };
+        done.map_or_else(Sent::Failed, Sent::Done)
+    })
 }
 
 /// Whether there is a site to send.
@@ -254,3 +261,42 @@ fn judge(request: &FleetRequest<'_>, member: &Member) -> Result<(), Vec<Diagnost
 
 /// Sites on their way at the same time.
 const AT_ONCE: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::publication::SshTarget;
+
+    #[test]
+    fn a_server_that_lets_nobody_in_is_not_asked_again_and_others_are() {
+        let to = |host: &str| {
+            Target::Ssh(SshTarget {
+                host: host.into(),
+                path: "/srv".into(),
+                port: None,
+                key_file: None,
+                known_hosts: None,
+                ordered: false,
+                versions: 1,
+            })
+        };
+        let fails = |is_way: bool| {
+            move || {
+                Sent::Failed(PublishError::Ssh {
+                    sentence: "la clé SSH est refusée".into(),
+                    remedy: "donnez-la".into(),
+                    is_way,
+                })
+            }
+        };
+        let ways = Ways::default();
+        let asked =
+            |target: &Target, is_way: bool| !matches!(ways.through(target, fails(is_way)), Sent::NotTried { .. });
+        assert!(
+            asked(&to("web@a.fr"), false) && asked(&to("web@a.fr"), true),
+            "a failure of one site is no closed way"
+        );
+        assert!(!asked(&to("web@a.fr"), true));
+        assert!(asked(&to("web@b.fr"), false) && asked(&to("autre@a.fr"), false));
+    }
+}

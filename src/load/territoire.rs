@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::commune::{self, commune, origin};
 use super::shared::Shared;
 use super::toml_reader::{Below, Reader, Source, parse};
-use crate::diagnostic::{Code, Diagnostic, Place, has_errors};
+use crate::diagnostic::{Code, Diagnostic, Place, Severity, has_errors};
 use crate::fs::{self, Walk};
 use crate::model::content::Layer;
 use crate::model::territoire::{Declared, Territoire as Model};
@@ -276,6 +276,11 @@ fn declared(reader: &mut Reader<'_, '_>, diagnostics: &mut Vec<Diagnostic>) -> B
             let told = Diagnostic::error(Code::BadValue, place, message);
             diagnostics.push(told.hint("écrivez le nom seul, sans chemin : dossier = \"saint-mulot\""));
             continue;
+        }
+        if !active {
+            // Nobody else would tell it before it is switched on again.
+            let harmless = told.drain(..).map(|one| Diagnostic { severity: Severity::Warning, ..one });
+            diagnostics.extend(harmless);
         }
         match communes.entry(name) {
             Entry::Vacant(vacant) => {

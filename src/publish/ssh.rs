@@ -278,17 +278,15 @@ fn words(errors: &str, target: &SshTarget) -> (Option<String>, String, bool) {
 }
 
 /// Other ways it says that nobody passes.
-const WAY_CLOSED: [&str; 10] = [
+const WAY_CLOSED: [&str; 7] = [
     "REMOTE HOST IDENTIFICATION HAS CHANGED",
     "Host key verification failed",
     "UNPROTECTED PRIVATE KEY",
     "bad permissions",
     "Too many authentication failures",
     "Could not resolve hostname",
-    "Connection refused",
-    "Connection timed out",
-    "No route to host",
-    "Network is unreachable",
+    // Refused, unreachable, silent: not a connection that is lost on the way.
+    "ssh: connect to host",
 ];
 
 /// How ssh says that it may not come in; a folder that refuses also says « Permission denied », with a number after it.

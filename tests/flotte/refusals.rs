@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use mulot::intake::store::{Base, Store, StoreOptions};
+
 use crate::commune_test::CommuneTest;
 use crate::postgres;
 
@@ -90,4 +92,45 @@ fn the_way_to_another_name_is_encrypted_and_the_password_is_asked_for() {
     told(&format!("{trusted}base_mot_de_passe_fichier = \"{}\"\n", at("faux")), "refuse ce compte");
     // It is joined: there are no requests yet.
     told(&format!("{trusted}{secret}"), "il n'y a pas de demandes");
+}
+
+#[test]
+fn a_commune_that_is_set_aside_is_found_on_the_server() {
+    let (server, test) = (postgres::server_with(""), CommuneTest::empty());
+    let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/communes/minimal");
+    for name in ["aulnay", "bazoches"] {
+        for file in mulot::fs::walk(&model, &model).files {
+            let to = test.root().join("pays/communes").join(name).join(&file.relative);
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(&file.path, to).unwrap();
+        }
+    }
+    let config = format!(
+        "territoire = \"pays\"\ndonnees = \"donnees\"\nbase = \"{}\"\n[courriel]\ntransport = \"dossier\"\ndossier = \"courriels\"\n",
+        server.url()
+    );
+    std::fs::write(test.root().join("guichet.toml"), config).unwrap();
+    std::fs::write(
+        test.root().join("pays/territoire.toml"),
+        "nom = \"Pays\"\n[[commune]]\ndossier = \"bazoches\"\nactive = false\n",
+    )
+    .unwrap();
+    let told = || {
+        let run = test.run(&["demandes"]);
+        (run.code, format!("{}{}", run.stdout, run.stderr))
+    };
+    let (code, said) = told();
+    assert!(code == 0 && !said.contains("mise de côté"), "it never received anything: {said}");
+    let base = Base::new(&server.url(), None, "guichet", None).unwrap().for_commune("bazoches");
+    let options = StoreOptions { base: Some(base), min_free_bytes: 0, ..StoreOptions::default() };
+    drop(Store::open(&test.root().join("donnees/bazoches"), options).unwrap());
+    let (code, said) = told();
+    assert!(said.contains("mise de côté ou dossier absent : bazoches"), "{said}");
+    assert_eq!(code, 0, "nobody is asked to confirm its mailboxes: {said}");
+    let copied = test.run(&["backup", "copie"]);
+    assert!(copied.code == 0 && test.root().join("copie/bazoches/guichet.db").is_file(), "{}", copied.stderr);
+    // From a machine that never served it, and so has no key of it.
+    std::fs::remove_dir_all(test.root().join("donnees")).unwrap();
+    let (code, said) = told();
+    assert!(code == 1 && said.contains("bazoches") && said.contains("la clé ne peut pas être lue"), "{code} {said}");
 }

@@ -34,7 +34,8 @@ pub struct Tidied {
 pub fn tidy(store: &Store, files: &FileStore, now: &Zoned) -> Result<Tidied, FileError> {
     files.ready_to_erase(store)?;
     let purge = store.purge_elapsed(now)?;
-    files.erase(store)?;
+    // What it says when one of them stays keeps nothing else from being done.
+    let erased = files.erase(store);
     let clock = SystemTime::from(now.timestamp());
     let (shelves, rows) = (&files.folders.shelves, Rows::of(store));
     let known = |id: &str| rows.know(id);
@@ -47,6 +48,7 @@ pub fn tidy(store: &Store, files: &FileStore, now: &Zoned) -> Result<Tidied, Fil
     for (file, reference) in &missing {
         tracing::error!(file.id = file, submission.reference = reference.as_str(), "a file is missing");
     }
+    erased?;
     Ok(Tidied { purge, moved, drafts, orphans: orphans?, missing })
 }
 
@@ -85,13 +87,29 @@ impl FileStore {
     /// Erases the files whose rows are gone. Stopped anywhere, it goes on the next time.
     ///
     /// # Errors
-    /// [`FileError`] when the store, the disk or the bucket refuses; what was erased stays so.
+    /// The first [`FileError`] of those that stay; the others are erased, unless too many fail.
     pub fn erase(&self, store: &Store) -> Result<(), FileError> {
+        let (mut first, mut failed) = (None, 0);
         for files in store.to_erase()?.chunks(AT_ONCE) {
-            self.remove(files)?;
-            store.erased(files)?;
+            let mut gone = Vec::with_capacity(files.len());
+            for file in files {
+                match self.remove(std::slice::from_ref(file)) {
+                    Ok(()) => gone.push(file.clone()),
+                    Err(error) => {
+                        first.get_or_insert(error);
+                        failed += 1;
+                    }
+                }
+                if failed >= FAILED_MAX {
+                    break;
+                }
+            }
+            store.erased(&gone)?;
+            if failed >= FAILED_MAX {
+                break;
+            }
         }
-        Ok(())
+        first.map_or(Ok(()), Err)
     }
 
     /// Whether a bucket keeps the files.
@@ -139,3 +157,5 @@ impl FileStore {
 
 /// Files erased between two notes of it.
 const AT_ONCE: usize = 64;
+/// Files that cannot be erased before it is given up: a bucket that is away takes its time for each.
+const FAILED_MAX: usize = 5;

@@ -124,7 +124,11 @@ pub(super) fn open(dir: &Path, options: &StoreOptions) -> Result<Opened, StoreEr
 /// Whether a folder holds a database, whatever it is.
 pub(super) fn is_in(dir: &Path) -> Result<bool, StoreError> {
     let path = dir.join(FILE);
-    path.try_exists().map_err(|error| StoreError::io(&path, error))
+    match path.try_exists() {
+        // What was named is a file itself.
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(false),
+        found => found.map_err(|error| StoreError::io(&path, error)),
+    }
 }
 
 /// Why there is none in a folder.
@@ -133,11 +137,13 @@ pub(super) fn absent(dir: &Path) -> StoreError {
     if has_traces(dir) { StoreError::Lost { path } } else { StoreError::Absent { path } }
 }
 
-/// Whether a folder has held a database: requests left files there, or a copy of it was made. A key alone says nothing, it may be
-/// laid there before.
+/// Whether a folder has held a database: its log is there, requests left files, or a copy of what was served was made. A key alone
+/// says nothing, nor a mark where nobody has served: both may be laid there before.
 fn has_traces(dir: &Path) -> bool {
     let inside = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    dir.join(MARK).exists() || inside(&dir.join(KEPT)).any(|folder| inside(&folder).next().is_some())
+    dir.join(format!("{FILE}-wal")).exists()
+        || dir.join(MARK).exists() && dir.join(OPENING_LOCK).exists()
+        || inside(&dir.join(KEPT)).any(|folder| inside(&folder).next().is_some())
 }
 
 /// Opens the database of a disk that takes no write: all is read, every order to write is refused.

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::counter::{Counter, Counters};
 use super::settings::Settings;
-use crate::diagnostic::{Code, Diagnostic, Place};
+use crate::diagnostic::{Code, Diagnostic, Place, has_errors};
 use crate::intake::store::Store;
 use crate::load::Territoire;
 use crate::load::toml_reader::nearest;
@@ -63,6 +63,7 @@ impl Plan {
     ) -> Result<Plan, Vec<Diagnostic>> {
         let config = Arc::new(config);
         let known = |name: &str| before.get(name).map(|counter| counter.settings());
+        let mut harmless = Vec::new();
         let settings = match &config.territoire {
             None => vec![Settings::read(&config, ("", config.common.folder.clone()), None, known("").as_deref())],
             Some(root) => {
@@ -77,7 +78,17 @@ impl Plan {
                     );
                     told
                 })?;
-                strangers(&config, &territoire, &members)?;
+                let unserved = strangers(&config, &territoire, &members)?;
+                let faulty: Vec<Diagnostic> = members
+                    .iter()
+                    .filter_map(|member| territoire.model.declared(&member.name))
+                    .flat_map(|declared| declared.told.clone())
+                    .collect();
+                // At start the others are served all the same; later, all go on with what was right.
+                if served.is_some() && has_errors(&faulty) {
+                    return Err(faulty);
+                }
+                harmless.extend(unserved.into_iter().chain(faulty));
                 let read = |member: &crate::load::Member| {
                     let before = known(&member.name);
                     Settings::read(&config, (&member.name, member.folder.clone()), Some(&territoire), before.as_deref())
@@ -111,7 +122,7 @@ impl Plan {
         for told in &diagnostics {
             tracing::error!(event = "host.shared", place = %told.place, "communes of one address are reached by nobody");
         }
-        (plan.told, plan.shared) = (diagnostics, shared);
+        (plan.told, plan.shared) = ([diagnostics, harmless].concat(), shared);
         for settings in settings {
             let (name, mut places) = (settings.name.clone(), places_of(&settings));
             // A request would go to one of them by chance.
@@ -198,22 +209,20 @@ fn same_place((host, path): &(String, String), (one, other): (&str, &Settings)) 
     )
 }
 
-/// Settings of communes that are not there, nor have been: those of one that left, or is set aside, harm nobody.
+/// Settings of communes that are not there. Those of one that is set aside, or has left its data, are only told; others are
+/// mistakes.
 fn strangers(
     config: &HallConfig,
     territoire: &Territoire,
     members: &[crate::load::Member],
-) -> Result<(), Vec<Diagnostic>> {
+) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
     let folder = |name: &str| territoire.root.join(crate::model::territoire::Territoire::COMMUNES).join(name);
-    let unknown = |name: &str| {
-        !members.iter().any(|member| member.name == name)
-            && territoire.model.declared(name).is_none()
-            && !config.of(name, &folder(name)).data.exists()
-    };
-    let told: Vec<Diagnostic> = config
-        .named
-        .iter()
-        .filter(|(name, _)| unknown(name))
+    let has_left =
+        |name: &str| territoire.model.declared(name).is_some() || config.of(name, &folder(name)).data.exists();
+    let unknown = config.named.iter().filter(|(name, _)| !members.iter().any(|member| member.name == *name));
+    let (left, mistaken): (Vec<_>, Vec<_>) = unknown.partition(|(name, _)| has_left(name));
+    let told: Vec<Diagnostic> = mistaken
+        .into_iter()
         .map(|(name, place)| {
             let message = format!("aucune commune du territoire ne s'appelle « {name} »");
             let near = nearest(name, members.iter().map(|member| member.name.as_str()));
@@ -224,5 +233,14 @@ fn strangers(
             Diagnostic::error(Code::BadValue, place.clone(), message).hint(hint)
         })
         .collect();
-    if told.is_empty() { Ok(()) } else { Err(told) }
+    if !told.is_empty() {
+        return Err(told);
+    }
+    let one = |(name, place): &(String, Place)| {
+        let message = format!("« {name} » n'est plus servie : ces réglages ne sont plus ceux de personne");
+        Diagnostic::warning(Code::BadValue, place.clone(), message).hint(
+            "si son dossier a changé de nom, changez-le ici aussi ; sinon, retirez-les quand ses données sont remises",
+        )
+    };
+    Ok(left.into_iter().map(one).collect())
 }

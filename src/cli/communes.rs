@@ -174,7 +174,9 @@ fn counted(store: &Store, place: &DataPlace, commune: String) -> Result<Row, Sto
 /// « 3 jours ».
 fn age(since: SignedDuration) -> String {
     match since.as_hours() {
-        ..1 => "moins d'1 h".to_owned(),
+        // Copied by a clock that was ahead, or read by one that is behind.
+        ..0 => "date à venir".to_owned(),
+        0 => "moins d'1 h".to_owned(),
         hours @ 1..48 => format!("{hours} h"),
         hours => format!("{} jours", hours / 24),
     }

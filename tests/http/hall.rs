@@ -651,3 +651,22 @@ fn settings_of_a_commune_that_left_close_nobody() {
     let told = server.reload_with(|config, _| named(config, "mesanje")).unwrap_err();
     assert!(told[0].hint.as_deref().is_some_and(|hint| hint.contains("[communes.mesange]")), "{told:?}");
 }
+
+#[test]
+fn a_mistake_of_the_territoire_about_one_commune_closes_no_other() {
+    let mistaken = |territoire: &std::path::Path| {
+        let text = "nom = \"Territoire\"\n[[commune]]\ndossier = \"grillon\"\ndomaines = [\"www.grillon.example\"]\n";
+        std::fs::write(territoire.join("territoire.toml"), text).unwrap();
+    };
+    let status =
+        |server: &ServerTest, name: &str| get(server, &format!("{name}.example"), &format!("/guichet/{FORM}/")).status;
+    // Those who are served go on as they were.
+    let server = ServerTest::hall_with(&["grillon", "mesange"], |_, _| {});
+    mistaken(&server.territoire());
+    let told = server.reload_with(|_, _| {}).unwrap_err();
+    assert!(told[0].message.contains("n'est pas une adresse de site"), "{told:?}");
+    assert_eq!((status(&server, "grillon"), status(&server, "mesange")), (200, 200));
+    // At start there is nothing to go on with.
+    let server = ServerTest::hall_with(&["grillon", "mesange"], |_, territoire| mistaken(territoire));
+    assert_eq!((status(&server, "grillon"), status(&server, "mesange")), (503, 200));
+}

@@ -89,7 +89,10 @@ impl Row {
             if let Some(recorded) = known(connection, &new.nonce, seal)? {
                 return Ok(recorded);
             }
-            places::check(connection, &new.form_id, new.quota)?;
+            if let Err(full) = places::check(connection, &new.form_id, new.quota) {
+                // Its first press may have locked nothing, when the form had no places yet, and have ended in between.
+                return known(connection, &new.nonce, seal)?.ok_or(full);
+            }
         }
         let inserted = connection.insert(
             INSERT,

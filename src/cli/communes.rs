@@ -1,5 +1,7 @@
 //! What an order says of all the communes of a territoire: a table, lines that each name their commune, or each in its turn.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -12,7 +14,7 @@ use crate::diagnostic::has_errors;
 use crate::intake::backup;
 use crate::intake::files::FileError;
 use crate::intake::store::{Store, StoreError};
-use crate::load::{self, Layers, Shared};
+use crate::load::{self, Layers, Shared, Territoire};
 use crate::model::commune::Commune;
 use crate::model::intake::DeliveryState;
 use crate::model::reference::Reference;
@@ -44,7 +46,10 @@ struct Row {
 
 /// One line a commune; code 1 when one of them calls for a person.
 pub(super) fn state(places: &[DataPlace], json: bool) -> Exit {
-    let rows: Vec<Row> = places.iter().map(row).collect();
+    // Read once for all its communes.
+    let root = places.iter().find_map(|place| Territoire::above(&place.config.as_ref()?.folder));
+    let territoire = root.and_then(|root| Territoire::read(&root).0).map(Arc::new);
+    let rows: Vec<Row> = places.iter().map(|place| row(place, territoire.as_ref())).collect();
     let wrong = rows.iter().filter(|row| !row.en_ordre).count();
     let exit = if wrong == 0 { Exit::Done } else { Exit::Fault };
     if json {
@@ -94,7 +99,7 @@ fn line(row: &Row, width: usize) -> String {
     )
 }
 
-fn row(place: &DataPlace) -> Row {
+fn row(place: &DataPlace, territoire: Option<&Arc<Territoire>>) -> Row {
     let commune = place.commune.clone().unwrap_or_default();
     let row = match open(place)
         .and_then(|store| Ok((counted(&store, place, commune.clone())?, bucket_trouble(&store, place))))
@@ -117,19 +122,19 @@ fn row(place: &DataPlace) -> Row {
             Row { commune, panne: Some(panne), ..Row::default() }
         }
     };
-    match content_trouble(place).filter(|_| row.panne.is_none()) {
+    match territoire.and_then(|territoire| content_trouble(place, territoire)).filter(|_| row.panne.is_none()) {
         None => row,
         panne => Row { en_ordre: false, panne, ..row },
     }
 }
 
 /// Why what a commune says of itself keeps its guichet from being opened; its pages are for `mulot check` and `mulot etat`.
-fn content_trouble(place: &DataPlace) -> Option<&'static str> {
+fn content_trouble(place: &DataPlace, territoire: &Arc<Territoire>) -> Option<&'static str> {
     let folder = &place.config.as_ref().filter(|_| place.standing == Standing::Served)?.folder;
     if !folder.join(Commune::FILE).is_file() {
         return None;
     }
-    let (commune, told) = load::described(&Layers::of(folder, &Shared::default()));
+    let (commune, told) = load::described(&Layers::within(territoire, folder, &Shared::default()));
     (commune.is_none() || has_errors(&told))
         .then_some("son dossier a une faute : le guichet ne pourrait pas s'ouvrir (mulot check)")
 }

@@ -52,7 +52,8 @@ pub fn tidy(store: &Store, files: &FileStore, now: &Zoned) -> Result<Tidied, Fil
     Ok(Tidied { purge, moved, drafts, orphans: orphans?, missing })
 }
 
-/// Files that requests name, or that are about to be erased, asked for all at once: one by one, a hundred thousand would be as many questions to a server.
+/// Files that requests name, or that are about to be erased, asked for all at once: one by one, a hundred thousand would be as
+/// many questions to a server.
 struct Rows<'s> {
     store: &'s Store,
     seen: OnceCell<BTreeSet<String>>,
@@ -89,27 +90,19 @@ impl FileStore {
     /// # Errors
     /// The first [`FileError`] of those that stay; the others are erased, unless too many fail.
     pub fn erase(&self, store: &Store) -> Result<(), FileError> {
-        let (mut first, mut failed) = (None, 0);
+        let mut failed = Vec::new();
         for files in store.to_erase()?.chunks(AT_ONCE) {
-            let mut gone = Vec::with_capacity(files.len());
-            for file in files {
-                match self.remove(std::slice::from_ref(file)) {
-                    Ok(()) => gone.push(file.clone()),
-                    Err(error) => {
-                        first.get_or_insert(error);
-                        failed += 1;
-                    }
-                }
-                if failed >= FAILED_MAX {
-                    break;
-                }
-            }
+            let mut gone = files.to_vec();
+            gone.retain(|file| {
+                failed.len() < FAILED_MAX
+                    && self.remove(std::slice::from_ref(file)).map_err(|error| failed.push(error)).is_ok()
+            });
             store.erased(&gone)?;
-            if failed >= FAILED_MAX {
+            if failed.len() >= FAILED_MAX {
                 break;
             }
         }
-        first.map_or(Ok(()), Err)
+        failed.into_iter().next().map_or(Ok(()), Err)
     }
 
     /// Whether a bucket keeps the files.

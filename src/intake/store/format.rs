@@ -27,7 +27,8 @@ impl Format {
 /// The format of the database of `dir`, or of the server that is named. Nothing is written, and no key is asked for.
 ///
 /// # Errors
-/// [`StoreError::Absent`] or [`StoreError::Lost`] when there is none, [`StoreError::Newer`] when this program is too old for it, and what keeps it from
+/// [`StoreError::Absent`] or [`StoreError::Lost`] when there is none, [`StoreError::Newer`] when this program is too old for it,
+/// and what keeps it from
 /// being read.
 pub(super) fn format(dir: &Path, options: &StoreOptions) -> Result<Format, StoreError> {
     if let Some(base) = &options.base {
